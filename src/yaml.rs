@@ -1,0 +1,412 @@
+//! YAML with byte spans: text -> documents whose nodes know their place, style and line.
+//!
+//! The parser is `granit-parser` (YAML 1.2, events with byte ranges). Nothing here writes. Aliases stay aliases: a
+//! [`Node`] resolves them on request, so a bomb costs no more than its bytes. How a plain scalar is read as a value is
+//! in [`scalar`].
+
+pub mod scalar;
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use granit_parser::{Event, Parser, ScalarStyle, StructureStyle};
+
+/// Largest text that is parsed, in bytes.
+pub const MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Deepest nesting that is parsed.
+pub const MAX_DEPTH: usize = 100;
+/// How many aliases a look-up follows from one to the next.
+const MAX_ALIAS_HOPS: usize = 32;
+
+/// Why a text is not readable as YAML.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("line {line}: {message}")]
+pub struct YamlError {
+    /// Line, from 1.
+    pub line: u64,
+    /// What the parser met.
+    pub message: String,
+}
+
+/// How a scalar is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Style {
+    /// Without quotes.
+    Plain,
+    /// In single quotes.
+    Single,
+    /// In double quotes.
+    Double,
+    /// `|` or `>`.
+    Block,
+}
+
+/// What a node is. Children are positions in the document.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// `*name`; the position of the anchored node, `None` while that node is still open (a cycle).
+    Alias(Option<usize>),
+    /// A scalar's text and style. A null without text is an empty span and the text `~`.
+    Scalar {
+        /// The text after escapes.
+        value: String,
+        /// How it is written.
+        style: Style,
+    },
+    /// A mapping, in source order, duplicates included.
+    Map {
+        /// `{…}`.
+        flow: bool,
+        /// Keys and values.
+        entries: Vec<(usize, usize)>,
+    },
+    /// A sequence.
+    Seq {
+        /// `[…]`.
+        flow: bool,
+        /// Items.
+        items: Vec<usize>,
+    },
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Slot {
+    kind: Kind,
+    span: Range<usize>,
+    line: u64,
+    anchored: bool,
+    tag: Option<String>,
+}
+
+/// One document of a stream.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Document {
+    slots: Vec<Slot>,
+    root: usize,
+}
+
+/// A node of a document.
+#[derive(Clone, Copy, Debug)]
+pub struct Node<'d> {
+    document: &'d Document,
+    position: usize,
+}
+
+/// Reads all documents of a text; empty documents are nulls.
+///
+/// # Errors
+/// The first thing that is not YAML, or a text over [`MAX_BYTES`] or [`MAX_DEPTH`].
+pub fn parse(text: &str) -> Result<Vec<Document>, YamlError> {
+    let (documents, mut errors) = parse_each(text);
+    if errors.is_empty() { Ok(documents) } else { Err(errors.swap_remove(0)) }
+}
+
+/// Reads what can be read: the good documents, and the first error of each bad one.
+pub fn parse_each(text: &str) -> (Vec<Document>, Vec<YamlError>) {
+    if text.len() > MAX_BYTES {
+        let message = format!("{} bytes are more than the {MAX_BYTES} that are read", text.len());
+        return (Vec::new(), vec![YamlError { line: 1, message }]);
+    }
+    let mut parser = Parser::new_from_str_with_options(text, granit_parser::options! { emit_comments: false });
+    let (mut documents, mut errors) = (Vec::new(), Vec::new());
+    let mut builder = Builder::default();
+    loop {
+        let error = match parser.next_event() {
+            None => break,
+            Some(Ok((event, span))) => match builder.take(event, &span, &mut documents) {
+                Ok(()) => continue,
+                Err(error) => error,
+            },
+            Some(Err(error)) => YamlError { line: error.marker().line() as u64, message: error.info() },
+        };
+        errors.push(error);
+        builder = Builder::default();
+        if !matches!(parser.proceed_next_document(), Ok(true)) {
+            break;
+        }
+    }
+    (documents, errors)
+}
+
+impl Document {
+    /// Gives the document's root.
+    pub fn root(&self) -> Node<'_> {
+        Node { document: self, position: self.root }
+    }
+
+    /// Gives every node, in the order of the text.
+    pub fn nodes(&self) -> impl Iterator<Item = Node<'_>> {
+        (0..self.slots.len()).map(|position| Node { document: self, position })
+    }
+
+    /// Gives the node at a position that a [`Kind`] of this document named.
+    pub fn node(&self, position: usize) -> Option<Node<'_>> {
+        (position < self.slots.len()).then_some(Node { document: self, position })
+    }
+}
+
+impl<'d> Node<'d> {
+    fn slot(self) -> &'d Slot {
+        &self.document.slots[self.position]
+    }
+
+    fn at(self, position: usize) -> Self {
+        Node { position, ..self }
+    }
+
+    /// Gives the position in the document.
+    pub fn position(self) -> usize {
+        self.position
+    }
+
+    /// Gives what the node is, aliases not followed.
+    pub fn kind(self) -> &'d Kind {
+        &self.slot().kind
+    }
+
+    /// Gives the node's bytes; a block scalar's are its content, without the header.
+    pub fn span(self) -> Range<usize> {
+        self.slot().span.clone()
+    }
+
+    /// Gives the line it starts at, from 1.
+    pub fn line(self) -> u64 {
+        self.slot().line
+    }
+
+    /// Tells whether it carries `&name`.
+    pub fn is_anchored(self) -> bool {
+        self.slot().anchored
+    }
+
+    /// Gives its explicit tag, such as `tag:yaml.org,2002:str`.
+    pub fn tag(self) -> Option<&'d str> {
+        self.slot().tag.as_deref()
+    }
+
+    /// Follows aliases to the node they stand for; `None` in a cycle.
+    pub fn resolve(self) -> Option<Self> {
+        let mut node = self;
+        for _ in 0..MAX_ALIAS_HOPS {
+            match node.kind() {
+                Kind::Alias(target) => node = self.at((*target)?),
+                _ => return Some(node),
+            }
+        }
+        None
+    }
+
+    /// Gives the text of a scalar that is not null.
+    pub fn as_str(self) -> Option<&'d str> {
+        match self.resolve()?.kind() {
+            Kind::Scalar { value, style } if *style != Style::Plain || !scalar::is_null(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Tells whether it is a null.
+    pub fn is_null(self) -> bool {
+        self.resolve().is_some_and(
+            |node| matches!(node.kind(), Kind::Scalar { value, style: Style::Plain } if scalar::is_null(value)),
+        )
+    }
+
+    /// Gives the keys and values of a mapping as written; empty for anything else.
+    pub fn entries(self) -> Vec<(Self, Self)> {
+        match self.resolve().map(|node| node.kind()) {
+            Some(Kind::Map { entries, .. }) => {
+                entries.iter().map(|(key, value)| (self.at(*key), self.at(*value))).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Gives the items of a sequence; empty for anything else.
+    pub fn items(self) -> Vec<Self> {
+        match self.resolve().map(|node| node.kind()) {
+            Some(Kind::Seq { items, .. }) => items.iter().map(|item| self.at(*item)).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Looks a key up as YAML readers do: the last of duplicates wins, own keys win over merged ones (`<<`).
+    pub fn get(self, key: &str) -> Option<Self> {
+        self.get_within(key, MAX_ALIAS_HOPS)
+    }
+
+    fn get_within(self, key: &str, hops: usize) -> Option<Self> {
+        let entries = self.entries();
+        let own = entries.iter().rev().find(|(name, _)| name.as_str() == Some(key));
+        if let Some((_, value)) = own {
+            return value.resolve();
+        }
+        let hops = hops.checked_sub(1)?;
+        let (_, merged) = entries.iter().rev().find(|(name, _)| name.is_merge_key())?;
+        match merged.resolve()?.kind() {
+            Kind::Map { .. } => merged.get_within(key, hops),
+            Kind::Seq { .. } => merged.items().into_iter().find_map(|item| item.get_within(key, hops)),
+            _ => None,
+        }
+    }
+
+    /// Tells whether this key is a plain `<<`.
+    pub fn is_merge_key(self) -> bool {
+        matches!(self.kind(), Kind::Scalar { value, style: Style::Plain } if value == "<<")
+    }
+
+    /// Looks up `a`, then `b` in it, and so on.
+    pub fn get_path(self, keys: &[&str]) -> Option<Self> {
+        keys.iter().try_fold(self, |node, key| node.get(key))
+    }
+}
+
+/// Gives the line of a byte offset, from 1.
+pub fn line_of(text: &str, offset: usize) -> u64 {
+    1 + text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() as u64
+}
+
+enum Open {
+    Map { position: usize, key: Option<usize> },
+    Seq { position: usize },
+}
+
+#[derive(Default)]
+struct Builder {
+    slots: Vec<Slot>,
+    open: Vec<Open>,
+    anchors: HashMap<usize, usize>,
+    root: Option<usize>,
+}
+
+impl Builder {
+    fn take(
+        &mut self,
+        event: Event<'_>,
+        span: &granit_parser::Span,
+        documents: &mut Vec<Document>,
+    ) -> Result<(), YamlError> {
+        let line = span.start.line() as u64;
+        let bytes = span.byte_range().unwrap_or(0..0);
+        let tag_text = |tag: Option<std::borrow::Cow<'_, granit_parser::Tag>>| {
+            tag.map(|t| format!("{}{}", t.handle(), t.suffix()))
+        };
+        match event {
+            Event::DocumentStart(..) => *self = Self::default(),
+            Event::DocumentEnd => {
+                let built = std::mem::take(self);
+                if let Some(root) = built.root {
+                    documents.push(Document { slots: built.slots, root });
+                }
+            }
+            Event::Alias(anchor) => {
+                let target = self.anchors.get(&anchor).copied().filter(|target| !self.is_open(*target));
+                self.add(Slot { kind: Kind::Alias(target), span: bytes, line, anchored: false, tag: None });
+            }
+            Event::Scalar(value, style, anchor, tag) => {
+                let style = match style {
+                    ScalarStyle::Plain => Style::Plain,
+                    ScalarStyle::SingleQuoted => Style::Single,
+                    ScalarStyle::DoubleQuoted => Style::Double,
+                    ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
+                };
+                let kind = Kind::Scalar { value: value.into_owned(), style };
+                let position = self.add(Slot { kind, span: bytes, line, anchored: anchor != 0, tag: tag_text(tag) });
+                self.anchors.insert(anchor, position);
+            }
+            Event::MappingStart(style, anchor, tag) => {
+                let kind = Kind::Map { flow: style == StructureStyle::Flow, entries: Vec::new() };
+                let position = self.add(Slot { kind, span: bytes, line, anchored: anchor != 0, tag: tag_text(tag) });
+                self.anchors.insert(anchor, position);
+                self.open(Open::Map { position, key: None }, line)?;
+            }
+            Event::SequenceStart(style, anchor, tag) => {
+                let kind = Kind::Seq { flow: style == StructureStyle::Flow, items: Vec::new() };
+                let position = self.add(Slot { kind, span: bytes, line, anchored: anchor != 0, tag: tag_text(tag) });
+                self.anchors.insert(anchor, position);
+                self.open(Open::Seq { position }, line)?;
+            }
+            Event::MappingEnd | Event::SequenceEnd => {
+                if let Some(Open::Map { position, .. } | Open::Seq { position }) = self.open.pop() {
+                    self.slots[position].span.end = bytes.end;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn is_open(&self, target: usize) -> bool {
+        self.open
+            .iter()
+            .any(|open| matches!(open, Open::Map { position, .. } | Open::Seq { position } if *position == target))
+    }
+
+    fn open(&mut self, open: Open, line: u64) -> Result<(), YamlError> {
+        if self.open.len() >= MAX_DEPTH {
+            return Err(YamlError { line, message: format!("nested deeper than {MAX_DEPTH} levels") });
+        }
+        self.open.push(open);
+        Ok(())
+    }
+
+    fn add(&mut self, slot: Slot) -> usize {
+        let position = self.slots.len();
+        self.slots.push(slot);
+        match self.open.last_mut() {
+            None => self.root = Some(position),
+            Some(Open::Seq { position: parent }) => {
+                if let Kind::Seq { items, .. } = &mut self.slots[*parent].kind {
+                    items.push(position);
+                }
+            }
+            Some(Open::Map { position: parent, key }) => match key.take() {
+                None => *key = Some(position),
+                Some(name) => {
+                    if let Kind::Map { entries, .. } = &mut self.slots[*parent].kind {
+                        entries.push((name, position));
+                    }
+                }
+            },
+        }
+        position
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_know_their_bytes_and_lines() {
+        let text = "# c\nimage:\n  tag: '1.0' # x\n  list: [a, b]\n";
+        let documents = parse(text).unwrap();
+        let tag = documents[0].root().get_path(&["image", "tag"]).unwrap();
+        assert_eq!((&text[tag.span()], tag.line(), tag.as_str()), ("'1.0'", 3, Some("1.0")));
+        let list = documents[0].root().get_path(&["image", "list"]).unwrap();
+        assert_eq!(&text[list.span()], "[a, b]");
+    }
+
+    #[test]
+    fn the_last_duplicate_and_the_own_key_win() {
+        let documents = parse("base: &b {x: 1, y: 2}\na: {<<: *b, y: 3, z: 1, z: 2}\n").unwrap();
+        let a = documents[0].root().get("a").unwrap();
+        let texts = ["x", "y", "z", "w"].map(|key| a.get(key).and_then(Node::as_str));
+        assert_eq!(texts, [Some("1"), Some("3"), Some("2"), None]);
+    }
+
+    #[test]
+    fn a_bad_document_does_not_hide_the_next() {
+        let (documents, errors) = parse_each("a: 1\n---\nb: [\n---\nc: 3\n");
+        let keys: Vec<_> =
+            documents.iter().filter_map(|d| d.root().entries().first().and_then(|(k, _)| k.as_str())).collect();
+        assert_eq!((keys, errors.len()), (vec!["a", "c"], 1));
+    }
+
+    #[test]
+    fn depth_and_size_are_capped() {
+        assert!(parse(&"[".repeat(5000)).is_err());
+        assert!(parse(&" ".repeat(MAX_BYTES + 1)).is_err());
+        let bomb: String = (1..40).map(|n| format!("a{n}: &a{n} [*a{0}, *a{0}]\n", n - 1)).collect();
+        assert!(parse(&format!("a0: &a0 x\n{bomb}")).is_ok());
+    }
+}
