@@ -1,6 +1,7 @@
 //! The plain types that the stages hand to each other. Each kind of string with rules has one type, and only its
 //! `FromStr` makes one. Nothing here decides, reads or writes.
 
+pub mod application;
 pub mod change;
 pub mod constraint;
 pub mod history;
@@ -9,7 +10,7 @@ pub mod names;
 pub mod outcome;
 pub mod policy;
 pub mod problem;
+pub mod remote_url;
 pub mod rule;
-pub mod snapshot;
 pub mod tracked;
 pub mod version;

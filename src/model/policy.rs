@@ -41,7 +41,7 @@ pub struct TagGlob {
 }
 
 /// What is allowed, and which candidate is best.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Policy {
     /// The order.
     pub strategy: Strategy,
@@ -59,4 +59,19 @@ pub struct Policy {
     pub allow_downgrade: bool,
     /// Guard 3's mode.
     pub after_rollback: AfterRollback,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            strategy: Strategy::default(),
+            constraint: None,
+            allow: None,
+            ignore: Vec::new(),
+            strict: true,
+            include_prereleases: false,
+            allow_downgrade: false,
+            after_rollback: AfterRollback::default(),
+        }
+    }
 }

@@ -1,1 +1,75 @@
+//! A tracked image: one image of one Application, what its policy allows and where its tag stands.
 
+use std::collections::BTreeMap;
+
+use crate::model::key_path::KeyPath;
+use crate::model::names::{ApplicationKey, Branch, ImageName, RepoPath};
+use crate::model::policy::Policy;
+
+/// Why an image is held before anything was looked at.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Refusal {
+    /// The outcome's code, such as `annotation/invalid`.
+    pub code: String,
+    /// The outcome's message.
+    pub message: String,
+}
+
+/// What of the image stands at the place that is written.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Form {
+    /// The tag alone (`helm.image-tag`).
+    Tag,
+    /// The image with its tag (`helm.image-spec`).
+    Spec,
+}
+
+/// Where the tag may stand.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Target {
+    /// Name of the configured repository.
+    pub repository: String,
+    /// The branch that is read and written.
+    pub branch: Branch,
+    /// Files that may hold the key, in Helm's order: the last that holds it is the one.
+    pub files: Vec<RepoPath>,
+    /// The file that counts when none holds the key.
+    pub fallback: RepoPath,
+    /// Files that may be written without a rule's `may_write`: the source path and the value files it lists.
+    pub own_path: RepoPath,
+    /// Value files that the Application's own source lists.
+    pub listed: Vec<RepoPath>,
+    /// The key path of the tag or spec.
+    pub key: KeyPath,
+    /// What stands there.
+    pub form: Form,
+    /// The key path of the image's name, checked and written only if absent.
+    pub name_key: Option<KeyPath>,
+}
+
+/// One image of one Application.
+#[derive(Clone, Debug)]
+pub struct TrackedImage {
+    /// The Application.
+    pub application: ApplicationKey,
+    /// Line of its definition.
+    pub line: u64,
+    /// Its Argo CD project.
+    pub project: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// The alias; an entry that cannot be read has its raw text here.
+    pub alias: String,
+    /// The image as text; an entry that cannot be read has its raw text here.
+    pub image_text: String,
+    /// The image, if the entry can be read.
+    pub image: Option<ImageName>,
+    /// What is allowed.
+    pub policy: Policy,
+    /// Where the tag may stand, if that could be resolved.
+    pub target: Option<Target>,
+    /// The key path that the annotations name, even if no target could be resolved.
+    pub key: Option<KeyPath>,
+    /// Holds the image before anything was looked at.
+    pub refusal: Option<Refusal>,
+}

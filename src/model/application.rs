@@ -1,0 +1,55 @@
+//! An Argo CD Application as far as repin reads it (argoproj.io/v1alpha1), or one of `applications:` of repin.yaml.
+
+use std::collections::BTreeMap;
+
+use crate::model::names::ApplicationKey;
+
+/// The prefix of repin's own annotations.
+pub const PREFIX: &str = "repin.dev/";
+/// The prefix of argocd-image-updater, read as well.
+pub const LEGACY_PREFIX: &str = "argocd-image-updater.argoproj.io/";
+/// Namespace of an Application that names none.
+pub const DEFAULT_NAMESPACE: &str = "argocd";
+
+/// One annotation as written.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Annotation {
+    /// The key, with its prefix.
+    pub key: String,
+    /// The value's text.
+    pub value: String,
+    /// Line of the key in the defining file, from 1.
+    pub line: u64,
+}
+
+/// One entry of `spec.source` or `spec.sources`.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ApplicationSource {
+    /// `repoURL` as written.
+    pub repo_url: String,
+    /// `path`, empty where there is none.
+    pub path: String,
+    /// `targetRevision`; none and `HEAD` mean the branch that the operator configured.
+    pub target_revision: Option<String>,
+    /// `chart`: the source is a Helm repository, not Git.
+    pub chart: Option<String>,
+    /// `helm.valueFiles`, in Helm's order.
+    pub value_files: Vec<String>,
+}
+
+/// An Application with annotations of repin.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Application {
+    /// Which one it is.
+    pub key: ApplicationKey,
+    /// Line of its definition, from 1.
+    pub line: u64,
+    /// `spec.project`, `default` where there is none.
+    pub project: String,
+    /// `metadata.labels`.
+    pub labels: BTreeMap<String, String>,
+    /// The annotations under one of the two prefixes, in source order.
+    pub annotations: Vec<Annotation>,
+    /// Its sources.
+    pub sources: Vec<ApplicationSource>,
+}
