@@ -1,1 +1,177 @@
-//! Not written yet.
+//! Reading and changing single values of YAML files in Git, byte by byte.
+//!
+//! A [`Source`] is one parsed file. [`Source::set`] changes the bytes of one scalar and nothing else, parses the result
+//! with two readers, and gives it back only if exactly that value differs. Nothing here reads a disk or decides what
+//! to write. Key paths are looked up in the first document, which is the one that Helm reads.
+//!
+//! Reading follows aliases and merge keys. Writing refuses what is reached through them, since others share it.
+
+pub mod argocd;
+pub mod edit;
+pub mod error;
+
+mod guard;
+mod locate;
+mod nearest;
+mod proof;
+mod splice;
+
+use std::str;
+use std::sync::OnceLock;
+
+use crate::model::key_path::KeyPath;
+use crate::yaml::{self, Document, Kind, Style};
+
+pub use edit::{Edit, Edited, apply, inverse};
+pub use error::EditError;
+
+use locate::Place;
+
+/// How many nodes a file may have once its aliases are written out.
+const MAX_EXPANDED: usize = 1_000_000;
+
+/// One parsed file, so that several reads cost one parse.
+#[derive(Debug)]
+pub struct Source {
+    text: String,
+    documents: Vec<Document>,
+    /// What the second reader sees, kept for further edits of the same text.
+    second: OnceLock<Result<Vec<proof::Token>, String>>,
+}
+
+/// What stands at a key path.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Found {
+    /// The key is not there.
+    Absent {
+        /// The key path most like it that is there.
+        nearest: Option<String>,
+        /// Whether [`Source::set`] may add it.
+        insertable: bool,
+    },
+    /// A null: `tag:`, `tag: ~`, `tag: null`.
+    Null {
+        /// Line, from 1.
+        line: u64,
+    },
+    /// A scalar.
+    Text {
+        /// Its text, unquoted, whatever type a reader would give it.
+        value: String,
+        /// Line, from 1.
+        line: u64,
+    },
+}
+
+impl Source {
+    /// Parses a file.
+    ///
+    /// # Errors
+    /// `edit/invalid-yaml`, and `edit/too-large` over 4 MiB or with aliases that stand for more than a million nodes.
+    pub fn parse(text: &str) -> Result<Self, EditError> {
+        if text.len() > yaml::MAX_BYTES {
+            let found = format!("{} bytes", text.len());
+            return Err(EditError::TooLarge { found, limit: format!("{} bytes", yaml::MAX_BYTES) });
+        }
+        let documents = yaml::parse(text).map_err(|error| EditError::InvalidYaml {
+            line: error.line,
+            message: error.message,
+            template: text.contains("{{"),
+        })?;
+        let expanded = documents.iter().map(proof::expanded_size).fold(0, usize::saturating_add);
+        let written: usize = documents.iter().map(|document| document.nodes().count()).sum();
+        if expanded > written && expanded > MAX_EXPANDED {
+            let found = "aliases that stand for more than a million values".to_owned();
+            return Err(EditError::TooLarge { found, limit: format!("{MAX_EXPANDED} values") });
+        }
+        Ok(Self { text: text.to_owned(), documents, second: OnceLock::new() })
+    }
+
+    /// Parses a file's bytes.
+    ///
+    /// # Errors
+    /// `edit/encoding` if they are not UTF-8, else as [`Source::parse`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, EditError> {
+        match str::from_utf8(bytes) {
+            Ok(text) => Self::parse(text),
+            Err(error) => {
+                let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
+                let line = 1 + good.iter().filter(|byte| **byte == b'\n').count() as u64;
+                Err(EditError::Encoding { line, offset: error.valid_up_to() })
+            }
+        }
+    }
+
+    /// Gives the text as it was parsed.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Gives the documents of the file, in order.
+    pub fn documents(&self) -> &[Document] {
+        &self.documents
+    }
+
+    /// Reads the value at a key path of the first document, through aliases and merge keys.
+    ///
+    /// # Errors
+    /// `edit/not-a-scalar` for a mapping or sequence, `edit/duplicate-key` if a key on the path is there twice.
+    pub fn read(&self, path: &KeyPath) -> Result<Found, EditError> {
+        let Some(document) = self.documents.first() else {
+            return Ok(Found::Absent { nearest: None, insertable: false });
+        };
+        let value = match locate::locate(document, path)? {
+            Place::Value(value) => value,
+            Place::Missing(missing) => {
+                let insertable = missing.shared.is_none() && missing.sibling.is_some();
+                return Ok(Found::Absent { nearest: nearest::nearest(document, path), insertable });
+            }
+        };
+        let line = value.node.line();
+        let Some(node) = value.node.resolve() else {
+            return Err(EditError::unproven(path, Some(line), "its alias stands inside of what it names"));
+        };
+        match node.kind() {
+            Kind::Scalar { value, style } => {
+                let typed = node.tag() == Some(locate::STRING_TAG);
+                let null = *style == Style::Plain && yaml::scalar::is_null(value) && (!typed || node.span().is_empty());
+                Ok(if null { Found::Null { line } } else { Found::Text { value: value.clone(), line } })
+            }
+            kind => Err(EditError::not_a_scalar(path, line, kind)),
+        }
+    }
+
+    /// Replaces the value at a key path of the first document, or adds the key if [`Found::Absent`] says so.
+    ///
+    /// The result is proven: parsed again by two readers, only this value differs, and it is a string to every reader.
+    /// If the value is this string already, there are no edits.
+    ///
+    /// # Errors
+    /// One of [`EditError`]; nothing is changed then.
+    pub fn set(&self, path: &KeyPath, new: &str) -> Result<Edited, EditError> {
+        guard::check_file(&self.text, &self.documents, path)?;
+        let Some(document) = self.documents.first() else {
+            return Err(EditError::NoSuchKey { path: path.to_string(), nearest: None });
+        };
+        let place = locate::locate(document, path)?;
+        guard::check_place(&self.documents, &self.text, &place, path, new)?;
+        let edits = match &place {
+            Place::Value(value) if value.is_already(new) => Vec::new(),
+            Place::Value(value) => splice::replace(&self.text, value, path, new)?,
+            Place::Missing(missing) => match (&missing.sibling, path.last_key()) {
+                (Some(sibling), Some(key)) => splice::insert(&self.text, sibling, key, new),
+                _ => {
+                    let nearest = nearest::nearest(document, path);
+                    return Err(EditError::NoSuchKey { path: path.to_string(), nearest });
+                }
+            },
+        };
+        if edits.is_empty() {
+            return Ok(Edited { text: self.text.clone(), edits });
+        }
+        let text = apply(&self.text, &edits)?;
+        let before = self.second.get_or_init(|| proof::read_second(&self.text));
+        proof::prove(&self.documents, before, &text, &place, path, new)?;
+        Ok(Edited { text, edits })
+    }
+}

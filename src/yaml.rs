@@ -17,6 +17,8 @@ pub const MAX_BYTES: usize = 4 * 1024 * 1024;
 pub const MAX_DEPTH: usize = 100;
 /// How many aliases a look-up follows from one to the next.
 const MAX_ALIAS_HOPS: usize = 32;
+/// How many `<<` a look-up follows in all.
+const MAX_MERGES: usize = 256;
 
 /// Why a text is not readable as YAML.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -231,20 +233,21 @@ impl<'d> Node<'d> {
 
     /// Looks a key up as YAML readers do: the last of duplicates wins, own keys win over merged ones (`<<`).
     pub fn get(self, key: &str) -> Option<Self> {
-        self.get_within(key, MAX_ALIAS_HOPS)
+        self.get_within(key, &mut { MAX_MERGES })
     }
 
-    fn get_within(self, key: &str, hops: usize) -> Option<Self> {
+    /// `left` counts over the whole look-up: merge lists of merge lists would double it at every level.
+    fn get_within(self, key: &str, left: &mut usize) -> Option<Self> {
         let entries = self.entries();
         let own = entries.iter().rev().find(|(name, _)| name.as_str() == Some(key));
         if let Some((_, value)) = own {
             return value.resolve();
         }
-        let hops = hops.checked_sub(1)?;
+        *left = left.checked_sub(1)?;
         let (_, merged) = entries.iter().rev().find(|(name, _)| name.is_merge_key())?;
         match merged.resolve()?.kind() {
-            Kind::Map { .. } => merged.get_within(key, hops),
-            Kind::Seq { .. } => merged.items().into_iter().find_map(|item| item.get_within(key, hops)),
+            Kind::Map { .. } => merged.get_within(key, left),
+            Kind::Seq { .. } => merged.items().into_iter().find_map(|item| item.get_within(key, left)),
             _ => None,
         }
     }
@@ -408,5 +411,12 @@ mod tests {
         assert!(parse(&" ".repeat(MAX_BYTES + 1)).is_err());
         let bomb: String = (1..40).map(|n| format!("a{n}: &a{n} [*a{0}, *a{0}]\n", n - 1)).collect();
         assert!(parse(&format!("a0: &a0 x\n{bomb}")).is_ok());
+    }
+    #[test]
+    fn merge_keys_that_multiply_cost_no_more_than_their_bytes() {
+        let bomb: String = (1..60).map(|n| format!("a{n}: &a{n} {{<<: [*a{0}, *a{0}]}}\n", n - 1)).collect();
+        let documents = parse(&format!("a0: &a0 {{x: 1}}\n{bomb}<<: [*a59, *a59]\n")).unwrap();
+        assert!(documents[0].root().get("missing").is_none());
+        assert_eq!(documents[0].root().get("x").and_then(Node::as_str), Some("1"));
     }
 }

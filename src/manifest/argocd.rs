@@ -1,0 +1,258 @@
+//! Argo CD manifests: finds Applications and ApplicationSets that carry annotations of repin.
+//!
+//! Reads what argoproj.io/v1alpha1 defines for `Application`; decides nothing about it. ApplicationSets are only named.
+
+use std::collections::BTreeMap;
+
+use crate::model::application::{Annotation, Application, ApplicationSource, DEFAULT_NAMESPACE, LEGACY_PREFIX, PREFIX};
+use crate::model::names::{ApplicationKey, RepoPath};
+use crate::model::problem::{Problem, Severity};
+use crate::yaml::{Document, Node, parse_each};
+
+/// A file without one of these is not parsed for discovery.
+const SIGNS: [&str; 3] = [PREFIX, LEGACY_PREFIX, "argoproj.io/"];
+
+/// Tells whether a file can hold something of interest, by its bytes alone.
+pub fn may_hold_applications(bytes: &[u8]) -> bool {
+    SIGNS.iter().any(|sign| bytes.windows(sign.len()).any(|window| window == sign.as_bytes()))
+}
+
+/// Finds the annotated Applications of one file. What cannot be read is a problem; what can be read goes on.
+pub fn read_applications(repository: &str, file: &RepoPath, text: &str) -> (Vec<Application>, Vec<Problem>) {
+    let (documents, errors) = parse_each(text);
+    let mut reader = Reader { repository, file, applications: Vec::new(), problems: Vec::new() };
+    for error in errors {
+        reader.problem(
+            Severity::Error,
+            "manifest/invalid-yaml",
+            error.line,
+            format!("this document is not YAML: {}", error.message),
+            "mend the document; Argo CD cannot read it either",
+        );
+    }
+    for document in &documents {
+        reader.document(document);
+    }
+    (reader.applications, reader.problems)
+}
+
+struct Reader<'a> {
+    repository: &'a str,
+    file: &'a RepoPath,
+    applications: Vec<Application>,
+    problems: Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn document(&mut self, document: &Document) {
+        let root = document.root();
+        match text(root.get("kind")) {
+            Some("List") => {
+                root.get("items").map(Node::items).unwrap_or_default().into_iter().for_each(|item| self.object(item))
+            }
+            _ => self.object(root),
+        }
+    }
+
+    fn object(&mut self, object: Node<'_>) {
+        if !text(object.get("apiVersion")).is_some_and(|version| version.starts_with("argoproj.io/")) {
+            return;
+        }
+        match text(object.get("kind")) {
+            Some("Application") => self.application(object),
+            Some("ApplicationSet") => self.application_set(object),
+            _ => {}
+        }
+    }
+
+    fn application_set(&mut self, object: Node<'_>) {
+        let own = object.get_path(&["metadata", "annotations"]);
+        let template = object.get_path(&["spec", "template", "metadata", "annotations"]);
+        let annotated =
+            [own, template].into_iter().flatten().any(|map| map.entries().iter().any(|(key, _)| is_ours(*key)));
+        if annotated {
+            let name = text(object.get_path(&["metadata", "name"])).unwrap_or("(without a name)");
+            let message = format!(
+                "the ApplicationSet `{name}` carries annotations of repin, and ApplicationSets are not expanded yet"
+            );
+            let hint = "annotate the Applications themselves, or name them in `applications:` of repin.yaml";
+            self.problem(Severity::Error, "unsupported/applicationset", object.line(), message, hint);
+        }
+    }
+
+    fn application(&mut self, object: Node<'_>) {
+        let Some(metadata) = object.get("metadata") else { return };
+        let annotations = self.annotations(metadata);
+        if annotations.is_empty() {
+            return;
+        }
+        let line = object.line();
+        let Some(name) = text(metadata.get("name")).filter(|name| is_object_name(name)) else {
+            let message = "an annotated Application has no usable `metadata.name`".to_owned();
+            self.problem(
+                Severity::Error,
+                "manifest/no-name",
+                line,
+                message,
+                "give it a name of lower case letters, digits, `-` and `.`",
+            );
+            return;
+        };
+        let namespace = text(metadata.get("namespace")).unwrap_or(DEFAULT_NAMESPACE);
+        if !is_object_name(namespace) {
+            let message = format!("the Application `{name}` has a `metadata.namespace` that is no name");
+            self.problem(
+                Severity::Error,
+                "manifest/no-name",
+                line,
+                message,
+                "give it a name of lower case letters, digits and `-`",
+            );
+            return;
+        }
+        let label = |(key, value): (Node<'_>, Node<'_>)| Some((key.as_str()?.to_owned(), value.as_str()?.to_owned()));
+        let labels: BTreeMap<String, String> =
+            metadata.get("labels").map(Node::entries).unwrap_or_default().into_iter().filter_map(label).collect();
+        let key = ApplicationKey {
+            repository: self.repository.to_owned(),
+            file: Some(self.file.clone()),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        if self.applications.iter().any(|known| known.key == key) {
+            let message =
+                format!("the Application `{}` is defined twice in this file; the first definition counts", key.label());
+            self.problem(Severity::Error, "manifest/duplicate", line, message, "remove or rename one of them");
+            return;
+        }
+        let project = text(object.get_path(&["spec", "project"])).unwrap_or("default").to_owned();
+        self.applications.push(Application { key, line, project, labels, annotations, sources: sources(object) });
+    }
+
+    fn annotations(&mut self, metadata: Node<'_>) -> Vec<Annotation> {
+        let mut found: Vec<Annotation> = Vec::new();
+        for (key, value) in metadata.get("annotations").map(Node::entries).unwrap_or_default() {
+            let Some(name) = key.as_str().filter(|_| is_ours(key)) else { continue };
+            let Some(text) = value.as_str() else {
+                let message = format!("the annotation `{name}` has no text");
+                self.problem(
+                    Severity::Error,
+                    "annotation/invalid",
+                    key.line(),
+                    message,
+                    "annotations are texts: write the value in quotes",
+                );
+                continue;
+            };
+            if let Some(earlier) = found.iter().position(|other| other.key == name) {
+                let message =
+                    format!("the annotation `{name}` is given twice; the last one counts, as YAML readers take it");
+                self.problem(
+                    Severity::Warning,
+                    "annotation/duplicate-key",
+                    key.line(),
+                    message,
+                    "remove one of the two lines",
+                );
+                found.remove(earlier);
+            }
+            found.push(Annotation { key: name.to_owned(), value: text.to_owned(), line: key.line() });
+        }
+        found
+    }
+
+    fn problem(&mut self, severity: Severity, code: &str, line: u64, message: String, hint: &str) {
+        self.problems.push(Problem {
+            severity,
+            code: code.to_owned(),
+            repository: Some(self.repository.to_owned()),
+            file: Some(self.file.to_string()),
+            line: Some(line),
+            message,
+            hint: Some(hint.to_owned()),
+        });
+    }
+}
+
+fn sources(object: Node<'_>) -> Vec<ApplicationSource> {
+    let many = object.get_path(&["spec", "sources"]).map(Node::items).unwrap_or_default();
+    // Argo CD ignores `source` where `sources` is given.
+    let nodes = if many.is_empty() { object.get_path(&["spec", "source"]).into_iter().collect() } else { many };
+    nodes.into_iter().map(source).collect()
+}
+
+fn source(node: Node<'_>) -> ApplicationSource {
+    let value = |key: &str| text(node.get(key)).map(str::to_owned);
+    let files = node.get_path(&["helm", "valueFiles"]).map(Node::items).unwrap_or_default();
+    ApplicationSource {
+        repo_url: value("repoURL").unwrap_or_default(),
+        path: value("path").unwrap_or_default(),
+        target_revision: value("targetRevision").filter(|revision| !revision.is_empty()),
+        chart: value("chart"),
+        value_files: files.into_iter().filter_map(Node::as_str).map(str::to_owned).collect(),
+    }
+}
+
+fn text(node: Option<Node<'_>>) -> Option<&str> {
+    node.and_then(Node::as_str)
+}
+
+fn is_ours(key: Node<'_>) -> bool {
+    key.as_str().is_some_and(|key| key.starts_with(PREFIX) || key.starts_with(LEGACY_PREFIX))
+}
+
+/// DNS subdomain as Kubernetes takes it (RFC 1123); templates and line breaks are none.
+fn is_object_name(text: &str) -> bool {
+    let legal = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, b'-' | b'.');
+    !text.is_empty() && text.len() <= 253 && text.bytes().all(legal)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> (Vec<Application>, Vec<String>) {
+        let (applications, problems) = read_applications("gitops", &"apps.yaml".parse().unwrap(), text);
+        (applications, problems.into_iter().map(|p| format!("{}:{}", p.code, p.line.unwrap_or(0))).collect())
+    }
+
+    #[test]
+    fn an_annotated_application_is_read_whole() {
+        let (found, problems) = read(
+            "apiVersion: v1\nkind: ConfigMap\n---\napiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata:\n  name: web\n  labels: {team: a}\n  \
+             annotations:\n    other.example/key: x\n    repin.dev/image-list: |\n      app=ghcr.io/acme/web\nspec:\n  project: shop\n  source:\n    \
+             repoURL: https://git.example/acme/gitops.git\n    path: apps/web\n    targetRevision: main\n    helm: {valueFiles: [values.yaml, ../prod.yaml]}\n",
+        );
+        assert_eq!(problems, Vec::<String>::new());
+        let app = &found[0];
+        assert_eq!((app.key.label().as_str(), app.project.as_str(), app.line), ("argocd/web", "shop", 4));
+        assert_eq!(
+            app.annotations,
+            [Annotation { key: "repin.dev/image-list".into(), value: "app=ghcr.io/acme/web\n".into(), line: 11 }]
+        );
+        assert_eq!(app.sources[0].value_files, ["values.yaml", "../prod.yaml"]);
+        assert_eq!(app.sources[0].target_revision.as_deref(), Some("main"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_a_problem_and_the_rest_goes_on() {
+        let app = "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: web, annotations: {repin.dev/image-list: x}}\n";
+        for (text, names, expected) in [
+            (format!("a: [\n---\n{app}"), 1, vec!["manifest/invalid-yaml:1"]),
+            (format!("{app}---\n{app}"), 1, vec!["manifest/duplicate:5"]),
+            (app.replace("name: web", "name: \"we b\""), 0, vec!["manifest/no-name:1"]),
+            (
+                app.replace("image-list: x", "image-list: x, repin.dev/image-list: y"),
+                1,
+                vec!["annotation/duplicate-key:3"],
+            ),
+            (app.replace("Application", "ApplicationSet"), 0, vec!["unsupported/applicationset:1"]),
+            (app.replace("argoproj.io/v1alpha1", "v1"), 0, vec![]),
+            (format!("kind: List\nitems:\n- {}", app.replace('\n', "\n  ")), 1, vec![]),
+        ] {
+            let (found, problems) = read(&text);
+            assert_eq!((found.len(), problems), (names, expected.into_iter().map(str::to_owned).collect()), "{text}");
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Follows a key path through a document and tells what is in the way of changing what it finds.
+
+use crate::manifest::error::EditError;
+use crate::model::key_path::{KeyPath, Segment};
+use crate::yaml::{Document, Kind, Node, Style, scalar};
+
+/// The tag `!!str`.
+pub(super) const STRING_TAG: &str = "tag:yaml.org,2002:str";
+/// The keys that may be added, each with the keys it is added behind, best first.
+const INSERTABLE: [(&str, [&str; 3]); 4] = [
+    ("tag", ["repository", "registry", "digest"]),
+    ("digest", ["tag", "repository", "registry"]),
+    ("repository", ["registry", "tag", "digest"]),
+    ("registry", ["repository", "tag", "digest"]),
+];
+
+/// Where a key path ends.
+pub(super) enum Place<'d> {
+    Value(Value<'d>),
+    Missing(Missing<'d>),
+}
+
+/// A value that is there.
+pub(super) struct Value<'d> {
+    /// The value as written: an alias stays an alias.
+    pub(super) node: Node<'d>,
+    /// Its key; none for an item of a sequence.
+    pub(super) key: Option<Node<'d>>,
+    /// Whether it stands in `{…}`.
+    pub(super) in_flow: bool,
+    /// The how-manieth child it and its parents are, from the root.
+    pub(super) steps: Vec<usize>,
+    pub(super) shared: Option<Shared<'d>>,
+}
+
+/// A key that is not there.
+pub(super) struct Missing<'d> {
+    /// What the key may be added behind.
+    pub(super) sibling: Option<Sibling<'d>>,
+    pub(super) shared: Option<Shared<'d>>,
+}
+
+/// The entry that a new one is added behind.
+pub(super) struct Sibling<'d> {
+    pub(super) map: Node<'d>,
+    pub(super) key: Node<'d>,
+    pub(super) value: Node<'d>,
+    pub(super) in_flow: bool,
+    /// Where the new entry's value will be, as in [`Value::steps`].
+    pub(super) steps: Vec<usize>,
+}
+
+/// Why a change would change other places as well.
+#[derive(Clone, Copy)]
+pub(super) enum Shared<'d> {
+    /// The path goes through this alias.
+    Alias(Node<'d>),
+    /// The path goes through this anchored node, and there are aliases to it.
+    Anchor(Node<'d>),
+    /// The key comes out of this `<<` with this value.
+    Merge(Node<'d>, Node<'d>),
+    /// The key is here, and this later `<<` with this value brings it too.
+    MergedAfter(Node<'d>, Node<'d>),
+}
+
+impl Value<'_> {
+    /// Tells whether it is this string to every reader.
+    pub(super) fn is_already(&self, new: &str) -> bool {
+        match self.node.kind() {
+            Kind::Scalar { value, style } => value == new && is_text(self.node, value, *style),
+            _ => false,
+        }
+    }
+}
+
+/// Tells whether every reader sees this scalar as a string.
+pub(super) fn is_text(node: Node<'_>, value: &str, style: Style) -> bool {
+    match node.tag() {
+        Some(STRING_TAG) => !(style == Style::Plain && node.span().is_empty()),
+        Some(_) => false,
+        None => style != Style::Plain || scalar::is_string(value),
+    }
+}
+
+/// Finds the place of a key path.
+///
+/// # Errors
+/// `edit/duplicate-key` on the path, `edit/unproven` for an alias inside of what it names.
+pub(super) fn locate<'d>(document: &'d Document, path: &KeyPath) -> Result<Place<'d>, EditError> {
+    let mut walk =
+        Walk { document, path, node: document.root(), key: None, in_flow: false, steps: Vec::new(), shared: None };
+    let last = path.segments().len().saturating_sub(1);
+    for (number, segment) in path.segments().iter().enumerate() {
+        walk.enter()?;
+        let found = match segment {
+            Segment::Key(key) => walk.key(key)?,
+            Segment::Index(index) => walk.item(*index),
+            Segment::Where { field, value } => walk.item_where(field, value)?,
+        };
+        if !found {
+            let sibling = match segment {
+                Segment::Key(key) if number == last => walk.sibling(key)?,
+                _ => None,
+            };
+            return Ok(Place::Missing(Missing { sibling, shared: walk.shared }));
+        }
+    }
+    if matches!(walk.node.kind(), Kind::Alias(_)) {
+        walk.shared.get_or_insert(Shared::Alias(walk.node));
+    } else if walk.has_aliases(walk.node) {
+        walk.shared.get_or_insert(Shared::Anchor(walk.node));
+    }
+    let Walk { node, key, in_flow, steps, shared, .. } = walk;
+    Ok(Place::Value(Value { node, key, in_flow, steps, shared }))
+}
+
+/// Gives the lines of all aliases to a node.
+pub(super) fn alias_lines(document: &Document, anchored: Node<'_>) -> Vec<u64> {
+    let aliases = document.nodes().filter(|node| *node.kind() == Kind::Alias(Some(anchored.position())));
+    aliases.map(Node::line).collect()
+}
+
+struct Walk<'d, 'p> {
+    document: &'d Document,
+    path: &'p KeyPath,
+    node: Node<'d>,
+    key: Option<Node<'d>>,
+    in_flow: bool,
+    steps: Vec<usize>,
+    shared: Option<Shared<'d>>,
+}
+
+impl<'d> Walk<'d, '_> {
+    /// Goes through an alias to what it names, and notes what is shared.
+    fn enter(&mut self) -> Result<(), EditError> {
+        if matches!(self.node.kind(), Kind::Alias(_)) {
+            self.shared.get_or_insert(Shared::Alias(self.node));
+            let line = self.node.line();
+            self.node = self.node.resolve().ok_or_else(|| {
+                EditError::unproven(self.path, Some(line), "the alias stands inside of what it names")
+            })?;
+        } else if self.has_aliases(self.node) {
+            self.shared.get_or_insert(Shared::Anchor(self.node));
+        }
+        Ok(())
+    }
+
+    fn has_aliases(&self, node: Node<'_>) -> bool {
+        node.is_anchored() && self.document.nodes().any(|other| *other.kind() == Kind::Alias(Some(node.position())))
+    }
+
+    fn step(&mut self, number: usize, key: Option<Node<'d>>, node: Node<'d>) {
+        self.in_flow = matches!(self.node.kind(), Kind::Map { flow: true, .. } | Kind::Seq { flow: true, .. });
+        self.steps.push(number);
+        self.key = key;
+        self.node = node;
+    }
+
+    fn key(&mut self, wanted: &str) -> Result<bool, EditError> {
+        let entries = self.node.entries();
+        let mut own = entries.iter().enumerate().filter(|(_, (key, _))| key.as_str() == Some(wanted));
+        let found = own.next();
+        if let (Some((_, (first, _))), Some((_, (second, _)))) = (found, own.next()) {
+            return Err(self.duplicate(format!("the key `{wanted}`"), *first, *second));
+        }
+        let mut merges = entries.iter().enumerate().filter(|(_, (key, _))| key.is_merge_key());
+        let merge = merges.next();
+        if let (None, Some((_, (first, _))), Some((_, (second, _)))) = (found, merge, merges.next()) {
+            return Err(self.duplicate("the key `<<`".to_owned(), *first, *second));
+        }
+        if let Some((number, (key, value))) = found {
+            // yaml.v2, which Helm reads with, lets a `<<` behind the key win; YAML lets the key win.
+            let after = merge.filter(|(at, (_, merged))| *at > number && brings(*merged, wanted));
+            if let Some((_, (merge, merged))) = after {
+                self.shared.get_or_insert(Shared::MergedAfter(*merge, *merged));
+            }
+            self.step(number, Some(*key), *value);
+            return Ok(true);
+        }
+        let Some((number, (merge, merged))) = merge else { return Ok(false) };
+        let Some(value) = self.node.get(wanted) else { return Ok(false) };
+        self.shared.get_or_insert(Shared::Merge(*merge, *merged));
+        self.step(number, None, value);
+        Ok(true)
+    }
+
+    fn item(&mut self, index: usize) -> bool {
+        let Some(item) = self.node.items().get(index).copied() else { return false };
+        self.step(index, None, item);
+        true
+    }
+
+    fn item_where(&mut self, field: &str, value: &str) -> Result<bool, EditError> {
+        let items = self.node.items();
+        let named = |item: &Node<'d>| item.get(field).and_then(Node::as_str) == Some(value);
+        let mut matches = items.iter().enumerate().filter(|(_, item)| named(item));
+        match (matches.next(), matches.next()) {
+            (Some((_, first)), Some((_, second))) => {
+                Err(self.duplicate(format!("an item with `{field}: {value}`"), *first, *second))
+            }
+            (Some((index, item)), None) => {
+                self.step(index, None, *item);
+                Ok(true)
+            }
+            (None, _) => Ok(false),
+        }
+    }
+
+    fn sibling(&self, key: &str) -> Result<Option<Sibling<'d>>, EditError> {
+        let Kind::Map { flow, .. } = self.node.kind() else { return Ok(None) };
+        let Some((_, siblings)) = INSERTABLE.iter().find(|(insertable, _)| *insertable == key) else { return Ok(None) };
+        let entries = self.node.entries();
+        for wanted in siblings {
+            let mut own = entries.iter().enumerate().filter(|(_, (key, _))| key.as_str() == Some(wanted));
+            let Some((number, (key, value))) = own.next() else { continue };
+            if let Some((_, (second, _))) = own.next() {
+                return Err(self.duplicate(format!("the key `{wanted}`"), *key, *second));
+            }
+            if matches!(value.kind(), Kind::Map { .. } | Kind::Seq { .. }) {
+                continue;
+            }
+            let mut steps = self.steps.clone();
+            steps.push(number + 1);
+            return Ok(Some(Sibling { map: self.node, key: *key, value: *value, in_flow: *flow, steps }));
+        }
+        Ok(None)
+    }
+
+    fn duplicate(&self, what: String, first: Node<'_>, second: Node<'_>) -> EditError {
+        EditError::DuplicateKey { path: self.path.to_string(), what, first: first.line(), second: second.line() }
+    }
+}
+
+/// Tells whether a merged value, one mapping or a list of them, has the key.
+fn brings(merged: Node<'_>, key: &str) -> bool {
+    merged.get(key).is_some() || merged.items().iter().any(|item| item.get(key).is_some())
+}

@@ -1,0 +1,284 @@
+//! Edits of values files: golden cases in full text, and generated files with generated tags.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "editing/generate.rs"]
+mod generate;
+#[path = "editing/golden.rs"]
+mod golden;
+
+use std::fs;
+
+use proptest::prelude::*;
+use repin::diagnostic::Diagnostic;
+use repin::manifest::{EditError, Edited, Found, Source, apply, inverse};
+use repin::model::key_path::KeyPath;
+
+use generate::{Case, Random};
+
+fn path(text: &str) -> KeyPath {
+    text.parse().unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn set(before: &str, key: &str, new: &str) -> Result<Edited, EditError> {
+    Source::parse(before)?.set(&path(key), new)
+}
+
+#[test]
+fn golden_cases_give_exactly_the_text_that_was_written_for_them() {
+    let cases = golden::all();
+    assert!(cases.len() >= 90, "{} cases", cases.len());
+    let mut wrong = Vec::new();
+    for case in &cases {
+        let result = Source::from_bytes(&case.before).and_then(|source| source.set(&path(&case.key), &case.value));
+        let outcome = match (&result, &case.expected) {
+            (Ok(edited), Ok(after)) if edited.text == *after => {
+                check_edits(std::str::from_utf8(&case.before).unwrap(), edited, &case.key, &case.value);
+                continue;
+            }
+            (Err(error), Err(code)) if error.code() == code => {
+                assert!(error.hint().is_some_and(|hint| !hint.is_empty()), "{}", case.name);
+                continue;
+            }
+            (Ok(edited), _) => format!("gave\n{}", edited.text),
+            (Err(error), _) => format!("gave {}: {error}", error.code()),
+        };
+        wrong.push(format!("{}: {outcome}\nexpected {:?}", case.name, case.expected));
+    }
+    assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The edits lead there and back, and the value is read as written.
+fn check_edits(before: &str, edited: &Edited, key: &str, value: &str) {
+    assert_eq!(apply(before, &edited.edits).unwrap(), edited.text);
+    assert_eq!(apply(&edited.text, &edited.inverse()).unwrap(), before);
+    assert_eq!(inverse(&edited.inverse()), edited.edits);
+    match Source::parse(&edited.text).unwrap().read(&path(key)).unwrap() {
+        Found::Text { value: found, .. } => assert_eq!(found, value),
+        other => panic!("{key} is {other:?} in\n{}", edited.text),
+    }
+    // What is right already stays as it is.
+    assert_eq!(set(&edited.text, key, value).unwrap().edits, []);
+}
+
+#[test]
+fn golden_cases_are_complete_folders() {
+    for case in golden::all() {
+        let mut files: Vec<_> =
+            fs::read_dir(&case.folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        files.sort();
+        let after = case.expected.is_ok();
+        assert_eq!(
+            files,
+            if after { vec!["after.yaml", "before.yaml", "change"] } else { vec!["before.yaml", "change"] }
+        );
+    }
+}
+
+/// Checks one generated case against what the generator knows: the bytes around the value, and every other value.
+fn check_generated(case: &Case) {
+    let edited = set(&case.text, &case.key, &case.tag).unwrap_or_else(|error| panic!("{error}\n{case:?}"));
+    let before = &case.text;
+    let (front, back) = (&before[..case.value.start], &before[case.value.end..]);
+    assert!(edited.text.starts_with(front) && edited.text.ends_with(back), "{case:?}\n{}", edited.text);
+    assert!(edited.text.len() >= front.len() + back.len(), "{case:?}");
+    check_edits(before, &edited, &case.key, &case.tag);
+    let (mut old, mut new) = (second_reader(before), second_reader(&edited.text));
+    assert_eq!(take(&mut new, &case.steps), serde_yaml::Value::String(case.tag.clone()), "{case:?}");
+    take(&mut old, &case.steps);
+    assert_eq!(old, new, "{case:?}");
+}
+
+fn second_reader(text: &str) -> serde_yaml::Value {
+    // libyaml counts a byte order mark as a column.
+    serde_yaml::from_str(text.trim_start_matches('\u{feff}')).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+/// Takes the value at these steps out of a tree.
+fn take(tree: &mut serde_yaml::Value, steps: &[generate::Step]) -> serde_yaml::Value {
+    let place = steps.iter().fold(tree, |node, step| match step {
+        generate::Step::Key(key) => node.get_mut(key.as_str()).unwrap(),
+        generate::Step::Index(index) => node.get_mut(*index).unwrap(),
+    });
+    std::mem::take(place)
+}
+
+#[test]
+fn ten_thousand_generated_edits_change_one_value_each() {
+    let mut random = Random::new(20_261_120);
+    for _ in 0..10_000 {
+        check_generated(&generate::case(&mut random));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_text_is_written_as_a_string_in_any_style(
+        seed in any::<u64>(),
+        tag in prop_oneof!["\\PC{0,40}", "[0-9eExXoO._:+T-]{0,12}", ".{0,20}", "[A-Za-z0-9_][A-Za-z0-9._-]{0,40}"],
+    ) {
+        prop_assume!(!tag.contains("{{"));
+        let mut case = generate::case(&mut Random::new(seed));
+        case.tag = tag;
+        check_generated(&case);
+    }
+
+    #[test]
+    fn no_text_makes_the_editor_panic(text in "[ab:{}\\[\\]\\-?&*!|>'\"#%@~\\n \\t,0-9<]{0,60}", tag in "[a-z0-9.]{1,8}") {
+        for key in ["a", "a.b", "[0]", "a[0].b", "b[a=b]"] {
+            if let Ok(edited) = set(&text, key, &tag) {
+                prop_assert_eq!(apply(&edited.text, &edited.inverse()).unwrap(), text.as_str());
+            }
+        }
+    }
+}
+
+#[test]
+fn reading_tells_what_is_there() {
+    let source = Source::parse(
+        "base: &base\n  repository: web\n  tag: 1.10\nimage:\n  <<: *base\nother:\n  repository: a\n  tag:\nlist: [x, {name: b, tag: !!str null}]\n",
+    )
+    .unwrap();
+    let read = |key: &str| source.read(&path(key));
+    let text = |value: &str, line| Ok(Found::Text { value: value.into(), line });
+    assert_eq!(read("image.tag"), text("1.10", 3));
+    assert_eq!(read("other.tag"), Ok(Found::Null { line: 8 }));
+    assert_eq!(read("list[0]"), text("x", 9));
+    assert_eq!(read("list[name=b].tag"), text("null", 9));
+    let absent = |nearest: &str, insertable| Ok(Found::Absent { nearest: Some(nearest.into()), insertable });
+    assert_eq!(read("other.digest"), absent("other.tag", true));
+    assert_eq!(read("image.digest"), Ok(Found::Absent { nearest: None, insertable: false }));
+    assert_eq!(read("othr.tag"), absent("other.tag", false));
+    assert_eq!(read("other.tag.x"), absent("other.tag", false));
+    assert_eq!(read("list").unwrap_err().to_string(), "`list` (line 9) is a sequence, not a single value");
+    let empty = Source::parse("# nothing\n").unwrap();
+    assert_eq!(empty.read(&path("a")), Ok(Found::Absent { nearest: None, insertable: false }));
+    assert_eq!(empty.set(&path("a"), "1").unwrap_err().code(), "edit/no-such-key");
+}
+
+/// Compares the whole of what a person is told: code, line, message, hint.
+fn told(before: &str, key: &str, expected: [&str; 4]) {
+    let error = Source::parse(before).and_then(|source| source.set(&path(key), "1.3.0")).unwrap_err();
+    let line = error.line().map_or("-".to_owned(), |line| line.to_string());
+    let (message, hint) = (error.to_string(), error.hint().unwrap_or_default());
+    assert_eq!([error.code(), &line, &message, &hint], expected);
+}
+
+#[test]
+fn refusals_name_the_place_and_the_line_to_write() {
+    told(
+        "image:\n  repository: a\n  tagg: 1\n",
+        "image.taggs",
+        [
+            "edit/no-such-key",
+            "-",
+            "there is no `image.taggs`",
+            "did you mean `image.tagg`? If the key is right, add it to the file once with its present value",
+        ],
+    );
+    told(
+        "a:\n  tag: &t 1.2.0\nb:\n  tag: *t\n",
+        "b.tag",
+        [
+            "edit/shared",
+            "4",
+            "`b.tag` is shared by lines 2, 4: the path goes through an alias",
+            "write the value in place of the alias at line 4, with `tag: 1.3.0`",
+        ],
+    );
+    told(
+        "a:\n  tag: &t 1.2.0\nb:\n  tag: *t\n",
+        "a.tag",
+        [
+            "edit/shared",
+            "2",
+            "`a.tag` is shared by lines 2, 4: its anchor has aliases",
+            "write a value of its own in place of the alias at line 4",
+        ],
+    );
+    told(
+        "base: &b\n  tag: 1.2.0\nweb:\n  <<: *b\n",
+        "web.tag",
+        [
+            "edit/shared",
+            "4",
+            "`web.tag` is shared by lines 1, 4: it is merged in by the `<<` at line 4",
+            "add `tag: 1.3.0` as a key of its own beside the `<<` at line 4",
+        ],
+    );
+    told(
+        "tag: 1\ntag: 2\n",
+        "tag",
+        [
+            "edit/duplicate-key",
+            "2",
+            "`tag` is not one place: the key `tag` is at line 1 and again at line 2",
+            "remove line 1 or line 2",
+        ],
+    );
+    told("a: [\n", "a", ["edit/invalid-yaml", "1", "line 1 is no YAML: unclosed bracket '['", "correct line 1"]);
+    told(
+        "a: 1\nb: {}\n",
+        "b.tag",
+        [
+            "edit/no-such-key",
+            "-",
+            "there is no `b.tag`",
+            "add the key to the file once with its present value, or name the file that has it",
+        ],
+    );
+    told(
+        "base: &b\n  tag: 1.2.0\nweb:\n  tag: 1.1.0\n  <<: *b\n",
+        "web.tag",
+        [
+            "edit/shared",
+            "5",
+            "`web.tag` is shared by lines 1, 5: the `<<` at line 5 brings the same key, and readers differ on which one counts",
+            "move the `<<` of line 5 in front of the other keys",
+        ],
+    );
+    told(
+        "tag: 1.2\nb: [1, 2\nc: {{ .x }}\n",
+        "tag",
+        [
+            "edit/invalid-yaml",
+            "3",
+            "line 3 is no YAML: illegal placement of ':' indicator",
+            "this looks like a template of a chart: name the values file instead",
+        ],
+    );
+    told(
+        "kind: List\nitems:\n- kind: SealedSecret\n",
+        "items[0].kind",
+        ["edit/sealed", "3", "line 3 begins a SealedSecret, which is never edited", "keep image tags in another file"],
+    );
+}
+
+#[test]
+fn what_is_too_large_or_no_text_is_a_problem_and_no_crash() {
+    let code = |result: Result<Source, EditError>| result.map(|_| ()).unwrap_err().code();
+    assert_eq!(code(Source::parse(&" ".repeat(4 * 1024 * 1024 + 1))), "edit/too-large");
+    let bomb: String = (1..30).map(|n| format!("a{n}: &a{n} [*a{0}, *a{0}]\n", n - 1)).collect();
+    assert_eq!(code(Source::parse(&format!("tag: 1\na0: &a0 x\n{bomb}"))), "edit/too-large");
+    let error = Source::from_bytes(b"a: 1\nb: \xff\n").map(|_| ()).unwrap_err();
+    assert_eq!((error.code(), error.line()), ("edit/encoding", Some(2)));
+    assert_eq!(error.to_string(), "the file is not UTF-8 at line 2, byte 8");
+}
+
+#[test]
+fn what_the_second_reader_refuses_is_not_edited() {
+    let error = set("b: !!int word\ntag: 1.2.3\n", "tag", "1.3.0").unwrap_err();
+    assert_eq!(error.code(), "edit/unproven");
+    let message = error.to_string();
+    let expected = "`tag` cannot be changed safely: the second YAML reader does not read the file as it stands: ";
+    assert!(message.starts_with(expected), "{message}");
+}
+
+#[test]
+fn a_large_file_is_edited_in_good_time() {
+    let services: String =
+        (0..40_000).map(|n| format!("service-{n}:\n  image:\n    repository: r/{n}\n    tag: 1.2.{n}\n")).collect();
+    let edited = set(&services, "service-39999.image.tag", "2.0.0").unwrap();
+    assert_eq!(edited.text, services.replace("tag: 1.2.39999\n", "tag: 2.0.0\n"));
+}
