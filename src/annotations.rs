@@ -1,1 +1,204 @@
-//! Not written yet.
+//! Annotations of one Application -> what is asked for each image, and problems.
+//!
+//! Reads the grammar of CONFIGURATION "Annotations" under both prefixes. Knows nothing of repositories, rules or
+//! registries. One bad annotation holds its image and never the others.
+
+pub mod image_list;
+pub mod keys;
+mod policy;
+mod values;
+
+use std::collections::BTreeMap;
+
+use crate::annotations::keys::Reading;
+use crate::model::application::{Application, LEGACY_PREFIX, PREFIX};
+use crate::model::key_path::KeyPath;
+use crate::model::names::ImageName;
+use crate::model::policy::Policy;
+use crate::model::problem::{Problem, Severity};
+use crate::model::tracked::{Form, Refusal};
+
+/// Where a team wants the tag to be written.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum WriteBack {
+    /// The last of the Application's value files that holds the key.
+    HelmValues,
+    /// This file, relative to the source path, `/` = the repository's root.
+    HelmValuesFile(String),
+}
+
+/// What the annotations ask for one image.
+#[derive(Clone, Debug)]
+pub struct ImageRequest {
+    /// The alias.
+    pub alias: String,
+    /// The image's text without constraint; the raw entry where it cannot be read.
+    pub image_text: String,
+    /// The image.
+    pub image: Option<ImageName>,
+    /// What is allowed.
+    pub policy: Policy,
+    /// Where the tag or spec stands.
+    pub key: Option<(KeyPath, Form)>,
+    /// Where the image's name stands.
+    pub name_key: Option<KeyPath>,
+    /// The targets, at least one unless refused.
+    pub targets: Vec<WriteBack>,
+    /// Why the image is held.
+    pub refusal: Option<Refusal>,
+}
+
+/// Reads the annotations of one Application.
+pub fn read(application: &Application) -> (Vec<ImageRequest>, Vec<Problem>) {
+    let mut reader = Reader::new(application);
+    let requests = reader.requests();
+    (requests, reader.problems)
+}
+
+/// One annotation without its prefix.
+#[derive(Clone, Debug)]
+struct Given {
+    value: String,
+    line: u64,
+    legacy: bool,
+}
+
+struct Reader<'a> {
+    application: &'a Application,
+    given: BTreeMap<String, Given>,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(application: &'a Application) -> Self {
+        let mut given: BTreeMap<String, Given> = BTreeMap::new();
+        for annotation in &application.annotations {
+            let (name, legacy) = match annotation.key.strip_prefix(PREFIX) {
+                Some(name) => (name, false),
+                None => (annotation.key.strip_prefix(LEGACY_PREFIX).unwrap_or(&annotation.key), true),
+            };
+            // Of both prefixes repin's own wins, key by key.
+            if legacy && given.get(name).is_some_and(|other| !other.legacy) {
+                continue;
+            }
+            given.insert(
+                name.to_owned(),
+                Given { value: annotation.value.trim().to_owned(), line: annotation.line, legacy },
+            );
+        }
+        Self { application, given, problems: Vec::new() }
+    }
+
+    fn requests(&mut self) -> Vec<ImageRequest> {
+        let entries = match self.given.get("image-list") {
+            Some(list) => image_list::read(&list.value),
+            None => {
+                let message = format!(
+                    "the Application `{}` has annotations of repin, and no `image-list`",
+                    self.application.key.label()
+                );
+                self.problem(
+                    Severity::Error,
+                    "annotation/no-image-list",
+                    self.application.line,
+                    message,
+                    format!("add `{PREFIX}image-list: <alias>=<image>`"),
+                );
+                return Vec::new();
+            }
+        };
+        let list_line = self.line("image-list");
+        if entries.is_empty() {
+            self.problem(
+                Severity::Error,
+                "annotation/invalid",
+                list_line,
+                "`image-list` names no image".into(),
+                "write `<alias>=<image>[:<constraint>]`".into(),
+            );
+        }
+        let aliases: Vec<String> = entries.iter().map(|entry| entry.alias.clone()).collect();
+        self.report_strangers(&aliases);
+        let mut seen: Vec<&str> = Vec::new();
+        let mut requests = Vec::new();
+        for entry in &entries {
+            let mut request = self.request(entry);
+            if seen.contains(&entry.alias.as_str()) && request.refusal.is_none() {
+                let message = format!("the alias `{}` is given to two images of `image-list`", entry.alias);
+                self.problem(
+                    Severity::Error,
+                    "annotation/invalid",
+                    list_line,
+                    message.clone(),
+                    "give each image an alias of its own: `<alias>=<image>`".into(),
+                );
+                request.refusal = Some(Refusal { code: "annotation/invalid".into(), message });
+            }
+            seen.push(&entry.alias);
+            requests.push(request);
+        }
+        requests
+    }
+
+    /// Reports keys that nobody reads: unknown ones, and those of an alias that the list does not have.
+    fn report_strangers(&mut self, aliases: &[String]) {
+        let mut found = Vec::new();
+        for (name, given) in &self.given {
+            match keys::read(name) {
+                Reading::Application(_) => {}
+                Reading::Alias(alias, _) if aliases.iter().any(|known| is_alias_spelling(known, alias)) => {}
+                Reading::Alias(alias, key) => {
+                    let message = format!("`{name}` belongs to no image: `image-list` has no alias `{alias}`");
+                    let hint = match aliases.first() {
+                        Some(first) => format!(
+                            "the aliases are {}; write `{first}.{}`, or add `{alias}=<image>` to the list",
+                            aliases.join(", "),
+                            key.name
+                        ),
+                        None => format!("add `{alias}=<image>` to `image-list`"),
+                    };
+                    found.push(("annotation/orphan-key", given.line, message, hint));
+                }
+                Reading::Unknown => {
+                    let message = format!("`{name}` is no annotation of repin and has no effect");
+                    found.push((
+                        "annotation/unknown-key",
+                        given.line,
+                        message,
+                        format!("did you mean `{}`?", keys::nearest(name, aliases)),
+                    ));
+                }
+            }
+        }
+        for (code, line, message, hint) in found {
+            self.problem(Severity::Error, code, line, message, hint);
+        }
+    }
+
+    /// Looks a key up for one alias: `<alias>.key` beats `key`, and alias `a/b` is also read as `a_b`.
+    fn find(&self, alias: &str, name: &str) -> Option<(String, &Given)> {
+        let spellings = [format!("{alias}.{name}"), format!("{}.{name}", alias.replace('/', "_")), name.to_owned()];
+        spellings.into_iter().find_map(|key| self.given.get(&key).map(|given| (key, given)))
+    }
+
+    fn line(&self, name: &str) -> u64 {
+        self.given.get(name).map_or(self.application.line, |given| given.line)
+    }
+
+    fn problem(&mut self, severity: Severity, code: &str, line: u64, message: String, hint: String) {
+        let key = &self.application.key;
+        self.problems.push(Problem {
+            severity,
+            code: code.to_owned(),
+            repository: key.file.as_ref().map(|_| key.repository.clone()),
+            file: key.file.as_ref().map(ToString::to_string),
+            line: Some(line),
+            message: format!("{}: {message}", key.label()),
+            hint: Some(hint),
+        });
+    }
+}
+
+fn is_alias_spelling(alias: &str, text: &str) -> bool {
+    alias == text || alias.replace('/', "_") == text
+}
