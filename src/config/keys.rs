@@ -1,0 +1,263 @@
+//! Every key of the configuration file: where it stands, what it holds, what it is for.
+//!
+//! The reader takes unknown, missing and unbuilt keys from here, and [`crate::config::schema`] the JSON schema. Nothing
+//! here reads.
+
+/// What a key holds.
+#[derive(Clone, Copy, Debug)]
+pub enum Shape {
+    /// Any text.
+    Text,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// `true` or `false`.
+    Bool,
+    /// A whole number from 1.
+    Count,
+    /// A number above 0.
+    Rate,
+    /// Numbers with units, such as `1h30m`.
+    Interval,
+    /// A list of texts.
+    Texts,
+    /// Texts by free keys.
+    TextMap,
+    /// A reference to a secret.
+    Secret,
+    /// A text or a reference to a secret.
+    TextOrSecret,
+    /// A mapping with these keys.
+    Map(&'static Table),
+    /// A list of mappings with these keys.
+    List(&'static Table),
+}
+
+/// One key.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// The key.
+    pub name: &'static str,
+    /// What it holds.
+    pub shape: Shape,
+    /// Whether it must be there.
+    pub required: bool,
+    /// What it is for, with its default.
+    pub doc: &'static str,
+}
+
+/// The keys of one mapping.
+#[derive(Clone, Copy, Debug)]
+pub struct Table {
+    /// Keys that are carried out.
+    pub keys: &'static [Key],
+    /// Keys of the design that this build does not carry out, in the manual's order.
+    pub unbuilt: &'static [&'static str],
+    /// Whether an unbuilt key is recorded instead of refused.
+    pub keeps_unbuilt: bool,
+    /// Whether its keys may hold a secret by mistake, and are not shown.
+    pub hides: bool,
+}
+
+const PLAIN: Table = Table { keys: &[], unbuilt: &[], keeps_unbuilt: false, hides: false };
+
+const fn required(name: &'static str, shape: Shape, doc: &'static str) -> Key {
+    Key { name, shape, required: true, doc }
+}
+
+const fn optional(name: &'static str, shape: Shape, doc: &'static str) -> Key {
+    Key { name, shape, required: false, doc }
+}
+
+/// The file itself.
+pub const TOP: Table = Table {
+    keys: &[
+        optional("schedule", Shape::Interval, "Time between the starts of two cycles, 1s to 7d. Default 2m."),
+        required("repositories", Shape::List(&REPOSITORY), "GitOps repositories, at least one."),
+        optional(
+            "registries",
+            Shape::List(&REGISTRY),
+            "Registries; public ones are read anonymously without an entry.",
+        ),
+        optional("rules", Shape::List(&RULE), "What may be written and how; later rules override field by field."),
+        optional("observe", Shape::Bool, "Decide and report everything, write nothing. Default false."),
+        optional("applications", Shape::List(&APPLICATION), "Applications that no manifest defines."),
+        optional("cache", Shape::Map(&CACHE), "Where what can be fetched again is kept."),
+        optional("server", Shape::Map(&SERVER), "The HTTP server; null = off."),
+        optional("log", Shape::Map(&LOG), "What is logged, and how."),
+    ],
+    unbuilt: &[
+        "registries_conf",
+        "environments",
+        "windows",
+        "notifications",
+        "commit",
+        "kubernetes",
+        "pull_secrets",
+        "legacy_argocd_method",
+        "max_changes_per_push",
+        "ignore_closed_by",
+    ],
+    ..PLAIN
+};
+
+/// `repositories[]`.
+pub const REPOSITORY: Table = Table {
+    keys: &[
+        required("name", Shape::Text, "Unique name: letters, digits and . _ -"),
+        required("url", Shape::Text, "https://, http://, ssh://, git@host:path, file:///path or an absolute path."),
+        optional("branch", Shape::Text, "Branch that is read and written. Default: the remote's default branch."),
+        optional("also", Shape::Texts, "Other URLs under which Applications name this repository."),
+        optional("discover", Shape::Texts, "Globs of files that define Applications. Default **/*.yaml and **/*.yml."),
+        optional("credentials", Shape::Map(&CREDENTIALS), "For an http(s) URL."),
+        optional("may_write", Shape::Texts, "Globs of files outside the source paths that may be written."),
+        optional("history", Shape::Map(&HISTORY), "Limits on the history that is read. Default: none."),
+    ],
+    unbuilt: &["forge", "branches", "schedule"],
+    ..PLAIN
+};
+
+/// `repositories[].history`.
+pub const HISTORY: Table = Table {
+    keys: &[
+        optional("commits", Shape::Count, "At most this many commits along first parents."),
+        optional("days", Shape::Count, "No commits older than this many days."),
+    ],
+    ..PLAIN
+};
+
+/// `registries[]`.
+pub const REGISTRY: Table = Table {
+    keys: &[
+        required("host", Shape::Text, "Host and port as in image names, such as ghcr.io or 127.0.0.1:5000."),
+        optional("api_url", Shape::Text, "Where its API is, if not at the host itself."),
+        optional("insecure", Shape::Bool, "Plain HTTP. Default false. Unverified TLS does not exist: give `ca`."),
+        optional("credentials", Shape::Map(&CREDENTIALS), "Default: it is asked anonymously."),
+        optional("ca", Shape::Text, "PEM file with the certificates of its own authority."),
+        optional("requests_per_second", Shape::Rate, "Most requests per second, up to 1000."),
+    ],
+    unbuilt: &["schedule"],
+    ..PLAIN
+};
+
+/// `credentials`.
+pub const CREDENTIALS: Table = Table {
+    keys: &[
+        optional("username", Shape::TextOrSecret, "With `password`."),
+        optional("password", Shape::Secret, "With `username`."),
+        optional("token", Shape::Secret, "Instead of `username` and `password`."),
+    ],
+    hides: true,
+    ..PLAIN
+};
+
+/// A reference to a secret.
+pub const SECRET: Table = Table {
+    keys: &[
+        optional("env", Shape::Text, "Name of an environment variable."),
+        optional("file", Shape::Text, "Path of a file; line ends at its end are dropped."),
+    ],
+    hides: true,
+    ..PLAIN
+};
+
+/// `rules[]`.
+pub const RULE: Table = Table {
+    keys: &[
+        optional("match", Shape::Map(&MATCH), "What it applies to; all conditions must hold. Default: everything."),
+        optional("environment", Shape::Text, "The environment of what it matches."),
+        optional("delivery", Shape::Word(&["commit", "pull-request", "none"]), "How changes are delivered."),
+        optional("observe", Shape::Bool, "Decide and report, write nothing."),
+        optional("may_write", Shape::Texts, "Globs of files outside the source paths that may be written."),
+    ],
+    unbuilt: &[
+        "windows",
+        "min_age",
+        "registries",
+        "verify",
+        "max_changes_per_hour",
+        "at_least",
+        "service",
+        "notify",
+        "max_changes_per_push",
+    ],
+    keeps_unbuilt: true,
+    ..PLAIN
+};
+
+/// `rules[].match`.
+pub const MATCH: Table = Table {
+    keys: &[
+        optional("repository", Shape::Text, "Glob over names of `repositories`."),
+        optional("branch", Shape::Text, "Glob over the branch that would be written."),
+        optional("path", Shape::Text, "Glob over the path of the file that would be written."),
+        optional(
+            "application",
+            Shape::Text,
+            "Glob over the Application's name, or over namespace/name if it holds a /.",
+        ),
+        optional("namespace", Shape::Text, "Glob over the Application's namespace."),
+        optional("project", Shape::Text, "Glob over the Application's project."),
+        optional("label", Shape::TextMap, "Labels of the Application with exactly these values."),
+    ],
+    ..PLAIN
+};
+
+/// `applications[]`.
+pub const APPLICATION: Table = Table {
+    keys: &[
+        required("name", Shape::Text, "The Application's name."),
+        optional("namespace", Shape::Text, "Its namespace. Default argocd."),
+        required("repository", Shape::Text, "Name of one of `repositories`."),
+        required("path", Shape::Text, "Source path in the repository, . for its root."),
+        required("annotations", Shape::TextMap, "Annotations, without their prefix."),
+    ],
+    ..PLAIN
+};
+
+/// `cache`.
+pub const CACHE: Table = Table {
+    keys: &[optional("path", Shape::Text, "Directory. Default $XDG_CACHE_HOME/repin, else ~/.cache/repin.")],
+    ..PLAIN
+};
+
+/// `server`.
+pub const SERVER: Table = Table {
+    keys: &[optional("listen", Shape::Text, "Address and port; port 0 = any, null = off. Default 127.0.0.1:8080.")],
+    ..PLAIN
+};
+
+/// `log`.
+pub const LOG: Table = Table {
+    keys: &[
+        optional("format", Shape::Word(&["text", "json"]), "Default text."),
+        optional("level", Shape::Word(&["error", "warn", "info", "debug", "trace"]), "Default info."),
+    ],
+    ..PLAIN
+};
+
+/// Gives the path of every key that is carried out, such as `repositories[].url`, in the order of the tables.
+pub fn all() -> Vec<String> {
+    let mut paths = Vec::new();
+    collect(&TOP, "", &mut paths);
+    paths
+}
+
+fn collect(table: &Table, prefix: &str, paths: &mut Vec<String>) {
+    for key in table.keys {
+        let path = format!("{prefix}{}", key.name);
+        paths.push(path.clone());
+        match key.shape {
+            Shape::Map(table) => collect(table, &format!("{path}."), paths),
+            Shape::List(table) => collect(table, &format!("{path}[]."), paths),
+            Shape::Secret | Shape::TextOrSecret => collect(&SECRET, &format!("{path}."), paths),
+            Shape::Text
+            | Shape::Word(_)
+            | Shape::Bool
+            | Shape::Count
+            | Shape::Rate
+            | Shape::Interval
+            | Shape::Texts
+            | Shape::TextMap => {}
+        }
+    }
+}

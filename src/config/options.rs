@@ -1,0 +1,83 @@
+//! Settings -> the `Options` of the modules below, so that none of them knows the configuration.
+
+use std::path::Path;
+
+use crate::config::settings::{
+    ApplicationSettings, Credentials as Given, RegistrySettings, RepositorySettings, Settings,
+};
+use crate::credentials::Credentials;
+use crate::git::{HistoryLimits, Identity};
+use crate::model::application::{Annotation, Application, ApplicationSource, PREFIX};
+use crate::model::names::ApplicationKey;
+use crate::reconcile::Options;
+use crate::reconcile::repository::RepositoryOptions;
+use crate::registry::RegistryOptions;
+
+/// Gives what a reconciler needs.
+pub fn reconcile(settings: &Settings) -> Options {
+    Options {
+        repositories: settings.repositories.iter().map(|one| repository(one, &settings.cache.path)).collect(),
+        registry: crate::registry::Options {
+            registries: settings.registries.iter().map(registry).collect(),
+            limits: crate::registry::Limits::default(),
+        },
+        rules: settings.rules.clone(),
+        observe: settings.observe,
+        applications: settings.applications.iter().map(application).collect(),
+        cache: settings.cache.path.clone(),
+        identity: Identity::default(),
+    }
+}
+
+fn repository(settings: &RepositorySettings, cache: &Path) -> RepositoryOptions {
+    RepositoryOptions {
+        name: settings.name.clone(),
+        url: settings.url.clone(),
+        branch: settings.branch.clone(),
+        also: settings.also.clone(),
+        discover: settings.discover.clone(),
+        may_write: settings.may_write.clone(),
+        history: HistoryLimits { commits: settings.history.commits, days: settings.history.days },
+        cache: cache.to_owned(),
+    }
+}
+
+fn registry(settings: &RegistrySettings) -> RegistryOptions {
+    let credentials = match &settings.credentials {
+        None => Credentials::Anonymous,
+        Some(Given::Basic { username, password }) => {
+            Credentials::Basic { username: username.expose().to_owned(), password: password.clone() }
+        }
+        Some(Given::Token(token)) => Credentials::Token(token.clone()),
+    };
+    RegistryOptions {
+        host: settings.host.clone(),
+        api_url: settings.api_url.clone(),
+        insecure: settings.insecure,
+        // A file that went away since the check is seen as no PEM, which the registry module refuses with its own error.
+        ca: settings.ca.as_ref().map(|path| std::fs::read(path).unwrap_or_default()),
+        credentials,
+        requests_per_second: settings.requests_per_second,
+    }
+}
+
+fn application(settings: &ApplicationSettings) -> Application {
+    let annotation = |given: &crate::config::settings::AnnotationSetting| Annotation {
+        key: format!("{PREFIX}{}", given.key),
+        value: given.value.clone(),
+        line: given.line,
+    };
+    Application {
+        key: ApplicationKey {
+            repository: settings.repository.clone(),
+            file: None,
+            namespace: settings.namespace.clone(),
+            name: settings.name.clone(),
+        },
+        line: settings.line,
+        project: "default".to_owned(),
+        labels: std::collections::BTreeMap::new(),
+        annotations: settings.annotations.iter().map(annotation).collect(),
+        sources: vec![ApplicationSource { path: settings.path.to_string(), ..ApplicationSource::default() }],
+    }
+}

@@ -1,0 +1,185 @@
+//! The entries of `repositories` and `registries`.
+
+use crate::config::access::{credentials, path, warn_plain};
+use crate::config::keys;
+use crate::config::reader::Value;
+use crate::config::settings::{HistorySettings, RegistrySettings, RepositorySettings};
+use crate::model::names::{Branch, ImageName, NameError};
+use crate::model::remote_url::{RemoteUrl, Transport};
+
+const MOST_REQUESTS_PER_SECOND: f64 = 1000.0;
+
+pub(super) fn repository(value: &Value<'_>) -> Option<RepositorySettings> {
+    let fields = value.fields(&keys::REPOSITORY);
+    let name = fields.get("name").and_then(name);
+    let url = fields.get("url").and_then(|value| remote_url(value, true));
+    let branch = fields.get("branch").map(|value| {
+        let error = |error: NameError| value.invalid(error.rule, "write the name of a branch, without refs/heads/");
+        value.text()?.parse::<Branch>().map_err(error).ok()
+    });
+    let also = fields.get("also").map(Value::items).unwrap_or_default();
+    let also = also.iter().filter_map(|value| remote_url(value, false)).collect();
+    let discover = match fields.get("discover") {
+        Some(value) => value.path_globs(),
+        None => ["**/*.yaml", "**/*.yml"].iter().filter_map(|glob| glob.parse().ok()).collect(),
+    };
+    let credentials = fields.get("credentials").map(|value| (value, credentials(value)));
+    if let (Some((value, _)), Some(url)) = (&credentials, &url) {
+        match url.transport() {
+            Transport::Https => {}
+            Transport::Http => warn_plain(value, url.host()),
+            Transport::Ssh | Transport::Local => {
+                value.error(
+                    "config/invalid-value",
+                    "is for http(s) URLs, and `url` is none",
+                    "remove it, or change `url`",
+                );
+            }
+        }
+    }
+    let history = fields.get("history").map(history).unwrap_or_default();
+    let may_write = fields.get("may_write").map(Value::path_globs).unwrap_or_default();
+    Some(RepositorySettings {
+        name: name?,
+        url: url?,
+        branch: branch.unwrap_or_default(),
+        also,
+        discover,
+        credentials: credentials.and_then(|(_, read)| read),
+        may_write,
+        history,
+        line: value.line,
+    })
+}
+
+pub(super) fn name(value: &Value<'_>) -> Option<String> {
+    let text = value.text()?;
+    let legal = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-');
+    if text.len() <= 100 && text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.bytes().all(legal) {
+        return Some(text.to_owned());
+    }
+    let rule = "it is up to 100 letters, digits and . _ - and starts with a letter or a digit";
+    value.invalid(rule, "give a short name");
+    None
+}
+
+/// The message never holds the text: it may hold a password.
+fn remote_url(value: &Value<'_>, connects: bool) -> Option<RemoteUrl> {
+    let text = value.text()?;
+    let hint = "write it as `git clone` takes it, without a password";
+    let url: RemoteUrl = match text.parse() {
+        Ok(url) => url,
+        Err(rule) => {
+            value.error("config/invalid-value", format!("is no URL of a remote: {rule}"), hint);
+            return None;
+        }
+    };
+    if connects && url.user().is_some() && matches!(url.transport(), Transport::Http | Transport::Https) {
+        let hint = "leave out what stands before the @, and give it by reference in `credentials`";
+        value.error("config/secret", "holds a user, which may be a token", hint);
+        return None;
+    }
+    Some(url)
+}
+
+fn history(value: &Value<'_>) -> HistorySettings {
+    let fields = value.fields(&keys::HISTORY);
+    let count = |name| fields.get(name).and_then(Value::count);
+    HistorySettings { commits: count("commits"), days: count("days") }
+}
+
+pub(super) fn registry(value: &Value<'_>) -> Option<RegistrySettings> {
+    let fields = value.fields(&keys::REGISTRY);
+    let host = fields.get("host").and_then(host);
+    let insecure = fields.written("insecure").and_then(Value::boolean).unwrap_or(false);
+    let api_url = fields.get("api_url").map(|value| api_url(value, insecure));
+    let credentials = fields.get("credentials").map(|value| (value, credentials(value)));
+    if let Some((value, _)) = credentials.as_ref().filter(|_| insecure) {
+        warn_plain(value, host.as_deref());
+    }
+    let ca = fields.get("ca").and_then(|value| {
+        let path = path(value)?;
+        if insecure {
+            let message = "is there, and `insecure: true` means plain HTTP, which has no certificates";
+            value.error("config/invalid-value", message, "remove one of them; to trust an own authority, keep `ca`");
+        } else if !(value.reader.around.is_file)(&path) {
+            value.error(
+                "config/unreadable",
+                format!("names {}, which is no readable file", path.display()),
+                "check the path",
+            );
+        }
+        Some(path)
+    });
+    let requests_per_second = fields.get("requests_per_second").and_then(|value| {
+        let number: Option<f64> = value.text()?.parse().ok();
+        let number = number.filter(|number| *number > 0.0 && *number <= MOST_REQUESTS_PER_SECOND);
+        if number.is_none() {
+            value.invalid("it is a number above 0, up to 1000", "leave the key out for the default");
+        }
+        number
+    });
+    Some(RegistrySettings {
+        host: host?,
+        api_url: api_url.unwrap_or_default(),
+        insecure,
+        credentials: credentials.and_then(|(_, read)| read),
+        ca,
+        requests_per_second,
+        line: value.line,
+    })
+}
+
+/// The host as image names give it, so that the two can be compared.
+fn host(value: &Value<'_>) -> Option<String> {
+    let text = value.text()?;
+    let hint = "write the part of the image names before the first /, such as `ghcr.io` or `127.0.0.1:5000`";
+    if text.contains("://") {
+        value.invalid("it is a host without a scheme", format!("{hint}; `insecure: true` means http"));
+        return None;
+    }
+    if let Some((host, _)) = text.split_once('/') {
+        let hint = format!("write `host: {host}`");
+        value.error("unsupported/prefix", "is a prefix with a path, and this build reads hosts only", hint);
+        return None;
+    }
+    match format!("{text}/x/x").parse::<ImageName>() {
+        Ok(name) if name.repository() == "x/x" => Some(name.registry().to_owned()),
+        Ok(_) => {
+            let rule = "in an image name, a first part without `.` or `:` is no host but for localhost";
+            value.invalid(rule, format!("use the name with its port, such as `{text}:5000`, in image names too"));
+            None
+        }
+        Err(error) => {
+            value.invalid(error.rule, hint);
+            None
+        }
+    }
+}
+
+fn api_url(value: &Value<'_>, insecure: bool) -> Option<url::Url> {
+    let text = value.text()?;
+    let hint = "write where the API is, without /v2/, such as `https://registry.example.com`";
+    let fail = |rule: &str| value.error("config/invalid-value", format!("is no URL of an API: {rule}"), hint);
+    let url = match url::Url::parse(text) {
+        Ok(url) => url,
+        Err(error) => {
+            fail(&error.to_string());
+            return None;
+        }
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        let hint = "leave out what stands before the @, and give it by reference in `credentials`";
+        value.error("config/secret", "holds a user or a password", hint);
+    } else if url.query().is_some() || url.fragment().is_some() {
+        fail("it has no query and no fragment");
+    } else {
+        match (url.scheme(), insecure) {
+            ("https", false) | ("http", true) => return Some(url),
+            ("http", false) => fail("http:// needs `insecure: true`"),
+            ("https", true) => fail("https:// contradicts `insecure: true`"),
+            _ => fail("it starts with https://, or with http:// where `insecure: true` is set"),
+        }
+    }
+    None
+}

@@ -1,0 +1,240 @@
+//! The whole file, section by section, read into [`Settings`]; what holds between sections is in `checks`.
+//!
+//! Each function reads all of its section before it gives up, so that no problem hides another.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::config::access::path;
+use crate::config::checks;
+use crate::config::interval;
+use crate::config::keys;
+use crate::config::reader::{Fields, Value};
+use crate::config::remotes::{name, registry, repository};
+use crate::config::settings::{
+    AnnotationSetting, ApplicationSettings, CacheSettings, LogFormat, LogLevel, LogSettings, ServerSettings, Settings,
+};
+use crate::model::names::RepoPath;
+use crate::model::rule::{Delivery, Glob, Match, Rule};
+use crate::rules;
+
+const DEFAULT_SCHEDULE: Duration = Duration::from_secs(120);
+const LONGEST_SCHEDULE: Duration = Duration::from_secs(7 * 86_400);
+const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
+const PREFIXES: [&str; 2] = ["repin.dev/", "argocd-image-updater.argoproj.io/"];
+
+/// Reads the whole file; none if a part without which there are no settings is missing, which then was reported.
+pub(super) fn settings(root: &Value<'_>) -> Option<Settings> {
+    let top = root.fields(&keys::TOP);
+    let list = |name: &str| top.get(name).map(Value::items).unwrap_or_default();
+    let schedule = top.get("schedule").and_then(schedule).unwrap_or(DEFAULT_SCHEDULE);
+    let observe = top.written("observe").and_then(Value::boolean).unwrap_or(false);
+    let repositories = list("repositories");
+    if let Some(value) = top.get("repositories").filter(|value| value.is_empty_list()) {
+        value.error(
+            "config/missing-key",
+            "is empty, and at least one repository is required",
+            "add `name` and `url` of one",
+        );
+    }
+    let registries = list("registries");
+    let rules = list("rules");
+    let applications = list("applications");
+    let repositories: Vec<_> = repositories.iter().map(|value| (value, repository(value))).collect();
+    let registries: Vec<_> = registries.iter().map(|value| (value, registry(value))).collect();
+    let rules: Vec<_> = rules.iter().map(|value| (value, rule(value))).collect();
+    let applications: Vec<_> = applications.iter().map(|value| (value, application(value))).collect();
+    checks::between_sections(&repositories, &registries, &rules, &applications);
+    let server = server(&top);
+    let log = top.get("log").map(log).unwrap_or_default();
+    let cache = cache(root, &top);
+    Some(Settings {
+        schedule,
+        observe,
+        repositories: repositories.into_iter().map(|(_, read)| read).collect::<Option<_>>()?,
+        registries: registries.into_iter().map(|(_, read)| read).collect::<Option<_>>()?,
+        rules: rules.into_iter().map(|(_, read)| read).collect(),
+        applications: applications.into_iter().map(|(_, read)| read).collect::<Option<_>>()?,
+        cache: cache?,
+        server,
+        log,
+    })
+}
+
+fn schedule(value: &Value<'_>) -> Option<Duration> {
+    let hint = "write an interval, such as `2m`";
+    let text = value.text()?;
+    if interval::is_cron(text) {
+        value.error("unsupported/schedule", "is a cron expression, and this build does not carry it out", hint);
+        return None;
+    }
+    match interval::parse(text) {
+        Ok(span) if span < Duration::from_secs(1) || span > LONGEST_SCHEDULE => {
+            value.invalid("it is at least 1s and at most 7d", hint);
+            None
+        }
+        Ok(span) => Some(span),
+        Err(rule) => {
+            value.invalid(rule, hint);
+            None
+        }
+    }
+}
+
+fn rule(value: &Value<'_>) -> Rule {
+    let fields = value.fields(&keys::RULE);
+    let mut unsupported = fields.unbuilt.clone();
+    let matches = fields.get("match").map(|value| matches(value, &mut unsupported)).unwrap_or_default();
+    rules::in_order(&mut unsupported);
+    let delivery = fields.get("delivery").and_then(|value| value.word(&Delivery::ALL.map(Delivery::as_str)));
+    Rule {
+        matches,
+        environment: fields.get("environment").and_then(name),
+        delivery: delivery.and_then(|word| Delivery::ALL.into_iter().find(|delivery| delivery.as_str() == word)),
+        observe: fields.written("observe").and_then(Value::boolean),
+        may_write: fields.get("may_write").map(Value::path_globs).unwrap_or_default(),
+        unsupported,
+        line: value.line,
+    }
+}
+
+fn matches(value: &Value<'_>, unsupported: &mut Vec<&'static str>) -> Match {
+    let fields = value.fields(&keys::MATCH);
+    let glob = |name: &str| fields.get(name).and_then(|value| value.glob(str::parse));
+    let labels = fields.get("label").map(Value::texts_by_key).unwrap_or_default();
+    Match {
+        repository: glob("repository"),
+        branch: glob("branch"),
+        path: fields.get("path").and_then(|value| path_glob(value, unsupported)),
+        application: glob("application"),
+        namespace: glob("namespace"),
+        project: glob("project"),
+        labels: labels
+            .iter()
+            .filter_map(|(key, _, value)| Some(((*key).to_owned(), value.text()?.to_owned())))
+            .collect(),
+    }
+}
+
+/// A glob that may hold the captures `{service}` and `{environment}`: they match as `*` and are recorded as unbuilt.
+fn path_glob(value: &Value<'_>, unsupported: &mut Vec<&'static str>) -> Option<Glob> {
+    let mut text = value.text()?.to_owned();
+    for (capture, key) in [("{service}", "service"), ("{environment}", "environment")] {
+        if text.contains(capture) {
+            text = text.replace(capture, "*");
+            unsupported.push(key);
+            let message =
+                format!("captures `{capture}`, and this build does not carry it out: what it matches is held");
+            value.warn(&format!("unsupported/{key}"), message, "write * instead");
+        }
+    }
+    let hint = "* and ? stay within one part of a path, ** crosses /, {a,b} is either";
+    Glob::of_paths(&text).map_err(|error| value.invalid(error, hint)).ok()
+}
+
+fn application(value: &Value<'_>) -> Option<ApplicationSettings> {
+    let fields = value.fields(&keys::APPLICATION);
+    let name = fields.get("name").and_then(|value| kubernetes_name(value, 253, true));
+    let namespace = match fields.get("namespace") {
+        Some(value) => kubernetes_name(value, 63, false),
+        None => Some("argocd".to_owned()),
+    };
+    let repository = fields.get("repository").and_then(Value::text);
+    let path = fields.get("path").and_then(|value| {
+        let text = value.text()?;
+        // As Argo CD reads a source path: `.` and `./x` start at the root, and so does nothing else.
+        let path = if text.starts_with('/') { None } else { RepoPath::default().join(text) };
+        if path.is_none() {
+            let rule = "it is a directory in the repository, relative, without .. and .git";
+            value.invalid(rule, "write a path such as `apps/web`, or . for the root");
+        }
+        path
+    });
+    let annotations = fields.get("annotations").map(annotations);
+    Some(ApplicationSettings {
+        name: name?,
+        namespace: namespace?,
+        repository: repository?.to_owned(),
+        path: path?,
+        annotations: annotations?,
+        line: value.line,
+    })
+}
+
+fn annotations(value: &Value<'_>) -> Vec<AnnotationSetting> {
+    let texts = value.texts_by_key();
+    let read = texts.iter().filter_map(|(key, line, text)| {
+        if let Some(rest) = PREFIXES.iter().find_map(|prefix| key.strip_prefix(prefix)) {
+            let message = format!("is prefixed, and keys stand here without `{}`", key.trim_end_matches(rest));
+            text.error("config/invalid-value", message, format!("write `{rest}`"));
+            return None;
+        }
+        Some(AnnotationSetting { key: (*key).to_owned(), value: text.text()?.to_owned(), line: *line })
+    });
+    read.collect()
+}
+
+/// A name of Kubernetes: RFC 1123 labels, joined by dots if that is allowed.
+fn kubernetes_name(value: &Value<'_>, most: usize, dots: bool) -> Option<String> {
+    let text = value.text()?;
+    let label = |part: &str| {
+        let legal = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+        !part.is_empty() && part.bytes().all(legal) && !part.starts_with('-') && !part.ends_with('-')
+    };
+    let legal = text.len() <= most && if dots { text.split('.').all(label) } else { label(text) };
+    if !legal {
+        let rule = format!("a name is up to {most} lower case letters, digits and - (RFC 1123)");
+        value.invalid(rule, "write it as `metadata` has it");
+    }
+    legal.then(|| text.to_owned())
+}
+
+fn cache(root: &Value<'_>, top: &Fields<'_>) -> Option<CacheSettings> {
+    let fields = top.get("cache").map(|value| value.fields(&keys::CACHE));
+    let written = fields.as_ref().and_then(|fields| fields.get("path"));
+    let path = match written {
+        Some(value) => path(value)?,
+        None => match &root.reader.around.default_cache {
+            Some(path) => path.clone(),
+            None => {
+                let message = "`cache.path` is missing, and neither $XDG_CACHE_HOME nor $HOME names a directory";
+                let hint = "add `cache: {path: <directory>}`, or set one of the two";
+                root.reader.error("config/missing-key", Some(root.line), message.to_owned(), Some(hint.to_owned()));
+                return None;
+            }
+        },
+    };
+    Some(CacheSettings { path })
+}
+
+fn server(top: &Fields<'_>) -> ServerSettings {
+    let default = ServerSettings { listen: DEFAULT_LISTEN.parse().ok() };
+    let Some(value) = top.written("server") else { return default };
+    if value.is_null() {
+        return ServerSettings { listen: None };
+    }
+    let fields = value.fields(&keys::SERVER);
+    match fields.written("listen") {
+        None => default,
+        Some(value) if value.is_null() => ServerSettings { listen: None },
+        Some(value) => {
+            let hint = "write an IP address and a port, such as `127.0.0.1:8080` or `0.0.0.0:8080`; null turns it off";
+            let listen = value.text().and_then(|text| text.parse::<SocketAddr>().ok());
+            if listen.is_none() && value.is_scalar() {
+                value.invalid("it is an IP address and a port", hint);
+            }
+            ServerSettings { listen }
+        }
+    }
+}
+
+fn log(value: &Value<'_>) -> LogSettings {
+    let fields = value.fields(&keys::LOG);
+    let levels = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace];
+    let format = fields.get("format").and_then(|value| value.word(&["text", "json"]));
+    let level = fields.get("level").and_then(|value| value.word(&levels.map(LogLevel::as_str)));
+    LogSettings {
+        format: if format == Some("json") { LogFormat::Json } else { LogFormat::Text },
+        level: levels.into_iter().find(|known| Some(known.as_str()) == level).unwrap_or_default(),
+    }
+}

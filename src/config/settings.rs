@@ -1,0 +1,210 @@
+//! The checked settings: plain types, every reference resolved, every default filled in.
+//!
+//! They are made by [`crate::config::load`] only; nothing here reads. `Debug` shows no secret.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::names::{Branch, RepoPath};
+use crate::model::remote_url::RemoteUrl;
+use crate::model::rule::{Glob, Rule};
+use crate::secret::Secret;
+
+/// A checked configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Time between the starts of two cycles; at least a second.
+    pub schedule: Duration,
+    /// Decide and report, write nothing, whatever rules say.
+    pub observe: bool,
+    /// At least one; names are unique, and so is (repository, branch).
+    pub repositories: Vec<RepositorySettings>,
+    /// Hosts are unique.
+    pub registries: Vec<RegistrySettings>,
+    /// In file order.
+    pub rules: Vec<Rule>,
+    /// Applications that no manifest defines.
+    pub applications: Vec<ApplicationSettings>,
+    /// The cache.
+    pub cache: CacheSettings,
+    /// The HTTP server.
+    pub server: ServerSettings,
+    /// What is logged, and how.
+    pub log: LogSettings,
+}
+
+impl Settings {
+    /// Gives the repository of that name.
+    pub fn repository(&self, name: &str) -> Option<&RepositorySettings> {
+        self.repositories.iter().find(|repository| repository.name == name)
+    }
+
+    /// Gives the settings of a registry by its host as [`crate::model::names::ImageName::registry`] gives it.
+    pub fn registry(&self, host: &str) -> Option<&RegistrySettings> {
+        self.registries.iter().find(|registry| registry.host == host)
+    }
+}
+
+/// One GitOps repository.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RepositorySettings {
+    /// Unique name: letters, digits and `.` `_` `-`.
+    pub name: String,
+    /// Where it is.
+    pub url: RemoteUrl,
+    /// The branch that is read and written; none = the remote's default branch.
+    pub branch: Option<Branch>,
+    /// Other URLs under which Applications name it.
+    pub also: Vec<RemoteUrl>,
+    /// Files in which Applications are looked for; default `**/*.yaml` and `**/*.yml`.
+    pub discover: Vec<Glob>,
+    /// Credentials for its host.
+    pub credentials: Option<Credentials>,
+    /// Files outside the Applications' source paths that may be written.
+    pub may_write: Vec<Glob>,
+    /// How much history is read.
+    pub history: HistorySettings,
+    /// Line in the file, from 1.
+    pub line: u64,
+}
+
+impl RepositorySettings {
+    /// Tells whether this URL names it, by `url` or `also`, after normalising.
+    pub fn is_at(&self, url: &RemoteUrl) -> bool {
+        let wanted = url.normalised();
+        std::iter::once(&self.url).chain(&self.also).any(|own| own.normalised() == wanted)
+    }
+}
+
+/// Limits on the history that is read to find values that somebody took back; none = all of it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct HistorySettings {
+    /// At most this many commits along first parents.
+    pub commits: Option<u64>,
+    /// No commits older than this many days.
+    pub days: Option<u64>,
+}
+
+/// One registry.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RegistrySettings {
+    /// Host and port as in image names, lower case, Docker Hub as `docker.io`.
+    pub host: String,
+    /// Where its API is, if not at `https://<host>` (`http://` if insecure).
+    pub api_url: Option<url::Url>,
+    /// Plain HTTP.
+    pub insecure: bool,
+    /// Credentials; without them it is asked anonymously.
+    pub credentials: Option<Credentials>,
+    /// File with the certificates (PEM) of its own authority; absolute or relative to the working directory.
+    pub ca: Option<PathBuf>,
+    /// Most requests per second; above 0.
+    pub requests_per_second: Option<f64>,
+    /// Line in the file, from 1.
+    pub line: u64,
+}
+
+/// What proves who we are.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Credentials {
+    /// A user and a password.
+    Basic {
+        /// The user; a secret too where it is given by reference.
+        username: Secret,
+        /// The password.
+        password: Secret,
+    },
+    /// A token.
+    Token(Secret),
+}
+
+/// An Application for a repository that has no manifest of one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ApplicationSettings {
+    /// Its name.
+    pub name: String,
+    /// Its namespace; default `argocd`.
+    pub namespace: String,
+    /// Name of a configured repository.
+    pub repository: String,
+    /// Source path in the repository; empty = the root.
+    pub path: RepoPath,
+    /// Annotations, in file order, keys unique.
+    pub annotations: Vec<AnnotationSetting>,
+    /// Line in the file, from 1.
+    pub line: u64,
+}
+
+/// One annotation, its key without prefix.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AnnotationSetting {
+    /// Key without prefix, such as `image-list`.
+    pub key: String,
+    /// Value as text.
+    pub value: String,
+    /// Line of the key, from 1.
+    pub line: u64,
+}
+
+/// The cache.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CacheSettings {
+    /// Its directory; default `$XDG_CACHE_HOME/repin`, else `~/.cache/repin`.
+    pub path: PathBuf,
+}
+
+/// The HTTP server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ServerSettings {
+    /// Where it listens, port 0 = any; none = off. Default 127.0.0.1:8080.
+    pub listen: Option<SocketAddr>,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct LogSettings {
+    /// The form of a line.
+    pub format: LogFormat,
+    /// The least severe level that is logged.
+    pub level: LogLevel,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+/// Levels, most severe first.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub enum LogLevel {
+    /// Somebody must look.
+    Error,
+    /// It went on, degraded.
+    Warn,
+    /// One line per change.
+    #[default]
+    Info,
+    /// Why nothing was done.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl LogLevel {
+    /// Gives the word: `error`, `warn`, `info`, `debug` or `trace`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}

@@ -1,0 +1,1201 @@
+//! The configuration file: what is accepted, and every problem with its place.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use repin::config::secrets::SecretRef;
+use repin::config::settings::{
+    AnnotationSetting, ApplicationSettings, CacheSettings, Credentials, HistorySettings, LogFormat, LogLevel,
+    LogSettings, RegistrySettings, RepositorySettings, ServerSettings, Settings,
+};
+use repin::config::{Surroundings, interval, keys, load, parse, schema};
+use repin::model::problem::{Problem, Severity};
+use repin::model::remote_url::{RemoteUrl, Transport};
+use repin::model::rule::{Delivery, Glob, Match, Rule};
+use repin::secret::Secret;
+use repin::yaml::{self, Node};
+
+const CANARY: &str = "hunter2-canary";
+const MINIMAL: &str = "repositories:\n  - {name: gitops, url: /srv/git/gitops.git}\n";
+
+fn read(text: &str) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
+    let secrets = |reference: &SecretRef| match reference {
+        SecretRef::Env(name) if name == "UNSET" => Err(format!("{reference} is not set")),
+        SecretRef::Env(name) if name == "EMPTY" => Ok(Secret::new("")),
+        SecretRef::Env(_) | SecretRef::File(_) => Ok(Secret::new(CANARY)),
+    };
+    let is_file = |path: &Path| !path.ends_with("missing.pem");
+    let file = Path::new("/etc/repin/repin.yaml");
+    let default_cache = Some(PathBuf::from("/home/me/.cache/repin"));
+    parse(text, &Surroundings { file, secrets: &secrets, is_file: &is_file, default_cache })
+}
+
+fn settings(text: &str) -> Settings {
+    let (settings, problems) = read(text).unwrap_or_else(|problems| panic!("{text}\n{}", shown(&problems)));
+    assert!(problems.is_empty(), "{text}\n{}", shown(&problems));
+    settings
+}
+
+fn shown(problems: &[Problem]) -> String {
+    let line = |p: &Problem| {
+        let severity = if p.severity == Severity::Error { "" } else { "warning " };
+        format!("{severity}{} {}: {} | {}", p.line.unwrap_or(0), p.code, p.message, p.hint.as_deref().unwrap_or("-"))
+    };
+    problems.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn globs(texts: &[&str]) -> Vec<Glob> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+/// Asserts all problems, warnings included, of a text after the lines of `MINIMAL`: `<line> <code>: <message>`.
+fn check(text: &str, expected: &[&str]) {
+    check_whole(&format!("{MINIMAL}{text}"), expected);
+}
+
+fn check_whole(text: &str, expected: &[&str]) {
+    let (is_ok, problems) = match read(text) {
+        Ok((_, problems)) => (true, problems),
+        Err(problems) => (false, problems),
+    };
+    assert_eq!(is_ok, problems.iter().all(|problem| problem.severity == Severity::Warning), "{text}");
+    for problem in &problems {
+        assert_eq!((problem.file.as_deref(), problem.repository.as_deref()), (Some("/etc/repin/repin.yaml"), None));
+        assert!(problem.hint.as_ref().is_some_and(|hint| !hint.is_empty()), "{text}\n{problem:?}");
+        assert!(problem.line.is_some(), "{text}\n{problem:?}");
+    }
+    let shown = shown(&problems);
+    let without_hints: Vec<&str> = shown.lines().filter_map(|line| line.split(" | ").next()).collect();
+    assert_eq!(without_hints, expected, "\n--- for:\n{text}");
+}
+
+fn check_credentials(text: &str, expected: &[&str]) {
+    let text = format!("repositories: [{{name: a, url: https://x/y, credentials: {text}}}]\n");
+    check_whole(&text, expected);
+    let found = format!("{:?}", read(&text));
+    assert!(!found.contains(CANARY), "{found}");
+}
+
+#[test]
+fn the_smallest_useful_file_works_as_written() {
+    let text = r#"schedule: 2m
+repositories:
+  - name: gitops
+    url: file:///srv/git/gitops.git      # a local path only because the operator names it here
+    branch: main
+    discover: ["**/*.yaml"]
+registries:
+  - host: 127.0.0.1:5100
+    insecure: true
+rules:
+  - match: {path: "apps/**"}             # the file that would be written
+    environment: dev
+    delivery: commit
+"#;
+    let expected = Settings {
+        schedule: Duration::from_secs(120),
+        observe: false,
+        repositories: vec![RepositorySettings {
+            name: "gitops".into(),
+            url: "file:///srv/git/gitops.git".parse().unwrap(),
+            branch: Some("main".parse().unwrap()),
+            also: vec![],
+            discover: globs(&["**/*.yaml"]),
+            credentials: None,
+            may_write: vec![],
+            history: HistorySettings::default(),
+            line: 3,
+        }],
+        registries: vec![RegistrySettings {
+            host: "127.0.0.1:5100".into(),
+            api_url: None,
+            insecure: true,
+            credentials: None,
+            ca: None,
+            requests_per_second: None,
+            line: 8,
+        }],
+        rules: vec![Rule {
+            matches: Match { path: Some("apps/**".parse().unwrap()), ..Match::default() },
+            environment: Some("dev".into()),
+            delivery: Some(Delivery::Commit),
+            line: 11,
+            ..Rule::default()
+        }],
+        applications: vec![],
+        cache: CacheSettings { path: "/home/me/.cache/repin".into() },
+        server: ServerSettings { listen: Some("127.0.0.1:8080".parse().unwrap()) },
+        log: LogSettings { format: LogFormat::Text, level: LogLevel::Info },
+    };
+    assert_eq!(settings(text), expected);
+}
+
+#[test]
+fn what_is_not_written_has_its_default() {
+    let read = settings(MINIMAL);
+    assert_eq!((read.schedule, read.observe), (Duration::from_secs(120), false));
+    assert_eq!(read.repositories[0].discover, globs(&["**/*.yaml", "**/*.yml"]));
+    assert_eq!((read.repositories[0].branch.as_ref(), read.rules.len()), (None, 0));
+}
+
+#[test]
+fn every_setting_of_the_example_is_read() {
+    let text = std::fs::read_to_string("config/repin.example.yaml").unwrap();
+    let read = settings(&text);
+    let secret = || Secret::new(CANARY);
+    let line = |needle: &str| text.lines().position(|line| line.contains(needle)).unwrap() as u64 + 1;
+    let expected = Settings {
+        schedule: Duration::from_secs(120),
+        observe: false,
+        repositories: vec![
+            RepositorySettings {
+                name: "gitops".into(),
+                url: "https://git.example.com/acme/gitops.git".parse().unwrap(),
+                branch: Some("main".parse().unwrap()),
+                also: vec!["ssh://git@git.internal:7999/acme/gitops.git".parse().unwrap()],
+                discover: globs(&["apps/**/*.yaml", "clusters/**/*.yaml"]),
+                credentials: Some(Credentials::Basic { username: Secret::new("repin"), password: secret() }),
+                may_write: globs(&["environments/*/versions.yaml"]),
+                history: HistorySettings { commits: Some(50_000), days: Some(730) },
+                line: line("- name: gitops"),
+            },
+            RepositorySettings {
+                name: "lab".into(),
+                url: "file:///srv/git/lab.git".parse().unwrap(),
+                branch: None,
+                also: vec![],
+                discover: globs(&["**/*.yaml", "**/*.yml"]),
+                credentials: None,
+                may_write: vec![],
+                history: HistorySettings::default(),
+                line: line("- name: lab"),
+            },
+        ],
+        registries: vec![
+            RegistrySettings {
+                host: "ghcr.io".into(),
+                api_url: None,
+                insecure: false,
+                credentials: Some(Credentials::Token(secret())),
+                ca: None,
+                requests_per_second: Some(10.0),
+                line: line("- host: ghcr.io"),
+            },
+            RegistrySettings {
+                host: "registry.example.com:5000".into(),
+                api_url: Some("https://registry-api.example.com".parse().unwrap()),
+                insecure: false,
+                credentials: Some(Credentials::Basic { username: secret(), password: secret() }),
+                ca: Some("/etc/repin/certs/example-ca.pem".into()),
+                requests_per_second: None,
+                line: line("- host: registry.example.com"),
+            },
+            RegistrySettings {
+                host: "127.0.0.1:5100".into(),
+                api_url: None,
+                insecure: true,
+                credentials: None,
+                ca: None,
+                requests_per_second: None,
+                line: line("- host: 127.0.0.1:5100"),
+            },
+        ],
+        rules: vec![
+            Rule {
+                matches: Match {
+                    repository: Some("gitops".parse().unwrap()),
+                    branch: Some("main".parse().unwrap()),
+                    path: Some("apps/**".parse().unwrap()),
+                    application: Some("web-*".parse().unwrap()),
+                    namespace: Some("argocd".parse().unwrap()),
+                    project: Some("team-*".parse().unwrap()),
+                    labels: vec![("team".into(), "web".into())],
+                },
+                environment: Some("dev".into()),
+                delivery: Some(Delivery::Commit),
+                observe: None,
+                may_write: globs(&["shared/dev/*.yaml"]),
+                unsupported: vec![],
+                line: line("- match:  "),
+            },
+            Rule {
+                matches: Match { path: Some("apps/*/production/**".parse().unwrap()), ..Match::default() },
+                environment: Some("production".into()),
+                delivery: Some(Delivery::None),
+                observe: Some(true),
+                may_write: vec![],
+                unsupported: vec![],
+                line: line("- match: {path: \"apps/*/production"),
+            },
+        ],
+        applications: vec![ApplicationSettings {
+            name: "batch".into(),
+            namespace: "jobs".into(),
+            repository: "lab".into(),
+            path: "batch".parse().unwrap(),
+            annotations: [
+                ("image-list", "app=ghcr.io/acme/batch:~1.4"),
+                ("app.helm.image-tag", "image.tag"),
+                ("write-back-target", "helmvalues:values.yaml"),
+            ]
+            .map(|(key, value)| AnnotationSetting { key: key.into(), value: value.into(), line: line(value) })
+            .to_vec(),
+            line: line("- name: batch"),
+        }],
+        cache: CacheSettings { path: "/var/cache/repin".into() },
+        server: ServerSettings { listen: Some("127.0.0.1:8080".parse().unwrap()) },
+        log: LogSettings { format: LogFormat::Text, level: LogLevel::Info },
+    };
+    assert_eq!(read, expected);
+}
+
+#[test]
+fn the_example_shows_every_key() {
+    let text = std::fs::read_to_string("config/repin.example.yaml").unwrap();
+    let documents = yaml::parse(&text).unwrap();
+    let mut shown = BTreeSet::new();
+    collect(documents[0].root(), "", &mut shown);
+    let missing: Vec<String> = keys::all().into_iter().filter(|key| !shown.contains(key)).collect();
+    let expected = [
+        // Shown once each: `{env}` for a password, `{file}` for all others.
+        "repositories[].credentials.username.env",
+        "repositories[].credentials.username.file",
+        "repositories[].credentials.password.file",
+        "repositories[].credentials.token",
+        "repositories[].credentials.token.env",
+        "repositories[].credentials.token.file",
+        "registries[].credentials.username.env",
+        "registries[].credentials.password.env",
+        "registries[].credentials.token.env",
+    ];
+    assert_eq!(missing, expected, "add a commented line to config/repin.example.yaml");
+    let known: BTreeSet<String> = keys::all().into_iter().collect();
+    let free =
+        |key: &&String| key.starts_with("applications[].annotations.") || key.starts_with("rules[].match.label.");
+    let unknown: Vec<&String> = shown.iter().filter(|key| !known.contains(*key) && !free(key)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+fn collect(node: Node<'_>, prefix: &str, into: &mut BTreeSet<String>) {
+    for (key, value) in node.entries() {
+        let path = format!("{prefix}{}", key.as_str().unwrap());
+        collect(value, &format!("{path}."), into);
+        value.items().into_iter().for_each(|item| collect(item, &format!("{path}[]."), into));
+        into.insert(path);
+    }
+}
+
+#[test]
+fn the_schema_file_is_the_generated_one() {
+    let path = "config/schema.json";
+    let generated = schema::json();
+    if std::env::var_os("REPIN_UPDATE").is_some() {
+        std::fs::write(path, &generated).unwrap();
+    }
+    let kept = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(kept == generated, "run `REPIN_UPDATE=1 cargo test --test config` and commit {path}");
+}
+
+#[test]
+fn the_file_is_one_mapping_with_repositories() {
+    check_whole("", &["1 config/missing-key: the configuration is empty, and `repositories` is required"]);
+    check_whole("", &["1 config/missing-key: the configuration is empty, and `repositories` is required"]);
+    check_whole("# nothing", &["1 config/missing-key: the configuration is empty, and `repositories` is required"]);
+    check_whole("---\n---", &["2 config/yaml: the configuration holds 2 YAML documents, and must hold one"]);
+    check_whole("{}", &["1 config/missing-key: `repositories` is missing, and it is required"]);
+    check_whole("[]", &["1 config/invalid-value: the file is a list, and a mapping is expected"]);
+    check_whole("text", &["1 config/invalid-value: the file is a single value, and a mapping is expected"]);
+    check_whole("repositories:", &["1 config/missing-key: `repositories` has no value, and it is required"]);
+    check_whole(
+        "repositories: []",
+        &["1 config/missing-key: `repositories` is empty, and at least one repository is required"],
+    );
+    check_whole(
+        "repositories: {name: x}",
+        &["1 config/invalid-value: `repositories` is a mapping, and a list is expected"],
+    );
+    check_whole(
+        "repositories: &a [*a]",
+        &["1 config/invalid-value: `repositories[0]` is an alias of itself, and a mapping is expected"],
+    );
+}
+
+#[test]
+fn what_is_no_yaml_is_reported_with_its_line() {
+    check("a: *x", &["3 config/yaml: the configuration is no YAML: while parsing node, found unknown anchor"]);
+    check("a: [", &["3 config/yaml: the configuration is no YAML: unclosed bracket '['"]);
+    check(
+        "\tx: 1",
+        &["3 config/yaml: the configuration is no YAML: tabs disallowed within this context (block indentation)"],
+    );
+    check("a: 'x", &["3 config/yaml: the configuration is no YAML: unclosed quote"]);
+}
+
+#[test]
+fn unknown_unbuilt_and_doubled_keys_are_named() {
+    check("scheduel: 2m", &["3 config/unknown-key: `scheduel` is not a known key"]);
+    check("Schedule: 2m", &["3 config/unknown-key: `Schedule` is not a known key"]);
+    check(
+        "environments: []\nwindows: []\nkubernetes: {}",
+        &[
+            "3 unsupported/environments: `environments` is known, and this build does not carry it out",
+            "4 unsupported/windows: `windows` is known, and this build does not carry it out",
+            "5 unsupported/kubernetes: `kubernetes` is known, and this build does not carry it out",
+        ],
+    );
+    check(
+        "registries_conf: x",
+        &["3 unsupported/registries_conf: `registries_conf` is known, and this build does not carry it out"],
+    );
+    check(
+        "pull_secrets: {}",
+        &["3 unsupported/pull_secrets: `pull_secrets` is known, and this build does not carry it out"],
+    );
+    check(
+        "max_changes_per_push: 3",
+        &["3 unsupported/max_changes_per_push: `max_changes_per_push` is known, and this build does not carry it out"],
+    );
+    check("zzz: 1", &["3 config/unknown-key: `zzz` is not a known key"]);
+    check(
+        "1: 2\n[a]: 3",
+        &[
+            "3 config/unknown-key: `1` is not a known key",
+            "4 config/invalid-value: the file has a key that is not text",
+        ],
+    );
+    check("repositories2: 1", &["3 config/unknown-key: `repositories2` is not a known key"]);
+    check("repositories: []", &["3 config/duplicate: `repositories` is there twice, first in line 1"]);
+}
+
+#[test]
+fn a_schedule_is_an_interval_with_units() {
+    check("schedule: 2", &["3 config/invalid-value: `schedule` is `2`: a number has no unit: d, h, m or s"]);
+    check(
+        r#"schedule: """#,
+        &[
+            "3 config/invalid-value: `schedule` is ``: it is written as numbers with a unit of d, h, m or s, the larger first, such as 2m or 1h30m",
+        ],
+    );
+    check(
+        "schedule: 500ms",
+        &[
+            "3 config/invalid-value: `schedule` is `500ms`: it is written as numbers with a unit of d, h, m or s, the larger first, such as 2m or 1h30m",
+        ],
+    );
+    check("schedule: 0s", &["3 config/invalid-value: `schedule` is `0s`: it is at least 1s and at most 7d"]);
+    check("schedule: 8d", &["3 config/invalid-value: `schedule` is `8d`: it is at least 1s and at most 7d"]);
+    check(
+        r#"schedule: "*/5 * * * *""#,
+        &["3 unsupported/schedule: `schedule` is a cron expression, and this build does not carry it out"],
+    );
+    check(
+        r#"schedule: "@hourly""#,
+        &["3 unsupported/schedule: `schedule` is a cron expression, and this build does not carry it out"],
+    );
+    check("schedule: {every: 2m}", &["3 config/invalid-value: `schedule` is a mapping, and text is expected"]);
+    check("schedule: !!int 2m", &[]);
+    check("schedule: !vault 2m", &["3 config/invalid-value: `schedule` carries a YAML tag, and tags are not read"]);
+}
+
+#[test]
+fn switches_and_addresses_are_not_guessed() {
+    check("observe: yes", &["3 config/invalid-value: `observe` is `yes`: it is true or false"]);
+    check(r#"observe: "true""#, &["3 config/invalid-value: `observe` is quoted text, and true or false is expected"]);
+    check("observe:", &["3 config/invalid-value: `observe` is empty, and true or false is expected"]);
+    check("observe: [true]", &["3 config/invalid-value: `observe` is a list, and true or false is expected"]);
+    check("observe: true\nobserve: false", &["4 config/duplicate: `observe` is there twice, first in line 3"]);
+    check("cache: {path: ~/x}", &["3 config/invalid-value: `cache.path` is `~/x`: no shell expands ~ here"]);
+    check("cache: x", &["3 config/invalid-value: `cache` is a single value, and a mapping is expected"]);
+    check(
+        "server: {listen: localhost:8080}",
+        &["3 config/invalid-value: `server.listen` is `localhost:8080`: it is an IP address and a port"],
+    );
+    check(
+        "server: {listen: 8080}",
+        &["3 config/invalid-value: `server.listen` is `8080`: it is an IP address and a port"],
+    );
+    check(
+        r#"server: {listen: ":8080"}"#,
+        &["3 config/invalid-value: `server.listen` is `:8080`: it is an IP address and a port"],
+    );
+    check(
+        r#"server: {listen: "127.0.0.1:99999"}"#,
+        &["3 config/invalid-value: `server.listen` is `127.0.0.1:99999`: it is an IP address and a port"],
+    );
+    check("server: false", &["3 config/invalid-value: `server` is a single value, and a mapping is expected"]);
+    check("server: {listen: [a]}", &["3 config/invalid-value: `server.listen` is a list, and text is expected"]);
+    check("server: {port: 80}", &["3 config/unknown-key: `server.port` is not a known key"]);
+    check(
+        "log: {format: yaml, level: INFO}",
+        &[
+            "3 config/invalid-value: `log.format` is `yaml`: it is one of text, json",
+            "3 config/invalid-value: `log.level` is `INFO`: it is one of error, warn, info, debug, trace",
+        ],
+    );
+    check(
+        "log: {level: inof}",
+        &["3 config/invalid-value: `log.level` is `inof`: it is one of error, warn, info, debug, trace"],
+    );
+}
+
+#[test]
+fn a_repository_has_one_name_one_safe_url_and_one_writer() {
+    check_whole(
+        "repositories: [{name: a, url: /a}]\n---\nb: 1",
+        &["3 config/yaml: the configuration holds 2 YAML documents, and must hold one"],
+    );
+    check_whole(
+        r#"repositories: [{name: "a/b", url: ./x}]"#,
+        &[
+            "1 config/invalid-value: `repositories[0].name` is `a/b`: it is up to 100 letters, digits and . _ - and starts with a letter or a digit",
+            "1 config/invalid-value: `repositories[0].url` is no URL of a remote: it is neither a URL nor an absolute path; allowed are https://, http://, ssh://, git@host:path, file:///path and an absolute path",
+        ],
+    );
+    check_whole(
+        r#"repositories: [{name: a, url: "ext::sh -c x"}, {name: b, url: "git://x/y"}, {name: c, url: "ssh://-oProxyCommand=x/y"}]"#,
+        &[
+            "1 config/invalid-value: `repositories[0].url` is no URL of a remote: a URL that runs a remote helper is not allowed; allowed are https://, http://, ssh://, git@host:path, file:///path and an absolute path",
+            "1 config/invalid-value: `repositories[1].url` is no URL of a remote: this scheme is not allowed; allowed are https://, http://, ssh://, git@host:path, file:///path and an absolute path",
+            "1 config/invalid-value: `repositories[2].url` is no URL of a remote: the host is no host name; allowed are https://, http://, ssh://, git@host:path, file:///path and an absolute path",
+        ],
+    );
+    check_whole(
+        r#"repositories: [{name: a, url: "https://me:hunter2-canary@x/y"}, {name: b, url: "https://hunter2-canary@x/y"}, {name: c, url: /c, also: ["https://hunter2-canary@x/y", "https://a:hunter2-canary@x/y"]}]"#,
+        &[
+            "1 config/invalid-value: `repositories[0].url` is no URL of a remote: a URL holds no password: give it in `credentials`; allowed are https://, http://, ssh://, git@host:path, file:///path and an absolute path",
+            "1 config/secret: `repositories[1].url` holds a user, which may be a token",
+            "1 config/invalid-value: `repositories[2].also[1]` is no URL of a remote: a URL holds no password: give it in `credentials`; allowed are https://, http://, ssh://, git@host:path, file:///path and an absolute path",
+        ],
+    );
+    check_whole(
+        "repositories: [{name: a, url: /a, branch: a..b}, {name: b, url: /b, branch: 1.10}]",
+        &["1 config/invalid-value: `repositories[0].branch` is `a..b`: it follows the rules of git check-ref-format"],
+    );
+    check_whole(
+        "repositories:\n- {name: a, url: /a}\n- {name: a, url: /b}",
+        &["3 config/duplicate: `repositories[1]` has the name `a`, as the entry in line 2 has"],
+    );
+    check_whole(
+        "repositories:\n- {name: a, url: \"https://x/y.git\", branch: main}\n- {name: b, url: \"git@X:y\", branch: main}",
+        &["3 config/duplicate: `repositories[1]` is `x/y`, the same repository and branch as `a` in line 2"],
+    );
+    check_whole(
+        "repositories:\n- {name: a, url: \"https://x/y.git\", branch: main}\n- {name: b, url: \"git@X:y\", branch: other}",
+        &[],
+    );
+    check_whole(
+        "repositories:\n- {name: a, url: \"https://x/y.git\", branch: main}\n- {name: b, url: /b, also: [\"git@X:y\"]}",
+        &["3 config/duplicate: `repositories[1]` is `x/y`, the same repository and branch as `a` in line 2"],
+    );
+    check_whole(
+        "repositories: [{name: a, url: /a, discover: [], history: {commits: 0, days: x, hours: 1}}]",
+        &[
+            "1 config/unknown-key: `repositories[0].history.hours` is not a known key",
+            "1 config/invalid-value: `repositories[0].history.commits` is `0`: it is a whole number from 1",
+            "1 config/invalid-value: `repositories[0].history.days` is `x`: it is a whole number from 1",
+        ],
+    );
+    check_whole(
+        r#"repositories: [{name: a, url: /a, discover: "*.yaml", may_write: ["/x"]}]"#,
+        &[
+            "1 config/invalid-value: `repositories[0].discover` is quoted text, and a list is expected",
+            "1 config/invalid-value: `repositories[0].may_write[0]` is `/x`: paths are relative to the repository's root, without a leading / or ./",
+        ],
+    );
+    check_whole(
+        "repositories: [{name: a, url: /a, credentials: {token: {env: T}}}]",
+        &["1 config/invalid-value: `repositories[0].credentials` is for http(s) URLs, and `url` is none"],
+    );
+    check_whole(
+        r#"repositories: [{name: a, url: "http://git.example/a", credentials: {token: {env: T}}}]"#,
+        &[
+            "warning 1 config/plain-credentials: `repositories[0].credentials` is sent over plain HTTP: everybody on the way can read it",
+        ],
+    );
+    check_whole(
+        "repositories: [{name: a, url: /a, forge: github, branches: [x], schedule: 1m}]",
+        &[
+            "1 unsupported/forge: `repositories[0].forge` is known, and this build does not carry it out",
+            "1 unsupported/branches: `repositories[0].branches` is known, and this build does not carry it out",
+            "1 unsupported/schedule: `repositories[0].schedule` is known, and this build does not carry it out",
+        ],
+    );
+    check_whole(
+        "repositories: [{name: a, name: b, url: /a}]",
+        &["1 config/duplicate: `repositories[0].name` is there twice, first in line 1"],
+    );
+    check_whole("x: &r {name: a, url: /a}\nrepositories: [*r]", &["1 config/unknown-key: `x` is not a known key"]);
+    check_whole(
+        "repositories: [{url: /a, name: &a [*a]}]",
+        &["1 config/invalid-value: `repositories[0].name` is a list, and text is expected"],
+    );
+    check_whole("repositories: [{url: /a, <<: {name: b, url: /b}}]", &[]);
+    check_whole(
+        "repositories: [{url: /a, <<: x}]",
+        &[
+            "1 config/invalid-value: `repositories[0]` has a `<<` that names no mapping",
+            "1 config/missing-key: `repositories[0].name` is missing, and it is required",
+        ],
+    );
+    check_whole(
+        "repositories: [{name: a, url: !!binary aaaa}]",
+        &["1 config/invalid-value: `repositories[0].url` carries a YAML tag, and tags are not read"],
+    );
+}
+
+#[test]
+fn a_registry_is_a_host_with_consistent_settings() {
+    check("registries: ghcr.io", &["3 config/invalid-value: `registries` is a single value, and a list is expected"]);
+    check("registries:", &[]);
+    check(
+        "registries: [ghcr.io, null, []]",
+        &[
+            "3 config/invalid-value: `registries[0]` is a single value, and a mapping is expected",
+            "3 config/missing-key: `registries[1].host` is missing, and it is required",
+            "3 config/invalid-value: `registries[2]` is a list, and a mapping is expected",
+        ],
+    );
+    check("registries: [{}]", &["3 config/missing-key: `registries[0].host` is missing, and it is required"]);
+    check(
+        "registries: [{host: null}]",
+        &["3 config/missing-key: `registries[0].host` has no value, and it is required"],
+    );
+    check(
+        "registries: [{host: https://ghcr.io}]",
+        &["3 config/invalid-value: `registries[0].host` is `https://ghcr.io`: it is a host without a scheme"],
+    );
+    check(
+        "registries: [{host: ghcr.io/acme}]",
+        &["3 unsupported/prefix: `registries[0].host` is a prefix with a path, and this build reads hosts only"],
+    );
+    check(
+        "registries: [{host: registry}]",
+        &[
+            "3 config/invalid-value: `registries[0].host` is `registry`: in an image name, a first part without `.` or `:` is no host but for localhost",
+        ],
+    );
+    check(
+        r#"registries: [{host: "gh cr.io"}]"#,
+        &["3 config/invalid-value: `registries[0].host` is `gh cr.io`: the part before the first / is no host name"],
+    );
+    check(
+        r#"registries: [{host: "ghcr.io:99999"}]"#,
+        &[
+            "3 config/invalid-value: `registries[0].host` is `ghcr.io:99999`: the port of the registry is no number up to 65535",
+        ],
+    );
+    check(
+        "registries: [{host: ghcr.io}, {host: GHCR.io}]",
+        &["3 config/duplicate: `registries[1]` has the host `ghcr.io`, as the entry in line 3 has"],
+    );
+    check(
+        "registries: [{host: docker.io}, {host: index.docker.io}]",
+        &["3 config/duplicate: `registries[1]` has the host `docker.io`, as the entry in line 3 has"],
+    );
+    check(
+        "registries:\n- host: ghcr.io\n  insecure: true\n  ca: ca.pem",
+        &[
+            "6 config/invalid-value: `registries[0].ca` is there, and `insecure: true` means plain HTTP, which has no certificates",
+        ],
+    );
+    check(
+        "registries: [{host: ghcr.io, ca: missing.pem}]",
+        &["3 config/unreadable: `registries[0].ca` names /etc/repin/missing.pem, which is no readable file"],
+    );
+    check(
+        "registries: [{host: ghcr.io, ca: ~/ca.pem}]",
+        &["3 config/invalid-value: `registries[0].ca` is `~/ca.pem`: no shell expands ~ here"],
+    );
+    check(
+        r#"registries: [{host: ghcr.io, ca: ""}]"#,
+        &["3 config/invalid-value: `registries[0].ca` is ``: a path is not empty"],
+    );
+    check(
+        "registries: [{host: ghcr.io, requests_per_second: 0}, {host: a.b, requests_per_second: fast}, {host: a.c, requests_per_second: inf}, {host: a.d, requests_per_second: -1}, {host: a.e, requests_per_second: nan}]",
+        &[
+            "3 config/invalid-value: `registries[0].requests_per_second` is `0`: it is a number above 0, up to 1000",
+            "3 config/invalid-value: `registries[1].requests_per_second` is `fast`: it is a number above 0, up to 1000",
+            "3 config/invalid-value: `registries[2].requests_per_second` is `inf`: it is a number above 0, up to 1000",
+            "3 config/invalid-value: `registries[3].requests_per_second` is `-1`: it is a number above 0, up to 1000",
+            "3 config/invalid-value: `registries[4].requests_per_second` is `nan`: it is a number above 0, up to 1000",
+        ],
+    );
+    check(
+        r#"registries: [{host: ghcr.io, api_url: "http://ghcr.io"}, {host: a.b, insecure: true, api_url: "https://a.b"}, {host: a.c, api_url: "ftp://x"}, {host: a.d, api_url: x}, {host: a.e, api_url: "https://x/?a=b"}]"#,
+        &[
+            "3 config/invalid-value: `registries[0].api_url` is no URL of an API: http:// needs `insecure: true`",
+            "3 config/invalid-value: `registries[1].api_url` is no URL of an API: https:// contradicts `insecure: true`",
+            "3 config/invalid-value: `registries[2].api_url` is no URL of an API: it starts with https://, or with http:// where `insecure: true` is set",
+            "3 config/invalid-value: `registries[3].api_url` is no URL of an API: relative URL without a base",
+            "3 config/invalid-value: `registries[4].api_url` is no URL of an API: it has no query and no fragment",
+        ],
+    );
+    check(
+        "registries: [{host: ghcr.io, prefix: x, schedule: 1m}]",
+        &[
+            "3 config/unknown-key: `registries[0].prefix` is not a known key",
+            "3 unsupported/schedule: `registries[0].schedule` is known, and this build does not carry it out",
+        ],
+    );
+    check(
+        r#"registries: [{host: ghcr.io, insecure: true, credentials: {token: {env: T}}}, {host: "127.0.0.1:5000", insecure: true, credentials: {token: {env: T}}}]"#,
+        &[
+            "warning 3 config/plain-credentials: `registries[0].credentials` is sent over plain HTTP: everybody on the way can read it",
+        ],
+    );
+}
+
+#[test]
+fn a_rule_that_could_not_match_or_is_not_carried_out_is_reported() {
+    check(
+        "rules: [{match: {path: /apps/**}}]",
+        &[
+            "3 config/invalid-value: `rules[0].match.path` is `/apps/**`: paths are relative to the repository's root, without a leading / or ./",
+        ],
+    );
+    check(
+        r#"rules: [{match: {path: "apps/"}}]"#,
+        &[
+            "3 config/invalid-value: `rules[0].match.path` is `apps/`: a glob over paths names files: end it with /** for all below a directory",
+        ],
+    );
+    check(
+        r#"rules: [{match: {path: "apps/["}}]"#,
+        &["3 config/invalid-value: `rules[0].match.path` is `apps/[`: unclosed character class; missing ']'"],
+    );
+    check(
+        r#"rules: [{match: {path: "../**"}}]"#,
+        &["3 config/invalid-value: `rules[0].match.path` is `../**`: a path in a repository holds no `..`"],
+    );
+    check(
+        "rules: [{match: {paht: x, label: {a: [b]}}}]",
+        &[
+            "3 config/unknown-key: `rules[0].match.paht` is not a known key",
+            "3 config/invalid-value: `rules[0].match.label.a` is a list, and text is expected",
+        ],
+    );
+    check(
+        "rules: [{match: {repository: other}}]",
+        &["warning 3 config/no-match: `rules[0]` matches no repository: `match.repository` is `other`"],
+    );
+    check(
+        "rules: [{delivery: pullrequest}, {delivery: push}, {delivery: PR}]",
+        &[
+            "3 config/invalid-value: `rules[0].delivery` is `pullrequest`: it is one of commit, pull-request, none",
+            "3 config/invalid-value: `rules[1].delivery` is `push`: it is one of commit, pull-request, none",
+            "3 config/invalid-value: `rules[2].delivery` is `PR`: it is one of commit, pull-request, none",
+        ],
+    );
+    check(
+        r#"rules: [{environment: "a b"}, {environment: ""}]"#,
+        &[
+            "3 config/invalid-value: `rules[0].environment` is `a b`: it is up to 100 letters, digits and . _ - and starts with a letter or a digit",
+            "3 config/invalid-value: `rules[1].environment` is ``: it is up to 100 letters, digits and . _ - and starts with a letter or a digit",
+        ],
+    );
+    check(
+        r#"rules: [{may_write: "x"}, {may_write: [/x, {}]}]"#,
+        &[
+            "3 config/invalid-value: `rules[0].may_write` is quoted text, and a list is expected",
+            "3 config/invalid-value: `rules[1].may_write[0]` is `/x`: paths are relative to the repository's root, without a leading / or ./",
+            "3 config/invalid-value: `rules[1].may_write[1]` is a mapping, and text is expected",
+        ],
+    );
+    check(
+        "rules:\n- match: {path: \"services/{service}/values-{environment}.yaml\"}\n  windows: [x]\n  at_least: {}\n  min_age: 3d",
+        &[
+            "warning 4 unsupported/service: `rules[0].match.path` captures `{service}`, and this build does not carry it out: what it matches is held",
+            "warning 4 unsupported/environment: `rules[0].match.path` captures `{environment}`, and this build does not carry it out: what it matches is held",
+            "warning 5 unsupported/windows: `rules[0].windows` is known, and this build does not carry it out: what it applies to is held",
+            "warning 6 unsupported/at_least: `rules[0].at_least` is known, and this build does not carry it out: what it applies to is held",
+            "warning 7 unsupported/min_age: `rules[0].min_age` is known, and this build does not carry it out: what it applies to is held",
+        ],
+    );
+    check(
+        "rules: [{observe: }]",
+        &["3 config/invalid-value: `rules[0].observe` is empty, and true or false is expected"],
+    );
+}
+
+#[test]
+fn an_application_has_the_names_of_kubernetes_and_plain_annotations() {
+    check(
+        "applications: [{}]",
+        &[
+            "3 config/missing-key: `applications[0].name` is missing, and it is required",
+            "3 config/missing-key: `applications[0].repository` is missing, and it is required",
+            "3 config/missing-key: `applications[0].path` is missing, and it is required",
+            "3 config/missing-key: `applications[0].annotations` is missing, and it is required",
+        ],
+    );
+    check(
+        "applications: [{name: Web, namespace: a.b, repository: gitops, path: ../x, annotations: {}}]",
+        &[
+            "3 config/invalid-value: `applications[0].name` is `Web`: a name is up to 253 lower case letters, digits and - (RFC 1123)",
+            "3 config/invalid-value: `applications[0].namespace` is `a.b`: a name is up to 63 lower case letters, digits and - (RFC 1123)",
+            "3 config/invalid-value: `applications[0].path` is `../x`: it is a directory in the repository, relative, without .. and .git",
+        ],
+    );
+    check(
+        "applications: [{name: web, repository: other, path: /abs, annotations: {repin.dev/image-list: x, argocd-image-updater.argoproj.io/a.b: c, d: [e], f: }}]",
+        &[
+            "3 config/invalid-value: `applications[0].path` is `/abs`: it is a directory in the repository, relative, without .. and .git",
+            "3 config/invalid-value: `applications[0].annotations.d` is a list, and text is expected",
+            "3 config/invalid-value: `applications[0].annotations.f` is empty, and text is expected",
+            "3 config/invalid-value: `applications[0].annotations.repin.dev/image-list` is prefixed, and keys stand here without `repin.dev/`",
+            "3 config/invalid-value: `applications[0].annotations.argocd-image-updater.argoproj.io/a.b` is prefixed, and keys stand here without `argocd-image-updater.argoproj.io/`",
+        ],
+    );
+    check(
+        "applications:\n- {name: web, repository: gitops, path: ., annotations: {}}\n- {name: web, namespace: argocd, repository: gitops, path: x, annotations: {}}",
+        &[
+            "5 config/duplicate: `applications[1]` is the Application `argocd/web` of that repository, as the entry in line 4 has",
+        ],
+    );
+    check(
+        "applications: [{name: web, repository: other, path: ., annotations: {a: 1, a: 2}}]",
+        &[
+            "3 config/duplicate: `applications[0].annotations.a` is there twice, first in line 3",
+            "3 config/unknown-repository: `applications[0]` names the repository `other`, which is not configured",
+        ],
+    );
+}
+
+#[test]
+fn secrets_are_given_by_reference_and_never_shown() {
+    check_credentials(
+        "hunter2-canary",
+        &["1 config/invalid-value: `repositories[0].credentials` is a single value, and a mapping is expected"],
+    );
+    check_credentials(
+        "[hunter2-canary]",
+        &["1 config/invalid-value: `repositories[0].credentials` is a list, and a mapping is expected"],
+    );
+    check_credentials(
+        "{hunter2-canary}",
+        &["1 config/unknown-key: `repositories[0].credentials` has a key that is not known"],
+    );
+    check_credentials(
+        "{hunter2-canary: x}",
+        &["1 config/unknown-key: `repositories[0].credentials` has a key that is not known"],
+    );
+    check_credentials(
+        "{tokne: hunter2-canary}",
+        &["1 config/unknown-key: `repositories[0].credentials` has a key that is not known"],
+    );
+    check_credentials(
+        "{token: hunter2-canary}",
+        &[
+            "1 config/secret: `repositories[0].credentials.token` holds the secret itself, and secrets are given by reference only",
+        ],
+    );
+    check_credentials(
+        "{token: [hunter2-canary]}",
+        &["1 config/invalid-value: `repositories[0].credentials.token` is a list, and a mapping is expected"],
+    );
+    check_credentials(
+        "{token: {hunter2-canary: }}",
+        &["1 config/unknown-key: `repositories[0].credentials.token` has a key that is not known"],
+    );
+    check_credentials(
+        "{token: {env: hunter2-canary}}",
+        &[
+            "1 config/invalid-value: `repositories[0].credentials.token.env`: a name is letters, digits and _, and starts with no digit",
+        ],
+    );
+    check_credentials(
+        "{token: {env: [hunter2-canary]}}",
+        &["1 config/invalid-value: `repositories[0].credentials.token.env` is a list, and text is expected"],
+    );
+    check_credentials(
+        "{token: {env: UNSET}}",
+        &[
+            "1 config/secret: `repositories[0].credentials.token` has no value: the environment variable UNSET is not set",
+        ],
+    );
+    check_credentials(
+        "{token: {env: EMPTY}}",
+        &["1 config/secret: `repositories[0].credentials.token` has no value: the environment variable EMPTY is empty"],
+    );
+    check_credentials(
+        "{token: {}}",
+        &["1 config/missing-key: `repositories[0].credentials.token` names neither `env` nor `file`"],
+    );
+    check_credentials("{token: }", &["1 config/missing-key: `repositories[0].credentials` is empty"]);
+    check_credentials(
+        "{token: {env: A, file: b}}",
+        &["1 config/invalid-value: `repositories[0].credentials.token` names both `env` and `file`"],
+    );
+    check_credentials(
+        r#"{token: {file: ""}}"#,
+        &["1 config/invalid-value: `repositories[0].credentials.token.file`: a path is not empty"],
+    );
+    check_credentials(
+        "{token: {file: ~/hunter2-canary}}",
+        &["1 config/invalid-value: `repositories[0].credentials.token.file`: no shell expands ~ here"],
+    );
+    check_credentials(
+        "{token: {env: A}, token: hunter2-canary}",
+        &["1 config/duplicate: a key is there twice, first in line 1"],
+    );
+    check_credentials(
+        "{token: {env: A}, username: a}",
+        &["1 config/invalid-value: `repositories[0].credentials` has a token beside a username or password"],
+    );
+    check_credentials(
+        "{token: {env: A}, password: hunter2-canary}",
+        &[
+            "1 config/secret: `repositories[0].credentials.password` holds the secret itself, and secrets are given by reference only",
+            "1 config/invalid-value: `repositories[0].credentials` has a token beside a username or password",
+        ],
+    );
+    check_credentials("{username: a}", &["1 config/missing-key: `repositories[0].credentials` has no `password`"]);
+    check_credentials(
+        r#"{username: "a:hunter2-canary", password: {env: A}}"#,
+        &[
+            "1 config/invalid-value: `repositories[0].credentials.username`: a username is not empty and holds no : and no control characters",
+        ],
+    );
+    check_credentials(
+        "{username: , password: {env: A}}",
+        &["1 config/missing-key: `repositories[0].credentials` has no `username`"],
+    );
+    check_credentials(
+        "{username: [hunter2-canary], password: hunter2-canary}",
+        &[
+            "1 config/invalid-value: `repositories[0].credentials.username` is a list, and a mapping is expected",
+            "1 config/secret: `repositories[0].credentials.password` holds the secret itself, and secrets are given by reference only",
+        ],
+    );
+    check_credentials(
+        "{password: {env: A}}",
+        &["1 config/missing-key: `repositories[0].credentials` has no `username`"],
+    );
+    check_credentials(
+        "{token: !hunter2-canary x}",
+        &[
+            "1 config/secret: `repositories[0].credentials.token` holds the secret itself, and secrets are given by reference only",
+        ],
+    );
+    check_credentials(
+        "{token: &hunter2-canary x}",
+        &[
+            "1 config/secret: `repositories[0].credentials.token` holds the secret itself, and secrets are given by reference only",
+        ],
+    );
+    check_credentials(
+        "{token: *hunter2-canary}",
+        &["1 config/yaml: the configuration is no YAML: while parsing node, found unknown anchor"],
+    );
+    check_credentials(r#"{token: "hunter2-canary"#, &["1 config/yaml: the configuration is no YAML: unclosed quote"]);
+    check_credentials("{}", &["1 config/missing-key: `repositories[0].credentials` is empty"]);
+}
+
+#[test]
+fn a_hint_names_the_nearest_key_or_word() {
+    for (text, expected) in [
+        ("registry: []", "did you mean `registries`?"),
+        ("registries: [{host: a.b, requests-per-second: 1}]", "did you mean `requests_per_second`?"),
+        ("registries: [{host: a.b, apiUrl: x}]", "did you mean `api_url`?"),
+        ("rules: [{enviroment: dev}]", "did you mean `environment`?"),
+        ("rules: [{atleast: {}}]", "did you mean `at_least`?"),
+        ("rules: [{delivery: pull_request}]", "did you mean `pull-request`?"),
+        ("rules: [{delivery: merge}]", "write one of commit, pull-request, none"),
+        ("log: {x: 1}", "known here: format, level"),
+        ("may_write: []", "it stands at `repositories[].may_write` or `rules[].may_write`"),
+        ("rules: [{path: x}]", "it stands at `rules[].match.path` or `applications[].path`"),
+        (
+            "registries: [{host: https://ghcr.io}]",
+            "write the part of the image names before the first /, such as `ghcr.io` or `127.0.0.1:5000`; `insecure: true` means http",
+        ),
+        ("registries: [{host: ghcr.io/acme}]", "write `host: ghcr.io`"),
+    ] {
+        let problems = read(&format!("{MINIMAL}{text}\n")).unwrap_err();
+        assert_eq!(problems.iter().map(|p| p.hint.as_deref()).collect::<Vec<_>>(), [Some(expected)], "{text}");
+    }
+}
+
+#[test]
+fn all_problems_are_found_at_once_in_the_order_of_the_file() {
+    let text = "\
+schedule: often
+repositories:
+  - name: gitops
+    url: ext::sh
+    brunch: main
+registries:
+  - insecure: maybe
+    credentials:
+      password: hunter2-canary
+rules:
+  - match: {path: /x}
+    delivery: push
+    windows: [night]
+server:
+  listen: here
+environments: {}
+";
+    check_whole(
+        text,
+        &[
+            "1 config/invalid-value: `schedule` is `often`: it is written as numbers with a unit of d, h, m or s, the larger first, such as 2m or 1h30m",
+            "4 config/invalid-value: `repositories[0].url` is no URL of a remote: a URL that runs a remote helper is not allowed; allowed are https://, http://, ssh://, git@host:path, file:///path and an absolute path",
+            "5 config/unknown-key: `repositories[0].brunch` is not a known key",
+            "7 config/missing-key: `registries[0].host` is missing, and it is required",
+            "7 config/invalid-value: `registries[0].insecure` is `maybe`: it is true or false",
+            "9 config/secret: `registries[0].credentials.password` holds the secret itself, and secrets are given by reference only",
+            "9 config/missing-key: `registries[0].credentials` has no `username`",
+            "11 config/invalid-value: `rules[0].match.path` is `/x`: paths are relative to the repository's root, without a leading / or ./",
+            "12 config/invalid-value: `rules[0].delivery` is `push`: it is one of commit, pull-request, none",
+            "warning 13 unsupported/windows: `rules[0].windows` is known, and this build does not carry it out: what it applies to is held",
+            "15 config/invalid-value: `server.listen` is `here`: it is an IP address and a port",
+            "16 unsupported/environments: `environments` is known, and this build does not carry it out",
+        ],
+    );
+}
+
+#[test]
+fn unbuilt_settings_of_a_rule_are_kept_in_the_manuals_order() {
+    let text = "rules:\n- {notify: x, verify: x, windows: x, match: {path: 'a/{service}/{environment}.yaml'}}\n";
+    let (read, _) = read(&format!("{MINIMAL}{text}")).unwrap();
+    assert_eq!(read.rules[0].unsupported, ["environment", "windows", "verify", "service", "notify"]);
+    assert!(read.rules[0].matches.path.as_ref().unwrap().is_match("a/web/prod.yaml"));
+}
+
+#[test]
+fn the_server_can_be_turned_off_and_take_any_port() {
+    for (text, expected) in [
+        ("", Some("127.0.0.1:8080")),
+        ("server: {}", Some("127.0.0.1:8080")),
+        ("server: {listen: 127.0.0.1:0}", Some("127.0.0.1:0")),
+        ("server: {listen: \"[::1]:80\"}", Some("[::1]:80")),
+        ("server: null", None),
+        ("server:", None),
+        ("server: {listen: null}", None),
+        ("server: {listen: }", None),
+    ] {
+        let listen = settings(&format!("{MINIMAL}{text}\n")).server.listen;
+        assert_eq!(listen, expected.map(|text| text.parse().unwrap()), "{text}");
+    }
+}
+
+#[test]
+fn credentials_over_plain_http_are_warned_of_unless_they_stay_on_the_machine() {
+    for (host, warned) in [
+        ("127.0.0.1", false),
+        ("127.0.0.1:5000", false),
+        ("localhost:5000", false),
+        ("[::1]:5000", false),
+        ("[::1]", false),
+        ("127.example.com:5000", true),
+        ("10.0.0.1", true),
+        ("git.example.com", true),
+    ] {
+        let text = format!("repositories: [{{name: a, url: 'http://{host}/x', credentials: {{token: {{env: T}}}}}}]\n");
+        let (_, problems) = read(&text).unwrap();
+        let codes: Vec<_> = problems.iter().map(|problem| problem.code.as_str()).collect();
+        assert_eq!(codes, if warned { vec!["config/plain-credentials"] } else { vec![] }, "{host}");
+    }
+}
+
+#[test]
+fn a_switch_that_is_given_is_taken() {
+    let text = "observe: true\nschedule: 1h30m\nlog: {format: json, level: trace}\nrules: [{observe: false}]\n";
+    let read = settings(&format!("{MINIMAL}{text}"));
+    assert_eq!((read.observe, read.schedule.as_secs(), read.rules[0].observe), (true, 5400, Some(false)));
+    assert_eq!(read.log, LogSettings { format: LogFormat::Json, level: LogLevel::Trace });
+}
+
+#[test]
+fn annotation_values_are_texts_as_written() {
+    let text = "applications:
+- name: web
+  repository: gitops
+  path: ./apps/web/
+  annotations:
+    image-list: |
+      a=ghcr.io/a
+      b=ghcr.io/b:1.10
+    strict: false
+    a.number: 1.10
+    a/b.helm.image-tag: \"x\"
+";
+    let read = settings(&format!("{MINIMAL}{text}"));
+    let annotations: Vec<_> =
+        read.applications[0].annotations.iter().map(|a| (a.key.as_str(), a.value.as_str(), a.line)).collect();
+    let expected = [
+        ("image-list", "a=ghcr.io/a\nb=ghcr.io/b:1.10\n", 8),
+        ("strict", "false", 11),
+        ("a.number", "1.10", 12),
+        ("a/b.helm.image-tag", "x", 13),
+    ];
+    assert_eq!(annotations, expected);
+    assert_eq!((read.applications[0].path.as_str(), read.applications[0].namespace.as_str()), ("apps/web", "argocd"));
+}
+
+#[test]
+fn aliases_and_merge_keys_are_followed_within_limits() {
+    let text = "registries:
+- &base {host: a.example, requests_per_second: 5, credentials: &c {token: {env: T}}}
+- {<<: *base, host: b.example, requests_per_second: 7}
+- {<<: [{host: c.example}, *base]}
+";
+    let read_settings = settings(&format!("{MINIMAL}{text}"));
+    let registries: Vec<_> = read_settings
+        .registries
+        .iter()
+        .map(|r| (r.host.as_str(), r.requests_per_second, r.credentials.is_some()))
+        .collect();
+    let expected = [("a.example", Some(5.0), true), ("b.example", Some(7.0), true), ("c.example", Some(5.0), true)];
+    assert_eq!(registries, expected);
+
+    let many = |what: &str| vec![what; 2000].join(", ");
+    let bomb = format!(
+        "repositories:\n- &r {{name: a, url: /a, discover: &d [{}]}}\nrules: [{}]\n",
+        many("'*'"),
+        many("{may_write: *d}")
+    );
+    let problems = read(&bomb).unwrap_err();
+    assert_eq!(problems[0].message, "the file has more than 50000 values, aliases followed");
+}
+
+#[test]
+fn two_entries_for_one_remote_need_two_named_branches() {
+    for (first, second, is_ok) in [
+        ("branch: main", "branch: other", true),
+        ("branch: main", "branch: main", false),
+        ("branch: main", "discover: []", false),
+        ("discover: []", "discover: []", false),
+    ] {
+        let text =
+            format!("repositories:\n- {{name: a, url: /x, {first}}}\n- {{name: b, url: 'file:///x.git', {second}}}\n");
+        assert_eq!(read(&text).is_ok(), is_ok, "{text}");
+    }
+}
+
+#[test]
+fn a_repository_is_found_by_every_spelling_of_its_urls() {
+    let text = "repositories: [{name: a, url: https://git.example/x/y.git, also: ['git@other.example:x/y']}]\n";
+    let read = settings(text);
+    for (url, expected) in [
+        ("ssh://git@git.example/x/y", true),
+        ("https://other.example/x/y.git/", true),
+        ("https://git.example/x/z", false),
+    ] {
+        assert_eq!(read.repository("a").unwrap().is_at(&url.parse().unwrap()), expected, "{url}");
+    }
+    assert!(read.repository("b").is_none() && read.registry("ghcr.io").is_none());
+}
+
+#[test]
+fn a_damaged_file_never_breaks_the_reader_or_shows_a_secret() {
+    let text = std::fs::read_to_string("config/repin.example.yaml").unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let mut damaged: Vec<String> =
+        (0..text.len()).step_by(11).filter_map(|end| text.get(..end).map(str::to_owned)).collect();
+    for index in 0..lines.len() {
+        for new in [vec![], vec![lines[index]; 2], vec!["  - x: [}"], vec!["      ? {a: b}"], vec!["    \u{0}: \u{7}"]]
+        {
+            damaged.push([&lines[..index], new.as_slice(), &lines[index + 1..]].concat().join("\n"));
+        }
+        let (key, _) = lines[index].split_once(':').unwrap_or((lines[index], ""));
+        for value in [
+            "",
+            " null",
+            " []",
+            " {}",
+            " hunter2-x",
+            " [hunter2-x]",
+            " {a: {b: c}}",
+            " -1",
+            " *a",
+            " !!x y",
+            " '\u{202e}'",
+        ] {
+            damaged
+                .push([&lines[..index], &[format!("{key}:{value}").as_str()], &lines[index + 1..]].concat().join("\n"));
+        }
+    }
+    assert!(damaged.len() > 1000);
+    for text in damaged {
+        let (found, problems) = match read(&text) {
+            Ok((settings, problems)) => (format!("{settings:?}"), problems),
+            Err(problems) => {
+                assert!(problems.iter().any(|problem| problem.severity == Severity::Error), "{text}");
+                (String::new(), problems)
+            }
+        };
+        for problem in &problems {
+            let line = problem.line.unwrap_or(0);
+            assert!(line >= 1 && line <= text.lines().count() as u64 + 1, "{problem:?}\n{text}");
+            assert!(!problem.message.contains(|c: char| c.is_control() || c == '\u{202e}'), "{problem:?}");
+        }
+        assert!(!format!("{found}{problems:?}").contains(CANARY), "{text}");
+    }
+}
+
+#[test]
+fn a_file_is_loaded_with_its_secrets_from_beside_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("repin.yaml");
+    std::fs::write(directory.path().join("token"), format!("{CANARY}\n")).unwrap();
+    std::fs::write(directory.path().join("empty"), "\n").unwrap();
+    std::fs::write(directory.path().join("ca.pem"), "x").unwrap();
+    let write = |token: &str, ca: &str| {
+        let registry = format!("{{host: ghcr.io, ca: {ca}, credentials: {{token: {{file: {token}}}}}}}");
+        std::fs::write(&path, format!("{MINIMAL}registries: [{registry}]\ncache: {{path: here}}\n")).unwrap();
+    };
+    write("token", "ca.pem");
+    let (read, problems) = load(&path).unwrap();
+    assert_eq!(problems, []);
+    assert_eq!(read.registries[0].credentials, Some(Credentials::Token(Secret::new(CANARY))));
+    assert_eq!(read.registries[0].ca, Some(directory.path().join("ca.pem")));
+    assert_eq!(read.cache.path, directory.path().join("here"));
+    assert!(!format!("{read:?}").contains(CANARY));
+
+    let messages = |path: &Path| {
+        let shown = shown(&load(path).unwrap_err()).replace(&directory.path().display().to_string(), "D");
+        shown.lines().map(|line| line.split(" | ").next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    write("empty", "nowhere.pem");
+    let expected = [
+        "3 config/secret: `registries[0].credentials.token` has no value: the file D/empty is empty",
+        "3 config/unreadable: `registries[0].ca` names D/nowhere.pem, which is no readable file",
+    ];
+    assert_eq!(messages(&path), expected);
+    let absent = "0 config/unreadable: the configuration cannot be read: No such file or directory (os error 2)";
+    assert_eq!(messages(&directory.path().join("absent.yaml")), [absent]);
+    assert_eq!(messages(directory.path()), ["0 config/unreadable: the configuration is a directory"]);
+    std::fs::write(&path, b"a: \xff").unwrap();
+    assert_eq!(messages(&path), ["0 config/unreadable: the configuration is not UTF-8 from byte 3 on"]);
+    std::fs::write(&path, " ".repeat(1024 * 1024 + 1)).unwrap();
+    assert_eq!(messages(&path), ["0 config/unreadable: the configuration is larger than 1048576 bytes"]);
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_breaks_a_parser(text in "\\PC{0,60}|[-a-z0-9:/@.%\\[\\]{}*~ ]{0,40}") {
+        let _ = interval::parse(&text);
+        let _ = Glob::of_paths(&text).map(|glob| glob.is_match("a/b"));
+        let _ = read(&text);
+        let _ = read(&format!("{MINIMAL}rules: [{text}]\n"));
+    }
+
+    #[test]
+    fn an_accepted_url_is_stable_and_cannot_be_an_option(
+        text in "(https?://|ssh://|file://|git@|)[-a-zA-Z0-9.@]{0,8}[:/]{0,2}[-a-zA-Z0-9:/@.%~]{0,24}",
+    ) {
+        if let Ok(url) = text.parse::<RemoteUrl>() {
+            let again: RemoteUrl = url.as_str().parse().unwrap();
+            proptest::prop_assert_eq!(again.normalised(), url.normalised());
+            proptest::prop_assert_eq!(again.transport(), url.transport());
+            let is_http = matches!(url.transport(), Transport::Http | Transport::Https);
+            let authority = url.to_string().split_once("://").map(|(_, rest)| rest.split('/').next().unwrap().to_owned());
+            proptest::prop_assert!(!is_http || !authority.unwrap().contains('@'));
+            proptest::prop_assert!(!url.host().is_some_and(|host| host.starts_with('-')));
+            proptest::prop_assert!(url.local_path().is_none_or(Path::is_absolute));
+        }
+    }
+}
