@@ -1,1 +1,25 @@
-//! Not written yet.
+//! Git at the edge: a kept bare mirror of a remote, what stands in it, its past, own commits, and the push.
+//!
+//! Files are read from trees and edits are new blobs and trees in the object database; there is no work tree to escape
+//! from (`SECURITY.md`, row 1). Everything here blocks: call it where blocking is allowed. Nothing here decides what is
+//! written or tries again.
+//!
+//! Specs: git's object and pack formats, gitprotocol-pack(5) version 0.
+
+mod commit;
+mod error;
+mod history;
+mod mirror;
+mod process;
+mod push;
+mod sync;
+mod tidy;
+mod transport;
+mod tree;
+
+pub use commit::Identity;
+pub use error::{GitError, Remote};
+pub use history::{History, HistoryLimits};
+pub use mirror::{Mirror, Options};
+pub use sync::Head;
+pub use tree::{EntryKind, Listing, TreeEntry};

@@ -1,0 +1,312 @@
+//! What can go wrong with a remote and its mirror, for the caller to tell apart.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::diagnostic::{Diagnostic, Retry};
+
+/// The name of a remote as it may be shown: its address without user, password and query.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Remote(String);
+
+impl Remote {
+    /// Takes everything out of an address that may be secret or that a terminal would act on.
+    pub fn shown(address: &str) -> Self {
+        let address = plain(address, 300);
+        let address = address.split(['?', '#']).next().unwrap_or_default();
+        Self(match address.split_once("://") {
+            Some((scheme, rest)) => {
+                let (host, path) = rest.split_once('/').map_or((rest, None), |(host, path)| (host, Some(path)));
+                let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+                path.map_or_else(|| format!("{scheme}://{host}"), |path| format!("{scheme}://{host}/{path}"))
+            }
+            None if address.starts_with('/') => address.to_owned(),
+            None => address.rsplit_once('@').map_or(address, |(_, rest)| rest).to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why Git could not be read or written.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GitError {
+    /// The remote does not answer, or the connection broke.
+    #[error("cannot reach {remote}: {reason}")]
+    Unreachable {
+        /// The remote.
+        remote: Remote,
+        /// What the transport said.
+        reason: String,
+    },
+    /// The remote refused who asked.
+    #[error("{remote} refused access: {reason}")]
+    Unauthorized {
+        /// The remote.
+        remote: Remote,
+        /// What the remote said.
+        reason: String,
+    },
+    /// There is no repository at the address.
+    #[error("{remote} is no Git repository")]
+    NotARepository {
+        /// The remote.
+        remote: Remote,
+    },
+    /// The address is of a kind that cannot be used.
+    #[error("{remote} cannot be used as a remote: {reason}")]
+    TransportUnsupported {
+        /// The remote.
+        remote: Remote,
+        /// What is wrong with the address.
+        reason: String,
+    },
+    /// The remote has no such branch, or names no default branch.
+    #[error("{remote} has no {}; it has {}", wanted(branch.as_deref()), listed(existing, *more))]
+    NoSuchBranch {
+        /// The remote.
+        remote: Remote,
+        /// The branch asked for; none for the default branch.
+        branch: Option<String>,
+        /// Up to ten branches that exist.
+        existing: Vec<String>,
+        /// How many more exist.
+        more: usize,
+    },
+    /// The remote has no commit at all.
+    #[error("{remote} has no commits")]
+    EmptyRepository {
+        /// The remote.
+        remote: Remote,
+    },
+    /// The branch is not where it was when the change was planned: plan again on the new head.
+    #[error("branch `{branch}` of {remote} has moved: {reason}")]
+    Moved {
+        /// The remote.
+        remote: Remote,
+        /// The branch.
+        branch: String,
+        /// What shows it.
+        reason: String,
+    },
+    /// A hook or a rule of the server refused the push.
+    #[error("{remote} refused the push to `{branch}`: {reason}")]
+    Rejected {
+        /// The remote.
+        remote: Remote,
+        /// The branch.
+        branch: String,
+        /// The server's words and the hook's own.
+        reason: String,
+    },
+    /// The server said ok, and the branch does not hold the commit.
+    #[error("{remote} accepted the push to `{branch}`, but the branch does not hold commit {commit}")]
+    NotWritten {
+        /// The remote.
+        remote: Remote,
+        /// The branch.
+        branch: String,
+        /// The commit that is not there, shortened.
+        commit: String,
+    },
+    /// The remote did not answer in time.
+    #[error("{remote} did not answer within {} s", limit.as_secs())]
+    Timeout {
+        /// The remote.
+        remote: Remote,
+        /// The limit that was reached.
+        limit: Duration,
+    },
+    /// The mirror's place on disk cannot be used.
+    #[error("cannot use the mirror of {remote} on disk: {reason}")]
+    Cache {
+        /// The remote.
+        remote: Remote,
+        /// What the system said, with the path.
+        reason: String,
+    },
+    /// A path is not a regular file.
+    #[error("`{path}` in {remote} is {found}, not a regular file")]
+    NotRegular {
+        /// The remote.
+        remote: Remote,
+        /// The path, or the object.
+        path: String,
+        /// What is there.
+        found: &'static str,
+    },
+    /// Something is larger than allowed.
+    #[error("{what} in {remote} is too large: {size}, the limit is {limit}")]
+    TooLarge {
+        /// The remote.
+        remote: Remote,
+        /// What is too large.
+        what: String,
+        /// Its size, with the unit.
+        size: String,
+        /// The limit, with the unit.
+        limit: String,
+    },
+    /// An object is missing or damaged, in the mirror or in what the remote sent.
+    #[error("the objects of {remote} cannot be read: {reason}")]
+    Corrupt {
+        /// The remote.
+        remote: Remote,
+        /// What git said.
+        reason: String,
+    },
+    /// A commit would change nothing, or cannot be written down as asked.
+    #[error("cannot make a commit for {remote}: {reason}")]
+    BadCommit {
+        /// The remote.
+        remote: Remote,
+        /// What is wrong with the commit.
+        reason: String,
+    },
+}
+
+impl Diagnostic for GitError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => "git/unreachable",
+            Self::Unauthorized { .. } => "git/unauthorized",
+            Self::NotARepository { .. } => "git/not-a-repository",
+            Self::TransportUnsupported { .. } => "git/transport-unsupported",
+            Self::NoSuchBranch { .. } => "git/no-such-branch",
+            Self::EmptyRepository { .. } => "git/empty-repository",
+            Self::Moved { .. } => "git/moved",
+            Self::Rejected { .. } => "git/push-rejected",
+            Self::NotWritten { .. } => "git/not-written",
+            Self::Timeout { .. } => "git/timeout",
+            Self::Cache { .. } => "git/cache",
+            Self::NotRegular { .. } => "git/not-regular",
+            Self::TooLarge { .. } => "git/too-large",
+            Self::Corrupt { .. } => "git/corrupt",
+            Self::BadCommit { .. } => "git/bad-commit",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Unreachable { reason, .. } if reason.contains("is not installed") => {
+                "install git, or put it on the PATH of repin"
+            }
+            Self::Unreachable { .. } => "look at the server and the way to it; repin tries again",
+            Self::Unauthorized { reason, .. } if reason.contains("dubious ownership") => {
+                "let the repository belong to the user that runs repin, or add it to `safe.directory` of that user's git configuration"
+            }
+            Self::Unauthorized { .. } => "give the account that repin uses the right to read and to push",
+            Self::NotARepository { .. } => "check the address of the repository, and that repin may read it",
+            Self::TransportUnsupported { .. } => "use an absolute path or file:///path of a repository on this machine",
+            Self::NoSuchBranch { branch: None, .. } => "set the branch, or give the remote a default branch",
+            Self::NoSuchBranch { .. } => "correct the branch, or create it",
+            Self::EmptyRepository { .. } => "push a first commit",
+            Self::Moved { .. } => "nothing: the change is planned again on the new head",
+            Self::Rejected { .. } => "let the account that repin uses push to the branch, or deliver by pull request",
+            Self::NotWritten { .. } => "look at the server's hooks and at who rewrites the branch",
+            Self::Timeout { .. } => "look for a slow hook on the server, or raise the time limit",
+            Self::Cache { .. } => {
+                "check the space, the owner and the mode of the cache directory; its content may be deleted"
+            }
+            Self::NotRegular { .. } => "point to the file itself: links and submodules are never followed",
+            Self::TooLarge { .. } => "point to a smaller file, or make the repository smaller",
+            Self::Corrupt { .. } => "nothing: the mirror is made again; if it stays, run `git fsck` on the server",
+            Self::BadCommit { .. } => "correct the name, address and message in the configuration of commits",
+        };
+        Some(hint.to_owned())
+    }
+
+    fn retry(&self) -> Retry {
+        match self {
+            Self::Unreachable { .. }
+            | Self::Moved { .. }
+            | Self::NotWritten { .. }
+            | Self::Timeout { .. }
+            | Self::Cache { .. }
+            | Self::Corrupt { .. } => Retry::Later,
+            Self::Unauthorized { .. }
+            | Self::NotARepository { .. }
+            | Self::TransportUnsupported { .. }
+            | Self::NoSuchBranch { .. }
+            | Self::EmptyRepository { .. }
+            | Self::Rejected { .. }
+            | Self::NotRegular { .. }
+            | Self::TooLarge { .. }
+            | Self::BadCommit { .. } => Retry::Never,
+        }
+    }
+}
+
+/// Makes one printable line of what another program wrote: lines joined by `; `, no control and no direction-changing
+/// characters, at most `limit` characters.
+pub(in crate::git) fn plain(text: &str, limit: usize) -> String {
+    let hidden =
+        |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    let lines = text
+        .split(['\n', '\r'])
+        .map(|line| line.chars().filter(|c| !c.is_control() && !hidden(*c)).collect::<String>().trim().to_owned());
+    let joined = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
+    if joined.chars().count() <= limit {
+        return joined;
+    }
+    let mut cut: String = joined.chars().take(limit).collect();
+    cut.push('…');
+    cut
+}
+
+fn wanted(branch: Option<&str>) -> String {
+    branch.map_or_else(|| "default branch".to_owned(), |branch| format!("branch `{branch}`"))
+}
+
+fn listed(existing: &[String], more: usize) -> String {
+    let names = existing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    if more == 0 { names } else { format!("{names} and {more} more") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remote_is_shown_without_its_secrets() {
+        for (address, shown) in [
+            ("https://user:canary@git.example.com/acme/web.git", "https://git.example.com/acme/web.git"),
+            ("https://canary@git.example.com", "https://git.example.com"),
+            ("https://git.example.com/web?token=canary#x", "https://git.example.com/web"),
+            ("file:///srv/git/we@b", "file:///srv/git/we@b"),
+            ("user:canary@git.example.com:acme/web", "git.example.com:acme/web"),
+            ("/srv/git/web\u{1b}[2J", "/srv/git/web[2J"),
+        ] {
+            assert_eq!(Remote::shown(address).to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn text_of_others_is_one_printable_line() {
+        for (text, expected) in [
+            ("a\r\n\n  b\0\u{1b}[31m\n", "a; b[31m"),
+            ("\u{202e}evil", "evil"),
+            ("0123456789abc", "0123456789…"),
+            ("", ""),
+        ] {
+            assert_eq!(plain(text, 10), expected);
+        }
+    }
+
+    #[test]
+    fn a_missing_branch_names_those_that_exist() {
+        let error = |branch: Option<&str>, more| GitError::NoSuchBranch {
+            remote: Remote::shown("/r"),
+            branch: branch.map(str::to_owned),
+            existing: vec!["a".to_owned(), "b".to_owned()],
+            more,
+        };
+        assert_eq!(error(Some("x"), 0).to_string(), "/r has no branch `x`; it has `a`, `b`");
+        assert_eq!(error(None, 3).to_string(), "/r has no default branch; it has `a`, `b` and 3 more");
+    }
+}

@@ -1,0 +1,157 @@
+//! One look at the remote: where a branch is, and its objects if they are not here.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use git2::{AutotagOption, Direction, FetchOptions, Oid};
+
+use crate::git::error::{GitError, plain};
+use crate::git::mirror::{Mirror, commit_id, oid, reference};
+use crate::model::history::CommitId;
+use crate::model::names::Branch;
+
+/// How many branches an error names.
+const NAMED_BRANCHES: usize = 10;
+
+/// Where a branch is on the remote.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Head {
+    /// The branch.
+    pub branch: Branch,
+    /// Its newest commit, with all its objects in the mirror.
+    pub commit: CommitId,
+}
+
+/// What a remote says about its references.
+struct Advertisement {
+    /// Branch names without `refs/heads/`, with their commits.
+    branches: Vec<(String, Oid)>,
+    default: Option<String>,
+}
+
+impl Mirror {
+    /// Asks the remote once for its branches, and fetches the objects of one only if they are not here. Without a
+    /// branch it is the remote's default branch.
+    ///
+    /// A mirror with missing or damaged objects is deleted and filled again here, once.
+    pub fn sync(&mut self, branch: Option<&Branch>) -> Result<Head, GitError> {
+        if self.is_broken() {
+            self.remake()?;
+        }
+        match self.try_sync(branch) {
+            Err(GitError::Corrupt { .. }) if !self.is_fresh() => {
+                self.remake()?;
+                self.try_sync(branch)
+            }
+            other => other,
+        }
+    }
+
+    /// Gives the head that an earlier look found, without asking the remote; only a named branch is known.
+    pub fn known_head(&self, branch: &Branch) -> Option<Head> {
+        let head = self.repo.refname_to_id(&reference(branch)).ok()?;
+        Some(Head { branch: branch.clone(), commit: commit_id(head, &self.remote).ok()? })
+    }
+
+    fn try_sync(&mut self, branch: Option<&Branch>) -> Result<Head, GitError> {
+        let (branch, head, fetched) = self.look(branch)?;
+        // The commit stands here; its tree may not, if the disk lost it.
+        let found = self.repo.find_commit(head).and_then(|commit| commit.tree());
+        found.map_err(|error| self.damaged(&error))?;
+        self.remember(&branch, head)?;
+        self.filled();
+        if fetched {
+            self.tidy();
+        }
+        Ok(Head { branch, commit: commit_id(head, &self.remote)? })
+    }
+
+    /// Finds a branch in the remote's advertisement and fetches its head if it is missing: the branch, its head,
+    /// whether something was fetched.
+    fn look(&self, branch: Option<&Branch>) -> Result<(Branch, Oid, bool), GitError> {
+        let session = self.session();
+        let mut remote = self.repo.remote_anonymous(&session.url()).map_err(|error| self.damaged(&error))?;
+        let advertisement = session.run(|| {
+            remote.connect(Direction::Fetch)?;
+            advertisement(&remote)
+        })?;
+        let (branch, head) = self.choose(&advertisement, branch)?;
+        if self.repo.find_commit(head).is_ok() {
+            return Ok((branch, head, false));
+        }
+        let mut options = FetchOptions::new();
+        options.download_tags(AutotagOption::None).update_fetchhead(false);
+        let refspec = format!("+refs/heads/{branch}:{}", reference(&branch));
+        session.run(AssertUnwindSafe(|| remote.fetch(&[refspec.as_str()], Some(&mut options), None)))?;
+        Ok((branch, head, true))
+    }
+
+    /// Reads a branch back after a push: it must hold `commit`, as its head or below it. Returns the head.
+    ///
+    /// Some servers say ok and do not do it (`SECURITY.md`, row 16).
+    pub fn read_back(&self, branch: &Branch, commit: &CommitId) -> Result<Head, GitError> {
+        let not_written = |remote| GitError::NotWritten { remote, branch: branch.to_string(), commit: commit.short() };
+        let head = match self.look(Some(branch)) {
+            Ok((_, head, _)) => head,
+            Err(GitError::NoSuchBranch { remote, .. } | GitError::EmptyRepository { remote }) => {
+                return Err(not_written(remote));
+            }
+            Err(other) => return Err(other),
+        };
+        let ours = oid(commit, &self.remote)?;
+        let holds = head == ours || self.repo.graph_descendant_of(head, ours).map_err(|error| self.damaged(&error))?;
+        if !holds {
+            return Err(not_written(self.remote.clone()));
+        }
+        self.remember(branch, head)?;
+        Ok(Head { branch: branch.clone(), commit: commit_id(head, &self.remote)? })
+    }
+
+    fn choose(&self, advertised: &Advertisement, branch: Option<&Branch>) -> Result<(Branch, Oid), GitError> {
+        if advertised.branches.is_empty() {
+            return Err(GitError::EmptyRepository { remote: self.remote.clone() });
+        }
+        let wanted = branch.map(Branch::as_str).or(advertised.default.as_deref());
+        let found = advertised.branches.iter().find(|(name, _)| Some(name.as_str()) == wanted);
+        let found = found.and_then(|(name, head)| Some((name.parse().ok()?, *head)));
+        found.ok_or_else(|| {
+            let names = advertised.branches.iter().map(|(name, _)| plain(name, 100));
+            GitError::NoSuchBranch {
+                remote: self.remote.clone(),
+                branch: wanted.map(str::to_owned),
+                existing: names.take(NAMED_BRANCHES).collect(),
+                more: advertised.branches.len().saturating_sub(NAMED_BRANCHES),
+            }
+        })
+    }
+}
+
+/// Reads the branches of a connected remote. The default branch is the one that `HEAD` names; a server that does not
+/// say so is taken to mean `main`, `master` or the first branch with the same commit, as git does.
+fn advertisement(remote: &git2::Remote<'_>) -> Result<Advertisement, git2::Error> {
+    let list = remote.list()?;
+    let mut branches = Vec::new();
+    let mut at = None;
+    let mut default = None;
+    for head in list {
+        // git2 panics on a name that is not UTF-8; such a branch must not stop the others.
+        let Ok((name, target)) = catch_unwind(|| (head.name().to_owned(), head.symref_target().map(str::to_owned)))
+        else {
+            continue;
+        };
+        if let Some(branch) = name.strip_prefix("refs/heads/") {
+            branches.push((branch.to_owned(), head.oid()));
+        } else if name == "HEAD" {
+            at = Some(head.oid());
+            default = target;
+        }
+    }
+    let default = match default {
+        Some(target) => target.strip_prefix("refs/heads/").map(str::to_owned),
+        None => {
+            let same = || branches.iter().filter(|(_, id)| Some(*id) == at).map(|(name, _)| name);
+            let preferred = ["main", "master"].into_iter().find_map(|wanted| same().find(|name| *name == wanted));
+            preferred.or_else(|| same().next()).cloned()
+        }
+    };
+    Ok(Advertisement { branches, default })
+}

@@ -1,0 +1,87 @@
+//! Git at the edge, against real bare repositories behind git's own `upload-pack` and `receive-pack`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "support/remote.rs"]
+mod remote;
+
+#[path = "git/history.rs"]
+mod history;
+#[path = "git/mirror.rs"]
+mod mirror;
+#[path = "git/push.rs"]
+mod push;
+#[path = "git/tree.rs"]
+mod tree;
+
+use jiff::Timestamp;
+use remote::BareRemote;
+use repin::git::{GitError, Head, Identity, Mirror, Options};
+use repin::model::history::CommitId;
+use repin::model::names::{Branch, RepoPath};
+use tempfile::TempDir;
+
+/// A remote and a cache directory.
+struct World {
+    remote: BareRemote,
+    cache: TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        Self { remote: BareRemote::create(), cache: tempfile::tempdir().unwrap() }
+    }
+
+    fn with_files(files: &[(&str, &str)]) -> Self {
+        let world = Self::new();
+        world.remote.commit(files, "start");
+        world
+    }
+
+    fn options(&self) -> Options {
+        Options::new(self.cache.path(), self.remote.url())
+    }
+
+    fn open(&self) -> Mirror {
+        Mirror::open(&self.options()).unwrap()
+    }
+
+    /// Opens the mirror and brings it to the head of the default branch.
+    fn synced(&self) -> (Mirror, Head) {
+        let mut mirror = self.open();
+        let head = mirror.sync(None).unwrap();
+        (mirror, head)
+    }
+}
+
+fn path(text: &str) -> RepoPath {
+    text.parse().unwrap()
+}
+
+fn branch(text: &str) -> Branch {
+    text.parse().unwrap()
+}
+
+fn id(text: &str) -> CommitId {
+    text.parse().unwrap()
+}
+
+fn bot() -> Identity {
+    Identity { name: "Bot".to_owned(), email: "bot@example.com".to_owned() }
+}
+
+fn time() -> Timestamp {
+    "2026-01-05T10:00:00Z".parse().unwrap()
+}
+
+/// Commits one file's new content on a parent.
+fn commit_one(mirror: &Mirror, parent: &CommitId, file: &str, content: &str) -> Result<CommitId, GitError> {
+    let changes = [(path(file), content.as_bytes().to_vec())];
+    mirror.commit(parent, &changes, &format!("write {content}\n"), &bot(), time())
+}
+
+/// Gives a file's content at a commit, through the mirror.
+fn read(mirror: &Mirror, head: &CommitId, file: &str) -> String {
+    let entry = mirror.entry(head, &path(file)).unwrap().unwrap();
+    String::from_utf8(mirror.read(&entry.blob, 1 << 20).unwrap()).unwrap()
+}
