@@ -1,1 +1,94 @@
-//! Not written yet.
+//! Registries: which tags a repository has, and which manifest a tag names.
+//!
+//! A client for looking only; it never pulls an image and never writes. Nothing of a registry is believed that was not
+//! checked: only legal tags leave this module, a list is whole or an error, and no request and no credential goes to a
+//! host that the operator did not name or the rules of `trust` do not allow.
+//! Spec: OCI Distribution 1.1; Docker's token specification for the anonymous Bearer flow.
+
+use std::collections::BTreeMap;
+
+use crate::model::names::Digest;
+use crate::model::names::ImageName;
+use crate::model::names::Tag;
+use crate::registry::host::Host;
+
+mod answer;
+mod challenge;
+mod error;
+mod host;
+mod link;
+mod listing;
+mod manifest;
+mod options;
+mod public;
+mod token;
+mod trust;
+
+pub use self::error::RegistryError;
+pub use self::listing::{Listing, Truncation};
+pub use self::options::{Limits, Options, RegistryOptions};
+pub use self::public::{PUBLIC_REGISTRIES, PublicRegistry};
+
+/// All registries that may be asked.
+pub struct Registries {
+    hosts: BTreeMap<String, Host>,
+    limits: Limits,
+}
+
+impl Registries {
+    /// Checks the settings and makes the clients. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// `Settings` names the first registry whose settings cannot be used, or that is there twice.
+    pub fn new(options: Options) -> Result<Self, RegistryError> {
+        let Options { registries, limits } = options;
+        let mut hosts = BTreeMap::new();
+        for registry in registries {
+            let checked = registry.check(&limits)?;
+            let name = checked.name.clone();
+            if hosts.insert(name.clone(), Host::new(checked, limits.clone())?).is_some() {
+                let rule = "each host stands there once".to_owned();
+                return Err(RegistryError::Settings { registry: name, rule });
+            }
+        }
+        for public in PUBLIC_REGISTRIES {
+            if !hosts.contains_key(public.host) {
+                let settings = RegistryOptions { host: public.host.to_owned(), ..RegistryOptions::default() };
+                hosts.insert(public.host.to_owned(), Host::new(settings.check(&limits)?, limits.clone())?);
+            }
+        }
+        Ok(Self { hosts, limits })
+    }
+
+    /// Tells whether the image's registry may be asked: it is configured, or one of [`PUBLIC_REGISTRIES`].
+    pub fn is_configured(&self, image: &ImageName) -> bool {
+        self.hosts.contains_key(image.registry())
+    }
+
+    /// Lists the tags of a repository, over all pages.
+    ///
+    /// # Errors
+    /// Any [`RegistryError`] but `BadManifest` and `Settings`. A list that is not whole is an error, unless one of our
+    /// own limits cut it; then `truncated` says which.
+    pub async fn list_tags(&self, image: &ImageName) -> Result<Listing, RegistryError> {
+        listing::list_tags(self.host(image)?, image, &self.limits).await
+    }
+
+    /// Gives the digest of the manifest that a tag names now; `None` if the registry has no such tag (404).
+    ///
+    /// # Errors
+    /// Any [`RegistryError`] but `BadListing`, `NotFound` and `Settings`.
+    pub async fn resolve_tag(&self, image: &ImageName, tag: &Tag) -> Result<Option<Digest>, RegistryError> {
+        manifest::resolve_tag(self.host(image)?, image, tag, &self.limits).await
+    }
+
+    /// Gives how many requests were sent to each registry that was asked, its token service and redirects included.
+    pub fn requests(&self) -> BTreeMap<&str, u64> {
+        let counts = self.hosts.iter().map(|(name, host)| (name.as_str(), host.requests()));
+        counts.filter(|(_, count)| *count > 0).collect()
+    }
+
+    fn host(&self, image: &ImageName) -> Result<&Host, RegistryError> {
+        self.hosts.get(image.registry()).ok_or_else(|| RegistryError::Unconfigured { image: image.clone() })
+    }
+}

@@ -1,0 +1,140 @@
+//! What a registry answered, apart from what the question was.
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+use jiff::Timestamp;
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
+use url::Url;
+
+use crate::http::HttpError;
+use crate::registry::challenge;
+use crate::registry::challenge::Challenge;
+
+/// The longest time that a registry can make us wait.
+const DAY: u64 = 24 * 3600;
+
+/// An answer that was read to its end.
+pub(crate) struct Answer {
+    /// The URL that answered, after redirects.
+    pub(crate) url: Url,
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    /// Why the body of a good answer is not whole, if it is not.
+    pub(crate) body: Result<BytesMut, HttpError>,
+}
+
+impl Answer {
+    /// Gives what the registry wants to be shown on a 401.
+    pub(crate) fn challenges(&self) -> Vec<Challenge> {
+        let texts = self.headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+        texts.flat_map(challenge::parse).collect()
+    }
+
+    /// Gives the first error code in the body with a space before it, or nothing. Only the codes of the specification
+    /// (OCI Distribution 1.1, "Error codes") and of Docker's are repeated: the registry's own words may hold anything.
+    pub(crate) fn error_code(&self) -> String {
+        const KNOWN: &[&str] = &[
+            "BLOB_UNKNOWN",
+            "DENIED",
+            "MANIFEST_UNKNOWN",
+            "NAME_INVALID",
+            "NAME_UNKNOWN",
+            "PAGINATION_NUMBER_INVALID",
+            "TOOMANYREQUESTS",
+            "UNAUTHORIZED",
+            "UNAVAILABLE",
+            "UNKNOWN",
+            "UNSUPPORTED",
+        ];
+        let body: serde_json::Value = match &self.body {
+            Ok(body) => serde_json::from_slice(body).unwrap_or_default(),
+            Err(_) => return String::new(),
+        };
+        let code = body.pointer("/errors/0/code").and_then(|code| code.as_str());
+        let known = KNOWN.iter().find(|known| code == Some(**known));
+        known.map(|known| format!(" {known}")).unwrap_or_default()
+    }
+
+    /// Reads `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date; at most a day.
+    pub(crate) fn retry_after(&self, now: Timestamp) -> Option<Duration> {
+        let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+        let seconds = match text.parse::<u64>() {
+            Ok(seconds) => seconds,
+            Err(_) => {
+                let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+                u64::try_from(date.as_second().saturating_sub(now.as_second())).unwrap_or(0)
+            }
+        };
+        Some(Duration::from_secs(seconds.min(DAY)))
+    }
+
+    /// Tells whether a whole body is a web page, by its type or its first character.
+    pub(crate) fn is_html(&self) -> bool {
+        let kind = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let first = self.body.as_ref().ok().and_then(|body| body.iter().find(|byte| !byte.is_ascii_whitespace()));
+        kind.to_ascii_lowercase().contains("html") || first == Some(&b'<')
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn answer(headers: &[(&'static str, &str)], body: &str) -> Answer {
+        Answer {
+            url: "https://r.example".parse().unwrap(),
+            status: StatusCode::OK,
+            headers: headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect(),
+            body: Ok(BytesMut::from(body)),
+        }
+    }
+
+    #[test]
+    fn only_known_error_codes_are_repeated() {
+        for (body, expected) in [
+            (r#"{"errors":[{"code":"DENIED","message":"hunter2"}]}"#, " DENIED"),
+            (r#"{"errors":[{"code":"hunter2"}]}"#, ""),
+            (r#"{"errors":[]}"#, ""),
+            (r#"{"errors":{"code":"DENIED"}}"#, ""),
+            ("<html>", ""),
+            ("", ""),
+        ] {
+            assert_eq!(answer(&[], body).error_code(), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn the_time_to_wait_is_counted_from_now() {
+        let now = "2026-01-02T03:04:05Z".parse().unwrap();
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("120", Some(120)),
+            ("Fri, 02 Jan 2026 03:05:05 GMT", Some(60)),
+            ("Fri, 02 Jan 2026 03:00:00 GMT", Some(0)),
+            ("Sat, 02 Jan 2027 03:00:00 GMT", Some(DAY)),
+            ("999999999999", Some(DAY)),
+            ("1.5", None),
+            ("later", None),
+        ] {
+            let answer = answer(&[("retry-after", text)], "");
+            assert_eq!(answer.retry_after(now), expected.map(Duration::from_secs), "{text}");
+        }
+        assert_eq!(answer(&[], "").retry_after(now), None);
+    }
+
+    #[test]
+    fn a_web_page_is_known_by_its_type_or_its_beginning() {
+        for (kind, body, expected) in [
+            ("text/html; charset=utf-8", "{}", true),
+            ("application/json", "\n <p>", true),
+            ("application/json", "{}", false),
+            ("text/plain", "", false),
+        ] {
+            assert_eq!(answer(&[("content-type", kind)], body).is_html(), expected, "{kind} {body}");
+        }
+    }
+}

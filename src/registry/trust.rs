@@ -1,0 +1,136 @@
+//! Which URL a registry may send us to (SECURITY row 2).
+//!
+//! - The next page and a redirect stay at scheme, host and port of the API. The exceptions are written down per public
+//!   registry ([`super::public`]) and are followed without credentials.
+//! - A token realm is https, or http if the registry is `insecure` and the realm is the registry's own host. It is the
+//!   registry's own host (any port), or has a name that belongs to the same family: the realm is the parent of the
+//!   registry's name or a name below that parent. The parent has two labels at least, and three if the last two are such
+//!   as `co.uk`. Addresses and single names such as `localhost` have no family.
+
+use url::Host;
+use url::Url;
+
+/// Tells whether two URLs have the same scheme, host and port.
+pub(crate) fn same_origin(a: &Url, b: &Url) -> bool {
+    a.scheme() == b.scheme() && host(a) == host(b) && a.port_or_known_default() == b.port_or_known_default()
+}
+
+/// Checks the realm of a Bearer challenge against the API's URL and the name under which the registry is known.
+///
+/// # Errors
+/// The rule that the realm breaks.
+pub(crate) fn check_realm(realm: &Url, api: &Url, name: &str, insecure: bool) -> Result<(), &'static str> {
+    if !realm.username().is_empty() || realm.password().is_some() {
+        return Err("a realm holds no user and no password");
+    }
+    let realm_host = host(realm).ok_or("a realm has a host")?;
+    let api_host = host(api).unwrap_or_default();
+    let name = name.rsplit_once(':').map_or(name, |(host, _)| host).to_ascii_lowercase();
+    let own_host = realm_host == api_host || realm_host == name;
+    match realm.scheme() {
+        "https" => {}
+        "http" if insecure && own_host => {}
+        "http" => return Err("a realm is https, or http at the host of a registry that is `insecure`"),
+        _ => return Err("a realm is an https URL"),
+    }
+    if own_host {
+        return Ok(());
+    }
+    if !matches!(realm.host(), Some(Host::Domain(_))) {
+        return Err("a realm at an address is allowed only if the registry is configured with that address");
+    }
+    let is_family = |own: &str| family(own).is_some_and(|parent| is_within(&realm_host, parent));
+    if is_family(&name) || (matches!(api.host(), Some(Host::Domain(_))) && is_family(&api_host)) {
+        Ok(())
+    } else {
+        Err("a realm is at the registry's host or under the domain above it")
+    }
+}
+
+/// Shows where a URL leads: scheme, host and port; never user, path or query, which may hold secrets.
+pub(crate) fn place(url: &Url) -> String {
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
+}
+
+/// Gives the domain above a name, if it is one that a registry may share with its token service.
+fn family(name: &str) -> Option<&str> {
+    if name.parse::<std::net::IpAddr>().is_ok() {
+        return None;
+    }
+    let (_, parent) = name.split_once('.')?;
+    let labels: Vec<&str> = parent.split('.').collect();
+    let enough = match labels.as_slice() {
+        [second, top] => !is_shared_suffix(second, top),
+        more => more.len() > 2,
+    };
+    enough.then_some(parent)
+}
+
+/// Tells whether `second.top` is sold to everybody, such as `co.uk` and `com.au`: two letters under which names of at
+/// most three letters stand. `k8s.io` counts too; being too strict costs a registry its realm, never a secret.
+fn is_shared_suffix(second: &str, top: &str) -> bool {
+    top.len() == 2 && second.len() <= 3
+}
+
+fn is_within(host: &str, parent: &str) -> bool {
+    host == parent || host.strip_suffix(parent).is_some_and(|rest| rest.ends_with('.'))
+}
+
+fn host(url: &Url) -> Option<String> {
+    url.host_str().map(|host| host.trim_end_matches('.').to_ascii_lowercase()).filter(|host| !host.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn realm(realm: &str, api: &str, name: &str) -> bool {
+        let api: Url = api.parse().unwrap();
+        let insecure = api.scheme() == "http";
+        check_realm(&realm.parse().unwrap(), &api, name, insecure).is_ok()
+    }
+
+    #[test]
+    fn a_realm_is_at_the_registry_or_in_its_domain() {
+        let hub = ("https://registry-1.docker.io", "docker.io");
+        for (url, (api, name), expected) in [
+            ("https://auth.docker.io/token", hub, true),
+            ("https://docker.io/token", hub, true),
+            ("http://auth.docker.io/token", hub, false),
+            ("https://auth.docker.io.evil.com/token", hub, false),
+            ("https://evildocker.io/token", hub, false),
+            ("https://auth.docker.io@evil.com/token", hub, false),
+            ("https://user:x@auth.docker.io/token", hub, false),
+            ("https://169.254.169.254/latest", hub, false),
+            ("https://2852039166/latest", hub, false),
+            ("https://[::ffff:169.254.169.254]/", hub, false),
+            ("https://localhost/token", hub, false),
+            ("https://metadata/token", hub, false),
+            ("file:///etc/passwd", hub, false),
+            ("https://ghcr.io/token", ("https://ghcr.io", "ghcr.io"), true),
+            ("https://GHCR.io./token", ("https://ghcr.io", "ghcr.io"), true),
+            ("https://evil.io/token", ("https://ghcr.io", "ghcr.io"), false),
+            ("https://io/token", ("https://ghcr.io", "ghcr.io"), false),
+            ("https://gitlab.com/jwt/auth", ("https://registry.gitlab.com", "registry.gitlab.com"), true),
+            ("https://git.corp.example:8443/jwt", ("https://git.corp.example:5050", "git.corp.example:5050"), true),
+            ("https://evil.co.uk/t", ("https://registry.co.uk", "registry.co.uk"), false),
+            ("https://auth.acme.co.uk/t", ("https://registry.acme.co.uk", "registry.acme.co.uk"), true),
+            ("http://127.0.0.1:5001/token", ("http://127.0.0.1:5000", "127.0.0.1:5000"), true),
+            ("http://127.0.0.2:5001/token", ("http://127.0.0.1:5000", "127.0.0.1:5000"), false),
+            ("https://1.0.0.1/token", ("http://127.0.0.1:5000", "127.0.0.1:5000"), false),
+            ("https://x.0.0.1.example.com/", ("http://127.0.0.1:5000", "127.0.0.1:5000"), false),
+            ("http://auth.corp.example/token", ("http://registry.corp.example", "registry.corp.example"), false),
+        ] {
+            assert_eq!(realm(url, api, name), expected, "{url} for {name}");
+        }
+    }
+
+    #[test]
+    fn a_place_shows_neither_password_nor_query() {
+        let url: Url = "https://user:hunter2@evil.com:8443/hunter2?hunter2#hunter2".parse().unwrap();
+        assert_eq!(place(&url), "https://evil.com:8443");
+    }
+}

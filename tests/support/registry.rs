@@ -1,0 +1,384 @@
+//! A registry for tests: a model of repositories behind real HTTP, which can misbehave per repository.
+//!
+//! It runs in a thread of its own, so that synchronous tests can drive it, and stops when it is dropped. Include it with
+//! `#[path = "support/registry.rs"] mod …`.
+
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use tokio::sync::oneshot;
+
+#[path = "registry/behaviour.rs"]
+mod behaviour;
+
+pub use behaviour::{Behaviour, Link};
+
+pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+
+/// One request as it came.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Seen {
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    pub authorization: Option<String>,
+    pub user_agent: String,
+}
+
+/// The running registry.
+pub struct FakeRegistry {
+    addr: SocketAddr,
+    world: Arc<Mutex<World>>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct World {
+    addr: String,
+    repositories: BTreeMap<String, Repository>,
+    seen: Vec<Seen>,
+    tokens: BTreeMap<String, String>,
+    tokens_given: usize,
+}
+
+#[derive(Clone, Default)]
+struct Repository {
+    tags: BTreeSet<String>,
+    behaviours: Vec<Behaviour>,
+}
+
+impl FakeRegistry {
+    pub fn start() -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let world = Arc::new(Mutex::new(World { addr: addr.to_string(), ..World::default() }));
+        let router = Router::new().fallback(answer).with_state(world.clone());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async move {
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                tokio::select! {
+                    served = axum::serve(listener, router) => served.unwrap(),
+                    _ = stopped => {}
+                }
+            });
+        });
+        Self { addr, world, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// The host in image names.
+    pub fn host(&self) -> String {
+        self.addr.to_string()
+    }
+
+    /// Adds tags; the repository is made if it is new.
+    pub fn publish(&self, repository: &str, tags: &[&str]) {
+        let mut world = self.world();
+        let repository = world.repositories.entry(repository.to_owned()).or_default();
+        repository.tags.extend(tags.iter().map(|tag| (*tag).to_owned()));
+    }
+
+    /// Removes one tag.
+    pub fn remove(&self, repository: &str, tag: &str) {
+        self.world().repositories.get_mut(repository).expect("a repository").tags.remove(tag);
+    }
+
+    /// Adds a behaviour; the repository is made if it is new.
+    pub fn set(&self, repository: &str, behaviour: Behaviour) {
+        self.world().repositories.entry(repository.to_owned()).or_default().behaviours.push(behaviour);
+    }
+
+    /// Makes the repository well-behaved again.
+    pub fn clear(&self, repository: &str) {
+        self.world().repositories.get_mut(repository).expect("a repository").behaviours.clear();
+    }
+
+    /// Every request so far.
+    pub fn requests(&self) -> Vec<Seen> {
+        self.world().seen.clone()
+    }
+
+    /// Forgets the requests so far.
+    pub fn forget_requests(&self) {
+        self.world().seen.clear();
+    }
+
+    /// Refuses all tokens that were given.
+    pub fn revoke_tokens(&self) {
+        self.world().tokens.clear();
+    }
+
+    /// The digest that a tag's manifest has.
+    pub fn digest(&self, repository: &str, tag: &str) -> String {
+        digest(&manifest(repository, tag))
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Drop for FakeRegistry {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+async fn answer(State(world): State<Arc<Mutex<World>>>, request: Request) -> Response {
+    let (decided, delay) = decide(&world, &request);
+    drop(request);
+    if let Some(delay) = delay {
+        tokio::time::sleep(delay).await;
+    }
+    decided
+}
+
+fn decide(world: &Mutex<World>, request: &Request) -> (Response, Option<Duration>) {
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let authorization = header("authorization");
+    let mut world = world.lock().unwrap();
+    world.seen.push(Seen {
+        method: request.method().to_string(),
+        path: path.to_owned(),
+        authorization: authorization.clone(),
+        user_agent: header("user-agent").unwrap_or_default(),
+    });
+    world.decide(request.method(), path, authorization.as_deref())
+}
+
+impl World {
+    fn decide(&mut self, method: &Method, path: &str, authorization: Option<&str>) -> (Response, Option<Duration>) {
+        let url = url::Url::parse("http://fake").unwrap().join(path).unwrap();
+        let query: BTreeMap<String, String> = url.query_pairs().into_owned().collect();
+        if url.path() == "/token" {
+            return (self.token(&query), None);
+        }
+        let moved = url.path().starts_with("/moved");
+        let rest = url.path().trim_start_matches("/moved").trim_start_matches("/v2/");
+        let (name, kind, last) = match rest.rsplitn(3, '/').collect::<Vec<_>>()[..] {
+            [last, kind, name] => (name, kind, last),
+            _ => return (json_answer(200, "{}"), None),
+        };
+        let Some(repository) = self.repositories.get(name).cloned() else {
+            return (error(404, "NAME_UNKNOWN"), None);
+        };
+        let delay = repository.behaviours.iter().find_map(|b| match b {
+            Behaviour::Delay(delay) => Some(*delay),
+            _ => None,
+        });
+        if let Some(early) = self.gate(&repository, name, authorization, path, moved) {
+            return (early, delay);
+        }
+        let response = match kind {
+            "tags" => self.list(&repository, name, &url, &query),
+            _ => repository.manifest(name, last, method),
+        };
+        (response, delay)
+    }
+
+    /// What stands before every answer of a repository.
+    fn gate(&self, repo: &Repository, name: &str, sent: Option<&str>, path: &str, moved: bool) -> Option<Response> {
+        for behaviour in repo.behaviours.iter().rev() {
+            match behaviour {
+                Behaviour::Status(status, code) => return Some(error(*status, code)),
+                Behaviour::RateLimited(after) => {
+                    return Some(with(error(429, "TOOMANYREQUESTS"), "retry-after", after));
+                }
+                Behaviour::Redirect(to) if !moved => {
+                    return Some(with(error(307, "UNKNOWN"), "location", &format!("{to}{path}")));
+                }
+                Behaviour::Basic(user, password) => {
+                    let wanted = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+                    if sent != Some(wanted.as_str()) {
+                        return Some(challenge("Basic realm=\"fake, with a comma\""));
+                    }
+                }
+                Behaviour::Bearer(realm) => {
+                    let token = sent.and_then(|sent| sent.strip_prefix("Bearer ")).unwrap_or_default();
+                    if self.tokens.get(token).map(String::as_str) != Some(name) {
+                        let own = format!("http://{}/token?kept=yes", self.addr);
+                        let realm = realm.as_ref().unwrap_or(&own);
+                        return Some(challenge(&format!(
+                            "Bearer realm=\"{realm}\",service=\"fake\",scope=\"repository:{name}:pull\""
+                        )));
+                    }
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+
+    fn token(&mut self, query: &BTreeMap<String, String>) -> Response {
+        let scope = query.get("scope").map(String::as_str).unwrap_or_default();
+        let name = scope.strip_prefix("repository:").and_then(|rest| rest.strip_suffix(":pull")).unwrap_or_default();
+        let Some(repository) = self.repositories.get(name) else { return error(400, "UNSUPPORTED") };
+        if query.get("service").map(String::as_str) != Some("fake") || !query.contains_key("kept") {
+            return error(400, "UNSUPPORTED");
+        }
+        for behaviour in repository.behaviours.iter().rev() {
+            if let Behaviour::TokenAnswer(status, body) = behaviour {
+                return json_answer(*status, body);
+            }
+        }
+        self.tokens_given += 1;
+        let token = format!("anonymous-{}", self.tokens_given);
+        self.tokens.insert(token.clone(), name.to_owned());
+        json_answer(200, &json!({"token": token, "expires_in": 300}).to_string())
+    }
+
+    fn list(&self, repo: &Repository, name: &str, url: &url::Url, query: &BTreeMap<String, String>) -> Response {
+        let mut tags: Vec<String> = repo.tags.iter().filter(|tag| !repo.is_hidden(tag)).cloned().collect();
+        let mut limit = query.get("n").and_then(|n| n.parse::<usize>().ok()).unwrap_or(usize::MAX);
+        let mut link = Link::Relative;
+        for behaviour in &repo.behaviours {
+            match behaviour {
+                Behaviour::PageSize(size) => limit = limit.min(*size),
+                Behaviour::Link(style) => link = style.clone(),
+                Behaviour::IgnoreN => limit = usize::MAX,
+                Behaviour::RawTags(raw) => tags.extend(raw.iter().cloned()),
+                Behaviour::Unsorted => {
+                    tags.reverse();
+                    tags.extend(tags.first().cloned());
+                }
+                Behaviour::NullTags => return json_answer(200, &json!({"name": name, "tags": null}).to_string()),
+                Behaviour::Html => {
+                    return with(json_answer(200, "<!DOCTYPE html><p>log in"), "content-type", "text/html");
+                }
+                Behaviour::Truncated => return json_answer(200, r#"{"name":"x","tags":["1.0.0","1.1."#),
+                Behaviour::Endless => return streamed(stream::repeat_with(|| ok(b"\"1.0.0\",")).boxed(), None),
+                Behaviour::Cut => {
+                    // The pause lets the beginning out before the connection ends.
+                    let gone = stream::once(async {
+                        tokio::time::sleep(Duration::from_millis(30)).await;
+                        Err(io::Error::other("gone"))
+                    });
+                    let broken = stream::iter([ok(b"\"1.0.0\"]}")]).chain(gone);
+                    return streamed(broken.boxed(), Some(1000));
+                }
+                Behaviour::Stalled => return streamed(stream::pending().boxed(), None),
+                Behaviour::List(status, headers, body) => return raw(*status, headers, body),
+                _ => {}
+            }
+        }
+        // The cursor is opaque on purpose: a client that builds its own `last` gets lost.
+        let start = query.get("cursor").and_then(|at| at.parse::<usize>().ok()).unwrap_or(0);
+        let end = start.saturating_add(limit).min(tags.len());
+        let endless = matches!(link, Link::Endless);
+        let page = if endless { &tags[..] } else { tags.get(start..end).unwrap_or_default() };
+        let response = json_answer(200, &json!({"name": name, "tags": page}).to_string());
+        if end >= tags.len() && !endless {
+            return response;
+        }
+        let relative = format!("{}?n={limit}&cursor={}", url.path(), if endless { start + 1 } else { end });
+        let value = match link {
+            Link::Relative | Link::Endless => format!("<{relative}>; rel=\"next\""),
+            Link::Absolute => format!("<http://{}{relative}>; rel=next", self.addr),
+            Link::Decorated => {
+                format!("<?first>; rel=\"first\"; title=\"a, <b>; rel=next\", <{relative}>; rel=\"next\"")
+            }
+            Link::Loop => format!("<{}?{}>; rel=\"next\"", url.path(), url.query().unwrap_or_default()),
+            Link::To(url) => format!("<{url}>; rel=\"next\""),
+        };
+        with(response, "link", &value)
+    }
+}
+
+impl Repository {
+    fn is_hidden(&self, tag: &str) -> bool {
+        self.behaviours.iter().any(|b| matches!(b, Behaviour::Hidden(hidden) if hidden == tag))
+    }
+
+    fn manifest(&self, name: &str, reference: &str, method: &Method) -> Response {
+        let has = |wanted: fn(&Behaviour) -> bool| self.behaviours.iter().any(wanted);
+        if has(|b| matches!(b, Behaviour::NoHead)) && method == Method::HEAD {
+            return error(405, "UNSUPPORTED");
+        }
+        for behaviour in &self.behaviours {
+            match behaviour {
+                Behaviour::ManifestMissing(tag) if tag == reference => return error(404, "MANIFEST_UNKNOWN"),
+                Behaviour::Manifest(status, headers, body) => return raw(*status, headers, body),
+                _ => {}
+            }
+        }
+        if !self.tags.contains(reference) {
+            return error(404, "MANIFEST_UNKNOWN");
+        }
+        let body = manifest(name, reference);
+        let response = with(json_answer(200, &body), "content-type", OCI_MANIFEST);
+        if has(|b| matches!(b, Behaviour::NoDigestHeader)) {
+            return response;
+        }
+        with(response, "docker-content-digest", &digest(&body))
+    }
+}
+
+fn manifest(repository: &str, tag: &str) -> String {
+    let annotations = json!({"test.repository": repository, "test.tag": tag});
+    json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": {}, "layers": [], "annotations": annotations})
+        .to_string()
+}
+
+fn digest(body: &str) -> String {
+    format!("sha256:{}", hex::encode(Sha256::digest(body)))
+}
+
+fn challenge(text: &str) -> Response {
+    with(error(401, "UNAUTHORIZED"), "www-authenticate", text)
+}
+
+fn error(status: u16, code: &str) -> Response {
+    json_answer(status, &json!({"errors": [{"code": code, "message": "words of\u{1b}[31m the\nregistry"}]}).to_string())
+}
+
+fn json_answer(status: u16, body: &str) -> Response {
+    raw(status, &[("content-type", "application/json".to_owned())], body.as_bytes())
+}
+
+fn raw(status: u16, headers: &[(&'static str, String)], body: &[u8]) -> Response {
+    let response = (StatusCode::from_u16(status).unwrap(), body.to_vec()).into_response();
+    headers.iter().fold(response, |response, (name, value)| with(response, name, value))
+}
+
+fn with(mut response: Response, name: &'static str, value: &str) -> Response {
+    response.headers_mut().insert(name, value.parse().unwrap());
+    response
+}
+
+fn ok(text: &'static [u8]) -> io::Result<Bytes> {
+    Ok(Bytes::from_static(text))
+}
+
+/// A list that begins well and goes on with these chunks.
+fn streamed(rest: stream::BoxStream<'static, io::Result<Bytes>>, length: Option<usize>) -> Response {
+    let start = stream::iter([ok(br#"{"name":"x","tags":["#)]);
+    let response = Body::from_stream(start.chain(rest)).into_response();
+    match length {
+        Some(length) => with(response, "content-length", &length.to_string()),
+        None => response,
+    }
+}

@@ -1,0 +1,71 @@
+//! What a repository of the fake registry may do wrong.
+
+use std::time::Duration;
+
+/// How one repository differs from a well-behaved one. Several may be set; of one kind the last counts.
+#[derive(Clone, Debug)]
+pub enum Behaviour {
+    /// At most so many tags per page, whatever `n` asks for.
+    PageSize(usize),
+    /// How the next page is linked.
+    Link(Link),
+    /// All tags at once and no `Link`, whatever `n` says.
+    IgnoreN,
+    /// Newest name first, and the first tag twice.
+    Unsorted,
+    /// `"tags": null`.
+    NullTags,
+    /// More entries in the list, legal or not.
+    RawTags(Vec<String>),
+    /// 401 with a Basic challenge unless these are sent.
+    Basic(String, String),
+    /// 401 with a Bearer challenge; the realm's own, or this text. Anybody gets a token for the right scope.
+    Bearer(Option<String>),
+    /// What the token endpoint answers instead.
+    TokenAnswer(u16, String),
+    /// This status with an error body of the specification, for every request.
+    Status(u16, &'static str),
+    /// 429 with this `Retry-After`.
+    RateLimited(&'static str),
+    /// 200 with a web page.
+    Html,
+    /// A list that never ends.
+    Endless,
+    /// A list that stops in the middle of the JSON, with a right `Content-Length`.
+    Truncated,
+    /// A list whose connection is closed before its announced end.
+    Cut,
+    /// A list that stops and keeps the connection open.
+    Stalled,
+    /// This as the answer to the list.
+    List(u16, Vec<(&'static str, String)>, Vec<u8>),
+    /// This as the answer to every manifest.
+    Manifest(u16, Vec<(&'static str, String)>, Vec<u8>),
+    /// The manifest of this listed tag answers 404.
+    ManifestMissing(String),
+    /// This tag is not listed; its manifest answers.
+    Hidden(String),
+    /// HEAD is answered 405.
+    NoHead,
+    /// No `Docker-Content-Digest`.
+    NoDigestHeader,
+    /// 307 to this text followed by the path and query that was asked, but for paths below `/moved`.
+    Redirect(String),
+    /// Waits before it answers.
+    Delay(Duration),
+}
+
+/// How the next page is linked.
+#[derive(Clone, Debug)]
+pub enum Link {
+    Relative,
+    Absolute,
+    /// With other links and quoted commas around it.
+    Decorated,
+    /// To the page itself.
+    Loop,
+    /// To ever new URLs with the same tags.
+    Endless,
+    /// To this URL.
+    To(String),
+}
