@@ -1,1 +1,187 @@
-//! Not written yet.
+//! The decision: one pure function of a snapshot.
+//!
+//! `reconcile` gathers a [`Snapshot`], [`decide`] gives outcomes, change sets and questions; questions are answered into
+//! the snapshot and `decide` runs again until none is left. `plan`, `explain` and the daemon are views of the same value.
+//! No clock, network or disk in here.
+
+pub mod explain;
+pub mod group;
+pub mod judge;
+pub mod locate;
+pub mod rollback;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::model::change::ChangeSet;
+use crate::model::history::CommitId;
+use crate::model::names::{Digest, ImageName, RepoPath, Tag};
+use crate::model::outcome::{Outcome, OutcomeResult, outcome_id};
+use crate::model::problem::{Problem, Severity};
+use crate::model::tracked::TrackedImage;
+use crate::plan::judge::{Judgement, judge};
+pub use crate::plan::locate::Failure;
+use crate::plan::locate::{Current, FileState, Located};
+use crate::plan::rollback::Timeline;
+use crate::rules::EffectiveRule;
+
+/// The tags of one image, as the registry listed them this cycle.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Listed {
+    /// Distinct tags, sorted by bytes.
+    pub tags: Vec<Tag>,
+    /// Why our own caps cut the list, if they did.
+    pub truncated: Option<String>,
+    /// An earlier listing of this image held tags.
+    pub was_filled: bool,
+}
+
+/// A tracked image with what was gathered about its place.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// The image.
+    pub tracked: TrackedImage,
+    /// Where its tag stands; none where no target could be resolved or the repository was not read.
+    pub located: Option<Located>,
+    /// What the rules say for the located file.
+    pub rule: Option<EffectiveRule>,
+    /// What stood at the place.
+    pub timeline: Timeline,
+}
+
+/// Everything one decision rests on.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// The decision's clock.
+    pub now: Timestamp,
+    /// The head that was read, by repository.
+    pub heads: BTreeMap<String, CommitId>,
+    /// Why a repository could not be read.
+    pub repository_failures: BTreeMap<String, Failure>,
+    /// Files that targets name, by repository and path.
+    pub files: BTreeMap<(String, RepoPath), FileState>,
+    /// The tracked images.
+    pub subjects: Vec<Subject>,
+    /// Images of registries that the operator did not name.
+    pub unconfigured: BTreeSet<ImageName>,
+    /// Tag lists.
+    pub listings: BTreeMap<ImageName, Result<Listed, Failure>>,
+    /// Answers of manifests: a digest, or `None` where the registry has none.
+    pub manifests: BTreeMap<(ImageName, Tag), Result<Option<Digest>, Failure>>,
+}
+
+/// What a decision lacks.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Question {
+    /// The tags of an image.
+    Listing(ImageName),
+    /// Whether a tag's manifest answers, and its digest.
+    Manifest(ImageName, Tag),
+}
+
+/// What is to be done, and why.
+#[derive(Clone, Debug, Default)]
+pub struct Decision {
+    /// One outcome for each subject, in the snapshot's order.
+    pub outcomes: Vec<Outcome>,
+    /// What goes into `explain` besides.
+    pub judgements: Vec<Judgement>,
+    /// What is to be written.
+    pub changes: Vec<ChangeSet>,
+    /// What must be answered first; nothing is written while one is open.
+    pub questions: Vec<Question>,
+    /// Failures as problems with their hints.
+    pub problems: Vec<Problem>,
+}
+
+/// Decides. With open questions only `questions` is filled.
+pub fn decide(snapshot: &Snapshot) -> Decision {
+    let mut questions = BTreeSet::new();
+    let mut judgements = Vec::with_capacity(snapshot.subjects.len());
+    for subject in &snapshot.subjects {
+        match judge(snapshot, subject) {
+            Ok(judgement) => judgements.push(judgement),
+            Err(question) => {
+                questions.insert(question);
+            }
+        }
+    }
+    if !questions.is_empty() {
+        return Decision { questions: questions.into_iter().collect(), ..Decision::default() };
+    }
+    group::contest(snapshot, &mut judgements);
+    group::observe(snapshot, &mut judgements);
+    let changes = group::group(snapshot, &mut judgements);
+    let outcomes =
+        snapshot.subjects.iter().zip(&judgements).map(|(subject, judgement)| outcome(subject, judgement)).collect();
+    let problems = problems(snapshot, &judgements);
+    Decision { outcomes, judgements, changes, questions: Vec::new(), problems }
+}
+
+fn outcome(subject: &Subject, judgement: &Judgement) -> Outcome {
+    let image = &subject.tracked;
+    let target = image.target.as_ref();
+    let file = subject.located.as_ref().map(|located| located.file.to_string());
+    let key = image.key.as_ref().map(ToString::to_string);
+    let site = subject.located.as_ref().and_then(|located| located.site.as_ref().ok());
+    let from = site.and_then(|site| match &site.current {
+        Current::Text(_) => Some(site.tag.clone().unwrap_or_default()),
+        Current::Absent | Current::Null => None,
+    });
+    Outcome {
+        id: outcome_id(&image.application, &image.alias, file.as_deref(), key.as_deref()),
+        application: image.application.label(),
+        repository: target.map_or(&image.application.repository, |target| &target.repository).clone(),
+        environment: subject.rule.as_ref().and_then(|rule| rule.environment.clone()),
+        alias: image.alias.clone(),
+        image: image.image_text.clone(),
+        file,
+        key,
+        from,
+        to: judgement.to.clone(),
+        result: judgement.result,
+        code: judgement.code.clone(),
+        message: judgement.message.clone(),
+        until: judgement.until,
+        commit: None,
+        pull_request: None,
+    }
+}
+
+/// Failures and the operator's gaps, each once, so that their hints reach a person.
+fn problems(snapshot: &Snapshot, judgements: &[Judgement]) -> Vec<Problem> {
+    let mut found = BTreeSet::new();
+    for (subject, judgement) in snapshot.subjects.iter().zip(judgements) {
+        let image = &subject.tracked;
+        let repository = image.target.as_ref().map_or(&image.application.repository, |target| &target.repository);
+        let hint = match (judgement.result, judgement.code.as_str()) {
+            (OutcomeResult::Failed, _) => judgement.failure.as_ref().and_then(|failure| failure.hint.clone()),
+            (_, "registry/unconfigured") => image
+                .image
+                .as_ref()
+                .map(|name| format!("add to repin.yaml: `registries: [{{host: {}}}]`", name.registry())),
+            (_, "target/outside") if image.refusal.is_none() => {
+                Some("name a file below the source path, or let a rule allow it: `may_write: [<glob>]`".to_owned())
+            }
+            (OutcomeResult::Held, code) if image.refusal.is_none() && code.starts_with("unsupported/") => {
+                Some("remove the setting for this path, or wait for a version that carries it out".to_owned())
+            }
+            _ => continue,
+        };
+        let is_registry = judgement.code.starts_with("registry/");
+        let is_repository =
+            snapshot.repository_failures.get(repository).is_some_and(|failure| failure.message == judgement.message);
+        let file = subject.located.as_ref().map(|located| located.file.to_string());
+        found.insert(Problem {
+            severity: Severity::Error,
+            code: judgement.code.clone(),
+            repository: Some(repository.clone()),
+            file: if is_registry || is_repository { None } else { file },
+            line: judgement.failure.as_ref().and_then(|failure| failure.line),
+            message: judgement.message.clone(),
+            hint,
+        });
+    }
+    found.into_iter().collect()
+}

@@ -1,0 +1,252 @@
+//! The trailers of repin's commits, written and parsed back (DELIVERY "Trailers").
+//!
+//! A trailer block is the last paragraph of a message (git-interpret-trailers(1)). File and key are percent-encoded, so
+//! no name can forge a line; an absent old value or digest is `-`, an empty one `""`.
+
+use std::fmt::Write as _;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+/// Everything but letters, digits and what paths and key paths are usually made of.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'.')
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'[')
+    .remove(b']')
+    .remove(b'=')
+    .remove(b':');
+
+/// One written place.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Change {
+    /// The file's path in the repository.
+    pub file: String,
+    /// The key path in it.
+    pub key: String,
+    /// The image without tag.
+    pub image: String,
+    /// What stood there; none if nothing did.
+    pub old: Option<String>,
+    /// What stands there now.
+    pub new: String,
+    /// The digest that the tag had when it was chosen.
+    pub digest: Option<String>,
+}
+
+/// `Repin-Resume`: a person releases what was taken back.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Resume {
+    /// `name` or `namespace/name`.
+    pub application: String,
+    /// One alias; none = all.
+    pub alias: Option<String>,
+    /// One tag; none = everything.
+    pub tag: Option<String>,
+}
+
+/// The trailers of one commit.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Trailers {
+    /// `Repin-Format`.
+    pub format: Option<String>,
+    /// `Repin-Change`, in order.
+    pub changes: Vec<Change>,
+    /// `Repin-Application`: `namespace/name` and environment.
+    pub applications: Vec<(String, Option<String>)>,
+    /// `Repin-Reason`, in order.
+    pub reasons: Vec<String>,
+    /// `Repin-First-Seen`, in order, as written.
+    pub first_seen: Vec<String>,
+    /// `Repin-Source`, in order.
+    pub sources: Vec<String>,
+    /// `Repin-Resume`, in order.
+    pub resumes: Vec<Resume>,
+}
+
+impl Trailers {
+    /// Writes the block, one trailer a line, each line ended.
+    pub fn write(&self) -> String {
+        let mut text = String::new();
+        let mut line = |key: &str, value: &str| {
+            let _ = writeln!(text, "Repin-{key}: {}", one_line(value));
+        };
+        if let Some(format) = &self.format {
+            line("Format", format);
+        }
+        for change in &self.changes {
+            line("Change", &change.write());
+        }
+        for seen in &self.first_seen {
+            line("First-Seen", seen);
+        }
+        for (application, environment) in &self.applications {
+            match environment {
+                Some(environment) => line("Application", &format!("{application} ({environment})")),
+                None => line("Application", application),
+            }
+        }
+        for resume in &self.resumes {
+            let parts: Vec<&str> = [Some(resume.application.as_str()), resume.alias.as_deref(), resume.tag.as_deref()]
+                .into_iter()
+                .flatten()
+                .collect();
+            line("Resume", &parts.join(" "));
+        }
+        for reason in &self.reasons {
+            line("Reason", reason);
+        }
+        for source in &self.sources {
+            line("Source", source);
+        }
+        text
+    }
+
+    /// Reads the last paragraph of a commit message. Lines that are no trailer of repin, or not of its grammar, are
+    /// passed over.
+    pub fn parse(message: &str) -> Self {
+        let mut found = Self::default();
+        let lines: Vec<&str> = message.lines().map(str::trim_end).collect();
+        let end = lines.iter().rposition(|line| !line.is_empty()).map_or(0, |at| at + 1);
+        let block = lines.get(..end).unwrap_or_default();
+        let start = block.iter().rposition(|line| line.is_empty()).map_or(0, |at| at + 1);
+        for line in block.get(start..).unwrap_or_default() {
+            let Some((key, value)) = line.split_once(':') else { continue };
+            let value = value.trim();
+            match key.to_ascii_lowercase().as_str() {
+                "repin-format" => found.format = Some(value.to_owned()),
+                "repin-change" => found.changes.extend(Change::parse(value)),
+                "repin-first-seen" => found.first_seen.push(value.to_owned()),
+                "repin-application" => found.applications.push(application(value)),
+                "repin-reason" => found.reasons.push(value.to_owned()),
+                "repin-source" => found.sources.push(value.to_owned()),
+                "repin-resume" => found.resumes.extend(Resume::parse(value)),
+                _ => {}
+            }
+        }
+        found
+    }
+}
+
+impl Change {
+    fn write(&self) -> String {
+        let value = |text: Option<&str>| match text {
+            None => "-".to_owned(),
+            Some("") => "\"\"".to_owned(),
+            Some("-") => "%2D".to_owned(),
+            Some(text) => encode(text),
+        };
+        format!(
+            "{}#{} {} {} {} {}",
+            encode(&self.file),
+            encode(&self.key),
+            encode(&self.image),
+            value(self.old.as_deref()),
+            value(Some(&self.new)),
+            value(self.digest.as_deref())
+        )
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let parts: Vec<&str> = text.split_ascii_whitespace().collect();
+        let [place, image, old, new, digest] = parts.as_slice() else { return None };
+        let (file, key) = place.split_once('#')?;
+        let value = |text: &str| match text {
+            "-" => Some(None),
+            "\"\"" => Some(Some(String::new())),
+            text => decode(text).map(Some),
+        };
+        Some(Self {
+            file: decode(file)?,
+            key: decode(key)?,
+            image: decode(image)?,
+            old: value(old)?,
+            new: value(new)??,
+            digest: value(digest)?,
+        })
+    }
+}
+
+impl Resume {
+    fn parse(text: &str) -> Option<Self> {
+        let parts: Vec<&str> = text.split_ascii_whitespace().collect();
+        let (application, alias, tag) = match parts.as_slice() {
+            [application] => (application, None, None),
+            [application, alias, tag] => (application, Some((*alias).to_owned()), Some((*tag).to_owned())),
+            _ => return None,
+        };
+        Some(Self { application: (*application).to_owned(), alias, tag })
+    }
+}
+
+fn application(text: &str) -> (String, Option<String>) {
+    match text.strip_suffix(')').and_then(|text| text.split_once(" (")) {
+        Some((name, environment)) => (name.to_owned(), Some(environment.to_owned())),
+        None => (text.to_owned(), None),
+    }
+}
+
+fn encode(text: &str) -> String {
+    utf8_percent_encode(text, ENCODED).to_string()
+}
+
+fn decode(text: &str) -> Option<String> {
+    percent_decode_str(text).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+}
+
+fn one_line(text: &str) -> String {
+    text.split(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_block_is_written_as_documented() {
+        let trailers = Trailers {
+            format: Some("1".into()),
+            changes: vec![Change {
+                file: "apps/we b/values.yaml".into(),
+                key: "image.tag".into(),
+                image: "127.0.0.1:5100/acme/web".into(),
+                old: Some("1.0.0".into()),
+                new: "1.1.0".into(),
+                digest: Some(format!("sha256:{}", "a".repeat(64))),
+            }],
+            applications: vec![("argocd/web".into(), Some("dev".into())), ("argocd/api".into(), None)],
+            reasons: vec!["semver 1.x\nRepin-Change: forged".into()],
+            ..Trailers::default()
+        };
+        assert_eq!(
+            trailers.write(),
+            format!(
+                "Repin-Format: 1\nRepin-Change: apps/we%20b/values.yaml#image.tag 127.0.0.1:5100/acme/web 1.0.0 1.1.0 sha256:{}\n\
+                 Repin-Application: argocd/web (dev)\nRepin-Application: argocd/api\nRepin-Reason: semver 1.x Repin-Change: forged\n",
+                "a".repeat(64)
+            )
+        );
+    }
+
+    #[test]
+    fn only_the_last_paragraph_counts() {
+        let read = |message: &str| Trailers::parse(message).resumes.len();
+        assert_eq!(read("Subject\n\nRepin-Resume: web\n"), 1);
+        assert_eq!(read("Subject\n\nRepin-Resume: web app 1.2.0\nSigned-off-by: a <a@b>\n\n\n"), 1);
+        assert_eq!(read("Subject\n\nRepin-Resume: web\n\nThat was it.\n"), 0);
+        assert_eq!(read("Subject\n\nRepin-Resume: web app\n"), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(file in "\\PC{1,30}", key in "\\PC{1,20}", old in proptest::option::of("\\PC{0,9}"), new in "\\PC{0,9}") {
+            let change = Change { file, key, image: "ghcr.io/acme/web".into(), old, new, digest: None };
+            let trailers = Trailers { format: Some("1".into()), changes: vec![change], ..Trailers::default() };
+            prop_assert_eq!(Trailers::parse(&format!("Subject\n\n{}", trailers.write())), trailers);
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Judgements -> change sets: places that several want, then one commit per Application, with edits and messages.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::manifest::Source;
+use crate::message;
+use crate::model::change::{ChangeSet, CommitText, FileChange, PlannedCommit, WrittenPlace};
+use crate::model::names::{ApplicationKey, Branch, RepoPath};
+use crate::model::outcome::OutcomeResult;
+use crate::plan::judge::{Judgement, new_value};
+use crate::plan::locate::{Current, FileState, Located, edit_failure};
+use crate::plan::{Snapshot, Subject};
+
+/// What is guarded: one key of one file on one branch of one repository.
+type Place = (String, Branch, RepoPath, String);
+
+fn place(subject: &Subject) -> Option<Place> {
+    let target = subject.tracked.target.as_ref()?;
+    let file = subject.located.as_ref()?.file.clone();
+    Some((target.repository.clone(), target.branch.clone(), file, target.key.to_string()))
+}
+
+/// Guard 5: a place has one desired value. Owners that disagree are all held, each named.
+pub fn contest(snapshot: &Snapshot, judgements: &mut [Judgement]) {
+    let mut owners: BTreeMap<Place, Vec<usize>> = BTreeMap::new();
+    for (index, subject) in snapshot.subjects.iter().enumerate() {
+        if let Some(place) = place(subject) {
+            owners.entry(place).or_default().push(index);
+        }
+    }
+    for (place, indexes) in owners.iter().filter(|(_, indexes)| indexes.len() > 1) {
+        let wanted: Vec<(OutcomeResult, Option<String>)> =
+            indexes.iter().map(|i| (judgements[*i].result, judgements[*i].to.clone())).collect();
+        let moves = wanted.iter().any(|(result, _)| *result == OutcomeResult::Pending);
+        let agree = wanted.iter().all(|one| Some(one) == wanted.first());
+        if !moves || agree {
+            continue;
+        }
+        let name = |index: usize| {
+            let image = &snapshot.subjects[index].tracked;
+            let says = match (&judgements[index].to, judgements[index].result) {
+                (Some(to), OutcomeResult::Pending | OutcomeResult::Current) => format!("wants {to}"),
+                _ => format!("is held or failed ({})", judgements[index].code),
+            };
+            format!("{} ({}) {says}", image.application.label(), image.alias)
+        };
+        let names: Vec<String> = indexes.iter().map(|index| name(*index)).collect();
+        let message = format!("{}#{} has several owners that do not agree: {}", place.2, place.3, names.join("; "));
+        for index in indexes {
+            let judgement = &mut judgements[*index];
+            let guarded = judgement.result == OutcomeResult::Held && judgement.code.starts_with("guard/");
+            if guarded || matches!(judgement.result, OutcomeResult::Pending | OutcomeResult::Current) {
+                let (to, back) = (judgement.to.take(), judgement.look_back.take());
+                *judgement = Judgement::held("place/contested", message.clone());
+                (judgement.to, judgement.look_back) = (to, back);
+            }
+        }
+    }
+}
+
+/// Holds what a rule only observes; one observing owner of a place holds all of them.
+pub fn observe(snapshot: &Snapshot, judgements: &mut [Judgement]) {
+    let observed: BTreeSet<Place> = snapshot
+        .subjects
+        .iter()
+        .filter(|subject| subject.rule.as_ref().is_some_and(|rule| rule.observe))
+        .filter_map(place)
+        .collect();
+    for (subject, judgement) in snapshot.subjects.iter().zip(judgements) {
+        if judgement.result == OutcomeResult::Pending && place(subject).is_some_and(|place| observed.contains(&place)) {
+            judgement.result = OutcomeResult::Held;
+            judgement.code = "rule/observe".to_owned();
+            judgement.message = format!("{}; the rules say `observe: true`, so nothing is written", judgement.message);
+        }
+    }
+}
+
+/// Groups what is pending into one change set per repository and branch, one commit per Application. An edit that is
+/// refused turns its judgement into a failure.
+pub fn group(snapshot: &Snapshot, judgements: &mut [Judgement]) -> Vec<ChangeSet> {
+    let mut by_branch: BTreeMap<(String, Branch), BTreeMap<&ApplicationKey, Vec<usize>>> = BTreeMap::new();
+    for (index, subject) in snapshot.subjects.iter().enumerate() {
+        if judgements[index].result != OutcomeResult::Pending {
+            continue;
+        }
+        if let Some(target) = &subject.tracked.target {
+            let branch = by_branch.entry((target.repository.clone(), target.branch.clone())).or_default();
+            branch.entry(&subject.tracked.application).or_default().push(index);
+        }
+    }
+    let mut sets = Vec::new();
+    for ((repository, branch), applications) in by_branch {
+        let Some(head) = snapshot.heads.get(&repository) else { continue };
+        let mut editor = Editor { snapshot, repository: &repository, texts: BTreeMap::new(), done: BTreeMap::new() };
+        let mut commits = Vec::new();
+        for indexes in applications.values() {
+            commits.extend(editor.commit(indexes, judgements));
+        }
+        editor.share(&mut commits, judgements);
+        if !commits.is_empty() {
+            sets.push(ChangeSet { repository, branch, head: *head, commits });
+        }
+    }
+    sets
+}
+
+/// Applies edits one after the other, so that commits of one file stand on each other.
+struct Editor<'a> {
+    snapshot: &'a Snapshot,
+    repository: &'a str,
+    texts: BTreeMap<RepoPath, Arc<Source>>,
+    /// Places that a commit of this set writes: its position among the commits.
+    done: BTreeMap<Place, (usize, String)>,
+}
+
+impl Editor<'_> {
+    fn commit(&mut self, indexes: &[usize], judgements: &mut [Judgement]) -> Option<PlannedCommit> {
+        let mut files: BTreeMap<RepoPath, FileChange> = BTreeMap::new();
+        let mut written = Vec::new();
+        let mut subjects = Vec::new();
+        let commit_number = self.done.values().map(|(number, _)| number + 1).max().unwrap_or(0);
+        for index in indexes {
+            let subject = &self.snapshot.subjects[*index];
+            let Some(place) = place(subject) else { continue };
+            if self.done.contains_key(&place) {
+                continue;
+            }
+            match self.edit(subject, &judgements[*index]) {
+                Ok((before, after, file, value)) => {
+                    files
+                        .entry(file.clone())
+                        .or_insert_with(|| FileChange { path: file.clone(), before, after: String::new() })
+                        .after = after.text().to_owned();
+                    self.texts.insert(file, after);
+                    written.push(written_place(subject, &judgements[*index], &place, value));
+                    self.done.insert(place, (commit_number, judgements[*index].to.clone().unwrap_or_default()));
+                    subjects.push(*index);
+                }
+                Err(failure) => judgements[*index] = Judgement::failed(&failure),
+            }
+        }
+        let first = self.snapshot.subjects.get(*subjects.first()?)?;
+        let environment = first.rule.as_ref().and_then(|rule| rule.environment.clone());
+        let text = CommitText { applications: vec![(first.tracked.application.label(), environment)], places: written };
+        Some(PlannedCommit { subjects, text, message: String::new(), files: files.into_values().collect() })
+    }
+
+    fn edit(
+        &self,
+        subject: &Subject,
+        judgement: &Judgement,
+    ) -> Result<(String, Arc<Source>, RepoPath, String), crate::plan::Failure> {
+        let missing = |what: &str| crate::plan::Failure {
+            code: "edit/unproven".into(),
+            message: format!("{what} is missing"),
+            hint: None,
+            line: None,
+        };
+        let (Some(target), Some(Located { file, site: Ok(site) }), Some(image), Some(to)) =
+            (&subject.tracked.target, &subject.located, &subject.tracked.image, &judgement.to)
+        else {
+            return Err(missing("the place"));
+        };
+        let before = match self.texts.get(file) {
+            Some(source) => source.clone(),
+            None => match self.snapshot.files.get(&(self.repository.to_owned(), file.clone())) {
+                Some(FileState::Parsed(source)) => source.clone(),
+                _ => return Err(missing("the file")),
+            },
+        };
+        let refused = |error: crate::manifest::EditError| edit_failure(file, &error);
+        let value = new_value(target, site, image, to);
+        let mut text = before.set(&target.key, &value).map_err(refused)?.text;
+        if let Some(key) = &site.write_name {
+            text = Source::parse(&text).and_then(|source| source.set(key, &image.to_string())).map_err(refused)?.text;
+        }
+        let after = Source::parse(&text).map_err(refused)?;
+        Ok((before.text().to_owned(), Arc::new(after), file.clone(), value))
+    }
+
+    /// Names the other owners of a written place in the commit that writes it, and finishes the messages.
+    fn share(&self, commits: &mut [PlannedCommit], judgements: &[Judgement]) {
+        let own: BTreeSet<usize> = commits.iter().flat_map(|commit| commit.subjects.clone()).collect();
+        for (index, subject) in self.snapshot.subjects.iter().enumerate() {
+            if judgements[index].result != OutcomeResult::Pending || own.contains(&index) {
+                continue;
+            }
+            let Some((number, _)) = place(subject).and_then(|place| self.done.get(&place)) else { continue };
+            if let Some(commit) = commits.get_mut(*number) {
+                commit.subjects.push(index);
+                let environment = subject.rule.as_ref().and_then(|rule| rule.environment.clone());
+                let named = (subject.tracked.application.label(), environment);
+                if !commit.text.applications.contains(&named) {
+                    commit.text.applications.push(named);
+                }
+            }
+        }
+        for commit in commits {
+            commit.message = message::commit(&commit.text);
+        }
+    }
+}
+
+fn written_place(subject: &Subject, judgement: &Judgement, place: &Place, value: String) -> WrittenPlace {
+    let site = subject.located.as_ref().and_then(|located| located.site.as_ref().ok());
+    let old = match site.map(|site| &site.current) {
+        Some(Current::Text(_)) => site.and_then(|site| site.tag.clone()).or(Some(String::new())),
+        _ => None,
+    };
+    WrittenPlace {
+        file: place.2.to_string(),
+        key: place.3.clone(),
+        alias: subject.tracked.alias.clone(),
+        image: subject.tracked.image_text.clone(),
+        old,
+        new: judgement.to.clone().unwrap_or(value),
+        digest: judgement.digest.clone(),
+        reason: format!("{}; {}", crate::selection::describe(&subject.tracked.policy), judgement.message),
+    }
+}

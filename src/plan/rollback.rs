@@ -1,0 +1,290 @@
+//! Guard 3 of SELECTION: somebody went back.
+//!
+//! A place's timeline is what stood there along first parents, newest first, read from Git by others. The mark is the
+//! highest value that today's policy allows and that stood there since the place came into being. A current value below
+//! the mark was taken back by a person, and only values above the mark, or released ones, may follow.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use crate::message::trailers::{Change, Resume};
+use crate::model::history::CommitInfo;
+use crate::model::names::{ApplicationKey, Tag};
+use crate::model::policy::Policy;
+use crate::selection;
+use crate::selection::Verdict;
+
+/// What stood at a place after a commit.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Stood {
+    /// A tag. Texts that name another image are [`Stood::Other`].
+    Tag(String),
+    /// Something that is no tag of the image: a null, an empty text, another image.
+    Other,
+    /// The file was there, the key was not.
+    NoKey,
+    /// The file was not there.
+    NoFile,
+    /// The file could not be read as it stood.
+    Unreadable,
+}
+
+/// One state of a place, from its commit on.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// Position of the commit on the first-parent line; larger is newer.
+    pub at: u64,
+    /// The commit that brought it.
+    pub commit: Arc<CommitInfo>,
+    /// What stood there.
+    pub stood: Stood,
+    /// The change of this very place that the commit's trailers claim, if they do.
+    pub claimed: Option<Change>,
+}
+
+/// A commit that releases what was taken back.
+#[derive(Clone, Debug)]
+pub struct Release {
+    /// Position of the commit on the first-parent line; larger is newer.
+    pub at: u64,
+    /// What it releases.
+    pub resume: Resume,
+}
+
+/// What stood at one place, and the releases that may concern it.
+#[derive(Clone, Debug, Default)]
+pub struct Timeline {
+    /// States, newest first. The first one is today's.
+    pub standings: Vec<Standing>,
+    /// Releases in the same repository and branch, in any order.
+    pub releases: Arc<Vec<Release>>,
+    /// Older history exists and was not read.
+    pub is_cut: bool,
+}
+
+/// The result of looking back.
+#[derive(Clone, Debug)]
+pub struct LookBack {
+    /// The highest allowed value, and the state that brought it.
+    pub mark: Option<String>,
+    /// The commit that went below the mark, if one did.
+    pub taken_back_by: Option<Arc<CommitInfo>>,
+    /// Tags that a commit released by name.
+    pub released: Vec<String>,
+    /// The place's beginning was not reached.
+    pub is_cut: bool,
+}
+
+impl LookBack {
+    /// Tells whether a tag may follow although something was taken back.
+    pub fn allows(&self, policy: &Policy, tag: &Tag) -> bool {
+        let above = self
+            .mark
+            .as_deref()
+            .is_none_or(|mark| selection::compare(policy, tag.as_str(), mark) == Some(Ordering::Greater));
+        above || self.released.iter().any(|released| released == tag.as_str())
+    }
+}
+
+/// Looks back from today's value of one image's place.
+pub fn look_back(policy: &Policy, application: &ApplicationKey, alias: &str, timeline: &Timeline) -> LookBack {
+    let mine: Vec<&Release> =
+        timeline.releases.iter().filter(|release| concerns(&release.resume, application, alias)).collect();
+    let released_all = mine.iter().filter(|release| release.resume.tag.is_none()).map(|release| release.at).max();
+    let mut values: Vec<(usize, &str)> = Vec::new();
+    let mut reached_start = false;
+    for (index, standing) in timeline.standings.iter().enumerate() {
+        match &standing.stood {
+            // What is absent today may have been taken out by a person; absent earlier, the place began later.
+            Stood::NoKey if index == 0 => {}
+            Stood::NoFile | Stood::NoKey => {
+                reached_start = true;
+                break;
+            }
+            Stood::Tag(tag) if is_allowed(policy, tag) && !is_released(&mine, standing.at, tag) => {
+                values.push((index, tag))
+            }
+            Stood::Tag(_) | Stood::Other | Stood::Unreadable => {}
+        }
+        // The value that stood at the release is where counting begins again.
+        let released = released_all.is_some_and(|at| standing.at <= at);
+        if released || is_own_downgrade(policy, standing) {
+            reached_start = true;
+            break;
+        }
+    }
+    let order = |a: &str, b: &str| selection::compare(policy, a, b).unwrap_or(Ordering::Equal);
+    let mut mark: Option<(usize, &str)> = None;
+    for (index, value) in values {
+        // Of equal values the newest standing counts.
+        if mark.is_none_or(|(_, highest)| order(value, highest) == Ordering::Greater) {
+            mark = Some((index, value));
+        }
+    }
+    let is_below = |highest: &str| match timeline.standings.first().map(|now| &now.stood) {
+        Some(Stood::Tag(now)) => {
+            !matches!(selection::compare(policy, now, highest), Some(Ordering::Equal | Ordering::Greater))
+        }
+        Some(_) => true,
+        None => false,
+    };
+    let taken_back_by = mark.filter(|(index, highest)| *index > 0 && is_below(highest)).and_then(|(index, _)| {
+        let taker =
+            timeline.standings.get(..index)?.iter().rev().find(|standing| standing.stood != Stood::Unreadable)?;
+        Some(taker.commit.clone())
+    });
+    let released = mine.iter().filter_map(|release| release.resume.tag.clone()).collect();
+    LookBack {
+        mark: mark.map(|(_, tag)| tag.to_owned()),
+        taken_back_by,
+        released,
+        is_cut: timeline.is_cut && !reached_start,
+    }
+}
+
+fn concerns(resume: &Resume, application: &ApplicationKey, alias: &str) -> bool {
+    let named = resume.application == application.name || resume.application == application.label();
+    named && resume.alias.as_deref().is_none_or(|wanted| wanted == alias)
+}
+
+fn is_released(releases: &[&Release], at: u64, tag: &str) -> bool {
+    releases.iter().any(|release| release.at >= at && release.resume.tag.as_deref() == Some(tag))
+}
+
+fn is_allowed(policy: &Policy, tag: &str) -> bool {
+    tag.parse::<Tag>().is_ok_and(|tag| matches!(selection::judge(policy, &tag), Verdict::Eligible))
+}
+
+/// A lower value that repin itself wrote while downgrades were allowed was not taken back by anybody.
+fn is_own_downgrade(policy: &Policy, standing: &Standing) -> bool {
+    let (Some(change), Stood::Tag(now)) = (&standing.claimed, &standing.stood) else { return false };
+    let lower = |old: &str| selection::compare(policy, now, old) == Some(Ordering::Less);
+    policy.allow_downgrade && change.new == *now && change.old.as_deref().is_some_and(lower)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    /// A timeline from words, oldest first: a tag, `-` no key, `x` no file, `?` unreadable, `~` something else,
+    /// `!` a release of everything, `!tag` a release of one tag, `@new<old` a change that repin's trailers claim.
+    fn timeline(words: &str) -> Timeline {
+        let mut standings = Vec::new();
+        let mut releases = Vec::new();
+        for (at, word) in words.split(' ').enumerate() {
+            let commit = Arc::new(CommitInfo {
+                id: format!("{at:040x}").parse().unwrap(),
+                author_name: "Paula".into(),
+                author_email: "p@example.com".into(),
+                time: Timestamp::UNIX_EPOCH,
+                subject: format!("commit {at}"),
+                message: String::new(),
+            });
+            let at = at as u64;
+            if let Some(tag) = word.strip_prefix('!') {
+                let tag = (!tag.is_empty()).then(|| tag.to_owned());
+                let resume = Resume { application: "web".into(), alias: tag.as_ref().map(|_| "app".into()), tag };
+                releases.push(Release { at, resume });
+                continue;
+            }
+            let mut claimed = None;
+            let stood = match word {
+                "-" => Stood::NoKey,
+                "x" => Stood::NoFile,
+                "?" => Stood::Unreadable,
+                "~" => Stood::Other,
+                tag => {
+                    let tag = tag.strip_prefix('@').map_or(tag, |change| {
+                        let (new, old) = change.split_once('<').unwrap();
+                        claimed = Some(Change {
+                            file: "f".into(),
+                            key: "k".into(),
+                            image: "i".into(),
+                            old: Some(old.into()),
+                            new: new.into(),
+                            digest: None,
+                        });
+                        new
+                    });
+                    Stood::Tag(tag.to_owned())
+                }
+            };
+            standings.insert(0, Standing { at, commit, stood, claimed });
+        }
+        Timeline { standings, releases: Arc::new(releases), is_cut: false }
+    }
+
+    fn application() -> ApplicationKey {
+        ApplicationKey { repository: "gitops".into(), file: None, namespace: "argocd".into(), name: "web".into() }
+    }
+
+    fn policy(constraint: &str) -> Policy {
+        Policy { constraint: Some(constraint.parse().unwrap()), ..Policy::default() }
+    }
+
+    #[test]
+    fn the_mark_is_the_highest_allowed_value_and_the_one_who_went_below_it_is_named() {
+        // (words, constraint, mark, position of the commit that took it back)
+        for (words, constraint, mark, taker) in [
+            ("1.0.0", "*", Some("1.0.0"), None),
+            ("1.0.0 1.3.0", "*", Some("1.3.0"), None),
+            ("1.0.0 1.3.0 1.0.0", "*", Some("1.3.0"), Some(2)),
+            // Another change after the revert: still the one who reverted.
+            ("1.0.0 1.3.0 1.0.0 1.1.0", "*", Some("1.3.0"), Some(2)),
+            // A revert of the revert, or a hand-written value that reaches the mark, ends it.
+            ("1.0.0 1.3.0 1.0.0 1.3.0", "*", Some("1.3.0"), None),
+            ("1.0.0 1.3.0 1.0.0 1.4.0", "*", Some("1.4.0"), None),
+            // What today's policy does not allow is no mark.
+            ("1.0.0 2.0.0 1.0.0", "1.x", Some("1.0.0"), None),
+            ("1.0.0 1.2.0 2.0.0 1.0.0", "1.x", Some("1.2.0"), Some(2)),
+            // A place that was absent begins anew.
+            ("1.0.0 1.3.0 x 1.0.0", "*", Some("1.0.0"), None),
+            ("1.0.0 1.3.0 - 1.0.0", "*", Some("1.0.0"), None),
+            // Absent today: a person took the key out.
+            ("~ 1.3.0 -", "*", Some("1.3.0"), Some(2)),
+            // Below is also what cannot be compared.
+            ("latest 1.3.0 latest", "*", Some("1.3.0"), Some(2)),
+            ("~ 1.3.0 ~", "*", Some("1.3.0"), Some(2)),
+            // A broken version in between hides nothing, and took nothing back.
+            ("1.0.0 1.3.0 ? 1.0.0", "*", Some("1.3.0"), Some(3)),
+            // A release starts counting at the value that stood then.
+            ("1.0.0 1.3.0 1.0.0 !", "*", Some("1.0.0"), None),
+            ("1.0.0 1.3.0 1.0.0 ! 1.3.0 1.0.0", "*", Some("1.3.0"), Some(5)),
+            ("1.0.0 1.2.0 1.3.0 1.0.0 !1.3.0", "*", Some("1.2.0"), Some(2)),
+        ] {
+            let back = look_back(&policy(constraint), &application(), "app", &timeline(words));
+            let taken_by = back.taken_back_by.map(|commit| commit.subject.clone());
+            assert_eq!((back.mark.as_deref(), taken_by), (mark, taker.map(|at| format!("commit {at}"))), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_release_is_for_the_application_and_image_it_names() {
+        let line = timeline("1.0.0 1.3.0 1.0.0 !1.3.0");
+        assert!(look_back(&policy("*"), &application(), "app", &line).released.contains(&"1.3.0".to_owned()));
+        assert!(look_back(&policy("*"), &application(), "sidecar", &line).taken_back_by.is_some());
+        let other = ApplicationKey { name: "api".into(), ..application() };
+        assert!(look_back(&policy("*"), &other, "app", &timeline("1.0.0 1.3.0 1.0.0 !")).taken_back_by.is_some());
+    }
+
+    #[test]
+    fn a_downgrade_that_repin_wrote_is_taken_back_by_nobody_while_downgrades_are_allowed() {
+        let line = timeline("1.0.0 1.3.0 @1.2.0<1.3.0");
+        let allowing = Policy { allow_downgrade: true, ..policy("*") };
+        assert!(look_back(&allowing, &application(), "app", &line).taken_back_by.is_none());
+        assert!(look_back(&policy("*"), &application(), "app", &line).taken_back_by.is_some());
+        // A trailer that claims something else than what stands there proves nothing.
+        assert!(look_back(&allowing, &application(), "app", &timeline("1.0.0 1.3.0 1.2.0")).taken_back_by.is_some());
+    }
+
+    #[test]
+    fn a_cut_history_is_unknown_unless_the_beginning_was_seen() {
+        let cut = |words: &str| Timeline { is_cut: true, ..timeline(words) };
+        assert!(look_back(&policy("*"), &application(), "app", &cut("1.0.0 1.1.0")).is_cut);
+        assert!(!look_back(&policy("*"), &application(), "app", &cut("x 1.0.0 1.1.0")).is_cut);
+        assert!(!look_back(&policy("*"), &application(), "app", &cut("1.0.0 !")).is_cut);
+    }
+}

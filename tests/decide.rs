@@ -1,0 +1,377 @@
+//! The decision as a pure function: Applications, files, tag lists and history in, outcomes and commits out.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use repin::manifest::Source;
+use repin::manifest::argocd::read_applications;
+use repin::model::history::CommitInfo;
+use repin::model::names::{ImageName, RepoPath, Tag};
+use repin::model::outcome::OutcomeResult;
+use repin::model::rule::{Delivery, Glob, Match, Rule};
+use repin::plan::locate::{FileState, locate};
+use repin::plan::rollback::{Standing, Stood, Timeline};
+use repin::plan::{Decision, Failure, Listed, Question, Snapshot, Subject, decide};
+use repin::resolve::{KnownRepository, resolve};
+use repin::rules;
+
+/// What a case is made of.
+#[derive(Clone, Default)]
+struct World {
+    /// Name of the Application and its annotations without prefix.
+    applications: Vec<(&'static str, Vec<(&'static str, String)>)>,
+    /// Files by path.
+    files: BTreeMap<&'static str, String>,
+    /// Tags that the registry lists, by image.
+    tags: BTreeMap<&'static str, Vec<&'static str>>,
+    /// Tags whose manifests answer although they are not listed, or do not although they are.
+    answers: BTreeMap<(&'static str, &'static str), bool>,
+    /// Tags that stood at every place before today's, oldest first.
+    past: Vec<&'static str>,
+    observe: bool,
+    no_rules: bool,
+    reversed: bool,
+}
+
+fn annotation(key: &'static str, value: &str) -> (&'static str, String) {
+    (key, value.to_owned())
+}
+
+fn values(tag: &str) -> String {
+    format!("# keep\nimage:\n  repository: r.example/web\n  tag: {tag} # c\n")
+}
+
+impl World {
+    /// One Application `web` with `image.tag` in `apps/web/values.yaml`.
+    fn web(constraint: &str, tag: &str, tags: &[&'static str]) -> Self {
+        let mut world = Self::default();
+        world.add("web", "apps/web/values.yaml", constraint);
+        world.files.insert("apps/web/values.yaml", values(tag));
+        world.tags.insert("r.example/web", tags.to_vec());
+        world
+    }
+
+    fn add(&mut self, name: &'static str, file: &str, constraint: &str) {
+        let list = format!("app=r.example/web{constraint}");
+        let target = format!("helmvalues:/{file}");
+        self.applications.push((
+            name,
+            vec![("image-list", list), annotation("app.helm.image-tag", "image.tag"), ("write-back-target", target)],
+        ));
+    }
+
+    fn with(mut self, key: &'static str, value: &str) -> Self {
+        self.applications[0].1.push(annotation(key, value));
+        self
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let known = [KnownRepository {
+            name: "gitops".into(),
+            branch: "main".parse().unwrap(),
+            urls: vec!["git.example/acme/gitops".into()],
+        }];
+        let rule = Rule {
+            matches: Match { path: Some(Glob::of_paths("apps/**").unwrap()), ..Match::default() },
+            environment: Some("dev".into()),
+            delivery: Some(Delivery::Commit),
+            may_write: vec![Glob::of_paths("apps/**").unwrap()],
+            ..Rule::default()
+        };
+        let rules = if self.no_rules { vec![] } else { vec![rule] };
+        let mut snapshot = Snapshot { now: Timestamp::UNIX_EPOCH, ..Snapshot::default() };
+        snapshot.heads.insert("gitops".into(), "1".repeat(40).parse().unwrap());
+        for (path, text) in &self.files {
+            let state = match Source::parse(text) {
+                Ok(source) => FileState::Parsed(Arc::new(source)),
+                Err(error) => FileState::Unreadable(Arc::new(error)),
+            };
+            snapshot.files.insert(("gitops".into(), path.parse().unwrap()), state);
+        }
+        for (name, annotations) in &self.applications {
+            let lines: String =
+                annotations.iter().map(|(key, value)| format!("    repin.dev/{key}: \"{value}\"\n")).collect();
+            let text = format!(
+                "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata:\n  name: {name}\n  annotations:\n{lines}spec:\n  \
+                 source: {{repoURL: \"https://git.example/acme/gitops.git\", path: apps/{name}, targetRevision: main}}\n"
+            );
+            let (applications, problems) = read_applications("gitops", &"apps.yaml".parse().unwrap(), &text);
+            assert_eq!(problems, [], "{text}");
+            for tracked in resolve(&applications[0], &known).0 {
+                let read = |path: &RepoPath| {
+                    snapshot.files.get(&("gitops".into(), path.clone())).cloned().unwrap_or(FileState::Missing)
+                };
+                let located = tracked.target.as_ref().map(|target| locate(&tracked, target, &read));
+                let rule = located.as_ref().map(|located| {
+                    let subject = rules::Subject {
+                        repository: "gitops",
+                        branch: "main",
+                        path: Some(&located.file),
+                        application: name,
+                        namespace: "argocd",
+                        project: "default",
+                        labels: &BTreeMap::new(),
+                    };
+                    rules::effective(&rules, self.observe, &subject)
+                });
+                let now =
+                    located.as_ref().and_then(|located| located.site.as_ref().ok()).and_then(|site| site.tag.clone());
+                let timeline = self.timeline(now.as_deref());
+                snapshot.subjects.push(Subject { tracked, located, rule, timeline });
+            }
+        }
+        if self.reversed {
+            snapshot.subjects.reverse();
+        }
+        snapshot
+    }
+
+    fn timeline(&self, now: Option<&str>) -> Timeline {
+        let words = self.past.iter().map(|tag| (*tag).to_owned()).chain(now.map(str::to_owned));
+        let mut standings: Vec<Standing> = words
+            .enumerate()
+            .map(|(at, tag)| Standing {
+                at: at as u64,
+                commit: Arc::new(CommitInfo {
+                    id: format!("{at:040x}").parse().unwrap(),
+                    author_name: "Paula".into(),
+                    author_email: "p@example.com".into(),
+                    time: Timestamp::UNIX_EPOCH,
+                    subject: "set".into(),
+                    message: String::new(),
+                }),
+                stood: Stood::Tag(tag),
+                claimed: None,
+            })
+            .collect();
+        standings.reverse();
+        Timeline { standings, ..Timeline::default() }
+    }
+
+    /// Answers questions until none is left.
+    fn decide(&self) -> Decision {
+        let mut snapshot = self.snapshot();
+        for _ in 0..4 {
+            let decision = decide(&snapshot);
+            if decision.questions.is_empty() {
+                return decision;
+            }
+            for question in decision.questions {
+                self.answer(question, &mut snapshot);
+            }
+        }
+        panic!("questions without end");
+    }
+
+    fn answer(&self, question: Question, snapshot: &mut Snapshot) {
+        match question {
+            Question::Listing(image) => {
+                let answer = self.tags.get(image.to_string().as_str()).map(|tags| {
+                    let sorted: BTreeSet<Tag> = tags.iter().map(|tag| tag.parse().unwrap()).collect();
+                    Listed { tags: sorted.into_iter().collect(), ..Listed::default() }
+                });
+                let gone = Failure {
+                    code: "registry/not-found".into(),
+                    message: "no such image".into(),
+                    hint: None,
+                    line: None,
+                };
+                snapshot.listings.insert(image, answer.ok_or(gone));
+            }
+            Question::Manifest(image, tag) => {
+                let listed = self.tags.get(image.to_string().as_str()).is_some_and(|tags| tags.contains(&tag.as_str()));
+                let key = self.answers.iter().find(|((i, t), _)| image.to_string() == *i && tag.as_str() == *t);
+                let is_there = key.map_or(listed, |(_, is_there)| *is_there);
+                let digest = is_there.then(|| format!("sha256:{}", "a".repeat(64)).parse().unwrap());
+                snapshot.manifests.insert((image, tag), Ok(digest));
+            }
+        }
+    }
+
+    /// `result code to`, one outcome a line.
+    fn outcomes(&self) -> Vec<String> {
+        let word = |result| match result {
+            OutcomeResult::Current => "current",
+            OutcomeResult::Pending => "pending",
+            OutcomeResult::Delivered => "delivered",
+            OutcomeResult::Held => "held",
+            OutcomeResult::Failed => "failed",
+        };
+        let decision = self.decide();
+        decision
+            .outcomes
+            .iter()
+            .map(|o| format!("{} {} {}", word(o.result), o.code, o.to.as_deref().unwrap_or("-")))
+            .collect()
+    }
+}
+
+#[test]
+fn one_image_gets_one_answer() {
+    let web = World::web;
+    let with_answer = |mut world: World, tag: &'static str, is_there: bool| {
+        world.answers.insert(("r.example/web", tag), is_there);
+        world
+    };
+    let past = |world: World, past: &[&'static str]| World { past: past.to_vec(), ..world };
+    for (name, world, expected) in [
+        ("newer", web("", "1.0.0", &["1.0.0", "1.1.0"]), "pending pending 1.1.0"),
+        ("newest stands", web("", "1.1.0", &["1.0.0", "1.1.0"]), "current current 1.1.0"),
+        ("equal spelling", web("", "v1.1.0", &["1.0.0", "1.1.0", "v1.1.0"]), "current current v1.1.0"),
+        ("constraint", web(":~1.0", "1.0.0", &["1.0.0", "1.0.1", "1.1.0"]), "pending pending 1.0.1"),
+        ("downgrade", web(":1.x", "2.0.0", &["1.9.0", "2.0.0"]), "held guard/downgrade 1.9.0"),
+        (
+            "allowed downgrade",
+            web(":1.x", "2.0.0", &["1.9.0", "2.0.0"]).with("allow-downgrade", "true"),
+            "pending pending 1.9.0",
+        ),
+        ("incomparable moves", web("", "latest", &["latest", "1.0.0"]), "pending pending 1.0.0"),
+        ("empty moves", web("", "\\\"\\\"", &["1.0.0"]).with("strict", "true"), "pending pending 1.0.0"),
+        ("nothing passes", web(":9.x", "1.0.0", &["1.0.0"]), "held selection/none -"),
+        (
+            "current unlisted and alive",
+            with_answer(web("", "1.0.0", &["1.1.0"]), "1.0.0", true),
+            "held guard/listing -",
+        ),
+        ("current unlisted and gone", web("", "1.0.0", &["1.1.0"]), "pending pending 1.1.0"),
+        (
+            "chosen does not answer",
+            with_answer(web("", "1.0.0", &["1.0.0", "1.1.0"]), "1.1.0", false),
+            "held guard/listing 1.1.0",
+        ),
+        (
+            "reverted",
+            past(web("", "1.0.0", &["1.0.0", "1.1.0", "1.3.0"]), &["1.0.0", "1.3.0"]),
+            "held guard/rolled-back -",
+        ),
+        ("reverted, list empty", past(web("", "1.0.0", &[]), &["1.0.0", "1.3.0"]), "held guard/rolled-back -"),
+        (
+            "next after revert",
+            past(web("", "1.0.0", &["1.0.0", "1.3.0", "1.3.1"]), &["1.0.0", "1.3.0"]),
+            "pending pending 1.3.1",
+        ),
+        (
+            "wait after revert",
+            past(web("", "1.0.0", &["1.0.0", "1.3.1"]).with("after-rollback", "wait"), &["1.0.0", "1.3.0"]),
+            "held guard/rolled-back -",
+        ),
+        ("observe", World { observe: true, ..web("", "1.0.0", &["1.0.0", "1.1.0"]) }, "held rule/observe 1.1.0"),
+        ("observe of nothing", World { observe: true, ..web("", "1.1.0", &["1.1.0"]) }, "current current 1.1.0"),
+        ("no rule", World { no_rules: true, ..web("", "1.0.0", &["1.1.0"]) }, "held rule/none -"),
+        ("unbuilt key", web("", "1.0.0", &["1.1.0"]).with("pin", "digest"), "held unsupported/pin -"),
+        ("invalid value", web("", "1.0.0", &["1.1.0"]).with("strict", "maybe"), "held annotation/invalid -"),
+        ("digest in the tag", web("", "1.0.0@sha256:abc", &["1.1.0"]), "held unsupported/pin -"),
+        ("template", web("", "'{{ .Values.t }}'", &["1.1.0"]), "failed edit/template -"),
+        (
+            "wrong key",
+            web("", "1.0.0", &["1.1.0"]).with("app.helm.image-spec", "web.image"),
+            "failed edit/no-such-key -",
+        ),
+        (
+            "another image",
+            web("", "1.0.0", &["1.1.0"]).with("app.helm.image-spec", "image.repository"),
+            "pending pending 1.1.0",
+        ),
+    ] {
+        let world =
+            World { files: world.files.into_iter().map(|(k, v)| (k, v.replace("\\\"", "\""))).collect(), ..world };
+        let found = world.outcomes();
+        assert_eq!(found, [expected], "{name}");
+    }
+}
+
+#[test]
+fn owners_of_one_place_agree_or_are_all_held() {
+    let shared = |second: &str| {
+        let mut world = World::web(":1.x", "1.0.0", &["1.0.0", "1.1.0", "2.0.0"]);
+        world.add("copy", "apps/web/values.yaml", second);
+        world
+    };
+    assert_eq!(shared(":1.x").outcomes(), ["pending pending 1.1.0", "pending pending 1.1.0"]);
+    assert_eq!(shared(":1.x").decide().changes[0].commits.len(), 1, "one change for both");
+    let message = &shared(":1.x").decide().changes[0].commits[0].message;
+    assert!(
+        message.contains("Repin-Application: argocd/web (dev)")
+            && message.contains("Repin-Application: argocd/copy (dev)"),
+        "{message}"
+    );
+    assert_eq!(shared(":2.x").outcomes(), ["held place/contested 1.1.0", "held place/contested 2.0.0"]);
+    assert_eq!(shared(":1.0.x").outcomes(), ["held place/contested 1.1.0", "held place/contested 1.0.0"]);
+    // An owner that is held otherwise keeps its own reason, and nobody writes over it.
+    let mut held = shared(":1.x");
+    held.applications[1].1.push(annotation("hold", "freeze"));
+    assert_eq!(held.outcomes(), ["held place/contested 1.1.0", "held unsupported/hold -"]);
+}
+
+#[test]
+fn a_commit_changes_the_scalar_and_nothing_else() {
+    let decision = World::web("", "1.0.0", &["1.0.0", "1.1.0"]).decide();
+    let [set] = decision.changes.as_slice() else { panic!("one change set") };
+    let [commit] = set.commits.as_slice() else { panic!("one commit") };
+    assert_eq!(commit.files[0].before, values("1.0.0"));
+    assert_eq!(commit.files[0].after, values("1.1.0"));
+}
+
+#[test]
+fn two_applications_in_one_file_are_two_commits_that_stand_on_each_other() {
+    let mut world = World::web("", "1.0.0", &["1.0.0", "1.1.0"]);
+    world.files.insert("apps/web/values.yaml", "image:\n  tag: 1.0.0\njob:\n  tag: 1.0.0\n".into());
+    world.applications.push((
+        "job",
+        vec![
+            annotation("image-list", "app=r.example/web"),
+            annotation("app.helm.image-tag", "job.tag"),
+            annotation("write-back-target", "helmvalues:/apps/web/values.yaml"),
+        ],
+    ));
+    let decision = world.decide();
+    let commits = &decision.changes[0].commits;
+    assert_eq!(commits.len(), 2);
+    assert_eq!(commits[0].files[0].after, commits[1].files[0].before);
+    assert_eq!(commits[1].files[0].after, "image:\n  tag: 1.1.0\njob:\n  tag: 1.1.0\n");
+}
+
+const TAGS: [&str; 9] = ["1.0.0", "1.0.1", "1.1.0", "v1.1.0", "1.2.0-rc.1", "2.0.0", "latest", "20240115", "1.10.0"];
+
+proptest! {
+    /// Whatever stands, is listed and stood before: never a downgrade, never again what was taken back, and the same
+    /// answer for any order of the Applications.
+    #[test]
+    fn a_decision_never_goes_back(
+        now in 0..TAGS.len(),
+        listed in proptest::collection::vec(0..TAGS.len(), 0..7),
+        past in proptest::collection::vec(0..TAGS.len(), 0..5),
+        reversed: bool,
+    ) {
+        let tags: Vec<&'static str> = listed.iter().map(|at| TAGS[*at]).collect();
+        let mut world = World::web("", TAGS[now], &tags);
+        world.past = past.iter().map(|at| TAGS[*at]).collect();
+        world.add("copy", "apps/copy/values.yaml", "");
+        world.files.insert("apps/copy/values.yaml", values(TAGS[now]));
+        let outcomes = world.outcomes();
+        prop_assert_eq!(&outcomes[0], &outcomes[1]);
+        let other = World { reversed, ..world.clone() }.decide();
+        prop_assert_eq!(other.changes.len(), world.decide().changes.len());
+        let policy = repin::model::policy::Policy::default();
+        if let Some(to) = outcomes[0].strip_prefix("pending pending ") {
+            use std::cmp::Ordering::Greater;
+            prop_assert!(tags.contains(&to));
+            let above = |other: &str| matches!(repin::selection::compare(&policy, to, other), None | Some(Greater));
+            prop_assert!(above(TAGS[now]), "{} -> {}", TAGS[now], to);
+            for stood in &world.past {
+                let stood_is_candidate = repin::selection::judge(&policy, &stood.parse().unwrap()).is_eligible();
+                prop_assert!(!stood_is_candidate || above(stood), "{} stood before and {} was taken", stood, to);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_image_name_is_parsed_once_for_all() {
+    let image: ImageName = "r.example/web".parse().unwrap();
+    assert_eq!(World::web("", "1.0.0", &["1.0.0"]).snapshot().subjects[0].tracked.image, Some(image));
+}
