@@ -1,1 +1,215 @@
-//! Not written yet.
+//! One cycle: gather, decide, act.
+//!
+//! [`Reconciler`] keeps between cycles what cannot have changed. It chooses nothing: `plan::decide` does, and a moved
+//! head means that everything is gathered and decided again. The only place that tries again.
+
+mod act;
+pub mod failpoint;
+mod gather;
+mod past;
+pub mod repository;
+mod scan;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use crate::cache::Cache;
+use crate::git::Identity;
+use crate::model::application::Application;
+use crate::model::change::ChangeSet;
+use crate::model::outcome::{Outcome, OutcomeResult};
+use crate::model::problem::Problem;
+use crate::model::rule::Rule;
+use crate::plan::judge::Judgement;
+use crate::plan::{self, Snapshot};
+use crate::reconcile::repository::{Repository, RepositoryOptions};
+use crate::registry::Registries;
+
+/// How often a cycle starts over because a head moved under it.
+const TRIES: u32 = 6;
+
+/// What a reconciler needs; made by `config`.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The repositories.
+    pub repositories: Vec<RepositoryOptions>,
+    /// The registries.
+    pub registry: crate::registry::Options,
+    /// The rules, in file order.
+    pub rules: Vec<Rule>,
+    /// Writes nothing, whatever the rules say.
+    pub observe: bool,
+    /// Applications that no manifest defines.
+    pub applications: Vec<Application>,
+    /// Directory of everything that can be deleted.
+    pub cache: PathBuf,
+    /// Author and committer.
+    pub identity: Identity,
+}
+
+/// How far a cycle goes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Mode {
+    /// Writes what was decided.
+    Deliver,
+    /// Decides and writes nothing.
+    Plan,
+    /// Reads Git only, and asks no registry.
+    Check,
+    /// Decides for the Applications of this name and asks the registry for held images too.
+    Explain(String),
+}
+
+/// What a cycle found, decided and did.
+#[derive(Debug, Default)]
+pub struct CycleReport {
+    /// One outcome for each place.
+    pub outcomes: Vec<Outcome>,
+    /// What is wrong, with hints.
+    pub problems: Vec<Problem>,
+    /// What was written, or with [`Mode::Plan`] would be.
+    pub changes: Vec<ChangeSet>,
+    /// Repositories that could not be read.
+    pub unread_repositories: usize,
+    /// Registry requests of this cycle.
+    pub registry_requests: u64,
+    /// Chart templates passed over as no YAML.
+    pub unparsed_templates: usize,
+    /// Names of all discovered Applications, for [`Mode::Explain`].
+    pub applications: BTreeSet<crate::model::names::ApplicationKey>,
+    /// The snapshot that was decided on.
+    pub snapshot: Snapshot,
+    /// The judgements behind the outcomes.
+    pub judgements: Vec<Judgement>,
+}
+
+impl CycleReport {
+    /// Tells whether something failed: an outcome, or a whole repository.
+    pub fn has_failed(&self) -> bool {
+        self.unread_repositories > 0 || self.outcomes.iter().any(|outcome| outcome.result == OutcomeResult::Failed)
+    }
+}
+
+/// Runs cycles over the same repositories and registries.
+pub struct Reconciler {
+    options: Options,
+    repositories: Vec<Repository>,
+    registries: Arc<Registries>,
+    cache: Cache,
+}
+
+impl Reconciler {
+    /// Prepares a reconciler; nothing is opened or asked yet.
+    ///
+    /// # Errors
+    /// The settings of a registry that cannot be used, such as an unreadable CA.
+    pub fn new(options: Options) -> Result<Self, crate::registry::RegistryError> {
+        let registries = Arc::new(Registries::new(options.registry.clone())?);
+        let repositories = options.repositories.iter().cloned().map(Repository::new).collect();
+        let cache = Cache::open(&options.cache);
+        Ok(Self { options, repositories, registries, cache })
+    }
+
+    /// Runs one cycle with the given decision clock. Cancelled before it writes it gives what it has, unfinished; what has
+    /// begun to write finishes.
+    pub async fn cycle(&mut self, now: Timestamp, mode: &Mode, cancel: &CancellationToken) -> CycleReport {
+        let requests_before: u64 = self.registries.requests().values().sum();
+        let mut delivered: BTreeMap<String, Outcome> = BTreeMap::new();
+        let mut written: Vec<ChangeSet> = Vec::new();
+        let mut known = scan::Answers::default();
+        let mut report = CycleReport::default();
+        for attempt in 1..=TRIES {
+            report = tokio::select! {
+                biased;
+                () = cancel.cancelled() => return report,
+                report = self.attempt(now, mode, &mut known) => report,
+            };
+            failpoint::reach("gather");
+            if *mode != Mode::Deliver {
+                break;
+            }
+            let mut sets = std::mem::take(&mut report.changes);
+            let moved = self.act(&mut sets, &mut report, &mut delivered, attempt == TRIES).await;
+            written.append(&mut sets);
+            if !moved {
+                break;
+            }
+            debug!(attempt, "a head moved; gathering and deciding again");
+            tokio::time::sleep(jittered(attempt)).await;
+        }
+        if *mode == Mode::Deliver {
+            report.changes = written;
+        }
+        // What an earlier attempt wrote is current by now; the cycle delivered it.
+        for outcome in &mut report.outcomes {
+            if let Some(earlier) = delivered.remove(&outcome.id).filter(|_| outcome.result == OutcomeResult::Current) {
+                *outcome = earlier;
+            }
+        }
+        report.registry_requests = self.registries.requests().values().sum::<u64>().saturating_sub(requests_before);
+        for repository in &mut self.repositories {
+            repository.forget();
+        }
+        report
+    }
+
+    async fn attempt(&mut self, now: Timestamp, mode: &Mode, known: &mut scan::Answers) -> CycleReport {
+        let mut report = CycleReport::default();
+        let mut snapshot = self.gather(now, mode, &mut report).await;
+        if *mode == Mode::Check {
+            report.problems.extend(gather::file_problems(&snapshot));
+            report.problems.sort();
+            report.problems.dedup();
+            report.snapshot = snapshot;
+            return report;
+        }
+        known.fill(&mut snapshot);
+        if let Mode::Explain(_) = mode {
+            self.answer(gather::listing_questions(&snapshot), &mut snapshot, known).await;
+        }
+        let decision = loop {
+            let decision = plan::decide(&snapshot);
+            if decision.questions.is_empty() {
+                break decision;
+            }
+            self.answer(decision.questions, &mut snapshot, known).await;
+        };
+        report.outcomes = decision.outcomes;
+        report.changes = decision.changes;
+        report.judgements = decision.judgements;
+        report.problems.extend(decision.problems);
+        report.problems.sort();
+        report.problems.dedup();
+        report.snapshot = snapshot;
+        report
+    }
+}
+
+/// Waits between tries grow, and two instances that race do not stay in step.
+fn jittered(attempt: u32) -> Duration {
+    let spread = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.subsec_nanos() % 100);
+    Duration::from_millis(u64::from(20 * attempt * attempt + spread))
+}
+
+fn lost_worker(what: &str) {
+    warn!("the worker that {what} ended with a panic; the next cycle starts it afresh");
+}
+
+/// Tells whether a person who writes `name` means this Application: `web`, `argocd/web`, or the whole key.
+pub fn is_named(key: &crate::model::names::ApplicationKey, name: &str) -> bool {
+    key.name == name || key.label() == name || full_name(key) == name
+}
+
+/// Gives the name that is unique: repository, defining file and `namespace/name`, joined by `:`.
+pub fn full_name(key: &crate::model::names::ApplicationKey) -> String {
+    let file = key.file.as_ref().map_or("repin.yaml", |file| file.as_str());
+    format!("{}:{file}:{}", key.repository, key.label())
+}

@@ -1,0 +1,123 @@
+//! What stood at the places of one repository: timelines for guard 3, from Git's history, memoised by blob.
+//!
+//! Only commits since the last cycle are walked, and each version of a file is parsed once for all places in it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::git::{GitError, History};
+use crate::manifest::Found;
+use crate::message::trailers::{Change, Trailers};
+use crate::model::history::{CommitInfo, FileVersion};
+use crate::model::key_path::KeyPath;
+use crate::model::names::{ImageName, RepoPath};
+use crate::model::tracked::{Form, TrackedImage};
+use crate::plan::locate::{FileState, Located, tag_of};
+use crate::plan::rollback::{Release, Standing, Stood, Timeline};
+use crate::reconcile::repository::{Repository, not_open, parsed};
+
+impl Repository {
+    /// Reads what stood at the places of these located images, newest first.
+    pub fn timelines(
+        &mut self,
+        images: &[(&TrackedImage, Option<&Located>)],
+        now: Timestamp,
+    ) -> Result<Vec<Timeline>, GitError> {
+        let (Some(mirror), Some(head)) = (&self.mirror, &self.head) else {
+            return Err(not_open(&self.options.url));
+        };
+        self.history.advance(mirror, &head.commit, now)?;
+        if self.released_at.as_ref() != Some(&head.commit) {
+            self.releases = Arc::new(releases(&self.history));
+            self.released_at = Some(head.commit);
+        }
+        let mut wanted: BTreeMap<&RepoPath, Vec<(&KeyPath, Form, &ImageName)>> = BTreeMap::new();
+        for (image, located) in images {
+            if let (Some(target), Some(name), Some(located)) = (&image.target, &image.image, located) {
+                wanted.entry(&located.file).or_default().push((&target.key, target.form, name));
+            }
+        }
+        for (file, places) in &wanted {
+            for version in self.history.versions(file) {
+                let Some(blob) = version.blob else { continue };
+                let missing: Vec<_> = places
+                    .iter()
+                    .filter(|(key, form, image)| {
+                        !self.stood.contains_key(&(blob, (*key).clone(), *form, (*image).clone()))
+                    })
+                    .collect();
+                if missing.is_empty() {
+                    continue;
+                }
+                // One parse of a version serves all its places.
+                let state = self.sources.get(&blob).cloned().unwrap_or_else(|| parsed(mirror, &blob));
+                for (key, form, image) in missing {
+                    self.stood
+                        .insert((blob, (*key).clone(), *form, (*image).clone()), stood(&state, key, *form, image));
+                }
+            }
+        }
+        Ok(images.iter().map(|(image, located)| self.timeline(image, *located)).collect())
+    }
+
+    fn timeline(&self, image: &TrackedImage, located: Option<&Located>) -> Timeline {
+        let (Some(target), Some(name), Some(located)) = (&image.target, &image.image, located) else {
+            return Timeline::default();
+        };
+        let standing = |version: &FileVersion| {
+            let stood = match version.blob {
+                None => Stood::NoFile,
+                Some(blob) => self
+                    .stood
+                    .get(&(blob, target.key.clone(), target.form, name.clone()))
+                    .cloned()
+                    .unwrap_or(Stood::Unreadable),
+            };
+            let claimed = claimed(&version.commit, &located.file, &target.key);
+            Standing { at: version.at, commit: version.commit.clone(), stood, claimed }
+        };
+        Timeline {
+            standings: self.history.versions(&located.file).iter().map(standing).collect(),
+            releases: self.releases.clone(),
+            is_cut: self.history.is_cut(),
+        }
+    }
+}
+
+fn stood(state: &FileState, key: &KeyPath, form: Form, image: &ImageName) -> Stood {
+    let FileState::Parsed(source) = state else { return Stood::Unreadable };
+    match source.read(key) {
+        Ok(Found::Absent { .. }) => Stood::NoKey,
+        Ok(Found::Null { .. }) => Stood::Other,
+        Ok(Found::Text { value, .. }) => {
+            tag_of(form, image, &value).filter(|tag| !tag.is_empty()).map_or(Stood::Other, Stood::Tag)
+        }
+        Err(_) => Stood::Unreadable,
+    }
+}
+
+fn claimed(commit: &CommitInfo, file: &RepoPath, key: &KeyPath) -> Option<Change> {
+    if !commit.message.contains("Repin-Change:") {
+        return None;
+    }
+    let key = key.to_string();
+    Trailers::parse(&commit.message)
+        .changes
+        .into_iter()
+        .find(|change| change.file == file.as_str() && change.key == key)
+}
+
+fn releases(history: &History) -> Vec<Release> {
+    let of_commit = |(at, commit): &(u64, Arc<CommitInfo>)| {
+        let at = *at;
+        let resumes = if commit.message.to_ascii_lowercase().contains("repin-resume:") {
+            Trailers::parse(&commit.message).resumes
+        } else {
+            Vec::new()
+        };
+        resumes.into_iter().map(move |resume| Release { at, resume }).collect::<Vec<_>>()
+    };
+    history.noted().iter().flat_map(of_commit).collect()
+}

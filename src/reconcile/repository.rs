@@ -1,0 +1,299 @@
+//! One repository: its mirror, what was discovered in it and what stood at its places, kept by blob id between cycles.
+//!
+//! Blocking; `gather` and `act` call it from a blocking thread. Nothing is read, parsed or fetched twice that cannot have
+//! changed.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::diagnostic::Diagnostic;
+use crate::git::{self, EntryKind, GitError, Head, History, HistoryLimits, Mirror, TreeEntry};
+use crate::manifest::Source;
+use crate::manifest::argocd::{may_hold_applications, read_applications};
+use crate::model::application::Application;
+use crate::model::history::{BlobId, CommitId};
+use crate::model::key_path::KeyPath;
+use crate::model::names::{Branch, ImageName, RepoPath};
+use crate::model::problem::Problem;
+use crate::model::remote_url::RemoteUrl;
+use crate::model::rule::Glob;
+use crate::model::tracked::{Form, TrackedImage};
+use crate::plan::Failure;
+use crate::plan::locate::{FileState, Located, locate};
+use crate::plan::rollback::{Release, Stood};
+use crate::yaml::MAX_BYTES;
+
+/// What a repository needs to be read and written.
+#[derive(Clone, Debug)]
+pub struct RepositoryOptions {
+    /// Its configured name.
+    pub name: String,
+    /// Where it is.
+    pub url: RemoteUrl,
+    /// The branch; none = the remote's default branch.
+    pub branch: Option<Branch>,
+    /// Other URLs that mean it.
+    pub also: Vec<RemoteUrl>,
+    /// Files in which Applications are looked for.
+    pub discover: Vec<Glob>,
+    /// Files outside the source paths that may be written.
+    pub may_write: Vec<Glob>,
+    /// How much history is read.
+    pub history: HistoryLimits,
+    /// Directory of the mirrors.
+    pub cache: PathBuf,
+}
+
+/// What one file gave to discovery.
+#[derive(Debug, Default)]
+struct Discovered {
+    applications: Vec<Application>,
+    problems: Vec<Problem>,
+}
+
+/// The tag at one key of one blob, memoised.
+pub(super) type ValueKey = (BlobId, KeyPath, Form, ImageName);
+
+/// A repository with everything that is kept between cycles.
+pub struct Repository {
+    /// Its options.
+    pub options: RepositoryOptions,
+    pub(super) mirror: Option<Mirror>,
+    pub(super) head: Option<Head>,
+    entries: HashMap<RepoPath, TreeEntry>,
+    discovered: HashMap<(RepoPath, BlobId), Arc<Discovered>>,
+    pub(super) sources: HashMap<BlobId, FileState>,
+    pub(super) history: History,
+    pub(super) stood: HashMap<ValueKey, Stood>,
+    pub(super) releases: Arc<Vec<Release>>,
+    pub(super) released_at: Option<CommitId>,
+    unparsed_templates: usize,
+}
+
+/// What a repository holds at its head.
+#[derive(Debug)]
+pub struct Reading {
+    /// The head.
+    pub head: Head,
+    /// Its annotated Applications, by file.
+    pub applications: Vec<Application>,
+    /// What is wrong in the files.
+    pub problems: Vec<Problem>,
+    /// Chart templates that are no YAML and were passed over.
+    pub unparsed_templates: usize,
+}
+
+impl Repository {
+    /// Takes the options; nothing is opened before the first cycle.
+    pub fn new(options: RepositoryOptions) -> Self {
+        let history = History::new(options.history);
+        Self {
+            options,
+            mirror: None,
+            head: None,
+            entries: HashMap::new(),
+            discovered: HashMap::new(),
+            sources: HashMap::new(),
+            history,
+            stood: HashMap::new(),
+            releases: Arc::default(),
+            released_at: None,
+            unparsed_templates: 0,
+        }
+    }
+
+    /// Brings the mirror to the remote's head and reads what changed. On failure the last head that was read, if any,
+    /// still tells which Applications there are.
+    pub fn read(&mut self) -> (Option<Reading>, Option<Failure>) {
+        let failure = match self.sync() {
+            Ok(()) => None,
+            Err(error) => Some(failure_of(&self.options.name, &error)),
+        };
+        if failure.is_some() && self.head.is_none() {
+            return (None, failure);
+        }
+        match self.discover() {
+            Ok(reading) => (Some(reading), failure),
+            Err(error) => (None, failure.or_else(|| Some(failure_of(&self.options.name, &error)))),
+        }
+    }
+
+    fn sync(&mut self) -> Result<(), GitError> {
+        let mirror = match self.mirror.take() {
+            Some(mirror) => mirror,
+            None => Mirror::open(&git::Options::new(self.options.cache.clone(), self.options.url.to_string()))?,
+        };
+        let mirror = self.mirror.insert(mirror);
+        let head = mirror.sync(self.options.branch.as_ref());
+        let head = match head {
+            Ok(head) => head,
+            Err(error) => {
+                if self.head.is_none() {
+                    self.head = self.options.branch.as_ref().and_then(|branch| mirror.known_head(branch));
+                    if let Some(head) = &self.head {
+                        self.entries = entries(mirror, &head.commit)?;
+                    }
+                }
+                return Err(error);
+            }
+        };
+        if self.head.as_ref().is_none_or(|known| known.commit != head.commit) {
+            self.entries = entries(mirror, &head.commit)?;
+        }
+        self.head = Some(head);
+        Ok(())
+    }
+
+    fn discover(&mut self) -> Result<Reading, GitError> {
+        let (Some(mirror), Some(head)) = (&self.mirror, &self.head) else {
+            return Err(not_open(&self.options.url));
+        };
+        let mut paths: Vec<&RepoPath> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.kind.is_file())
+            .map(|(path, _)| path)
+            .filter(|path| self.options.discover.iter().any(|glob| glob.is_match(path.as_str())))
+            .collect();
+        paths.sort();
+        let charts: HashSet<&str> =
+            self.entries.keys().filter_map(|path| path.as_str().strip_suffix("Chart.yaml")).collect();
+        let (mut applications, mut problems) = (Vec::new(), Vec::new());
+        let mut kept = HashMap::new();
+        self.unparsed_templates = 0;
+        for path in paths {
+            let Some(entry) = self.entries.get(path) else { continue };
+            let key = (path.clone(), entry.blob);
+            let found = match self.discovered.remove(&key) {
+                Some(found) => found,
+                None => Arc::new(discover_file(mirror, &self.options.name, path, entry)?),
+            };
+            let is_template = charts
+                .iter()
+                .any(|chart| path.as_str().strip_prefix(chart).is_some_and(|rest| rest.starts_with("templates/")));
+            if is_template && found.applications.is_empty() {
+                self.unparsed_templates += usize::from(!found.problems.is_empty());
+            } else {
+                problems.extend(found.problems.iter().cloned());
+            }
+            applications.extend(found.applications.iter().cloned());
+            kept.insert(key, found);
+        }
+        self.discovered = kept;
+        Ok(Reading { head: head.clone(), applications, problems, unparsed_templates: self.unparsed_templates })
+    }
+
+    /// Finds where the tags of the images stand that target this repository.
+    pub fn locate(&mut self, images: &[TrackedImage]) -> Vec<Option<Located>> {
+        let wanted: HashSet<&RepoPath> = images
+            .iter()
+            .filter_map(|image| image.target.as_ref())
+            .flat_map(|target| target.files.iter().chain([&target.fallback]))
+            .collect();
+        for path in wanted {
+            self.load(path);
+        }
+        let this = &*self;
+        images.iter().map(|image| Some(locate(image, image.target.as_ref()?, &|path| this.state(path)))).collect()
+    }
+
+    /// Gives a file as it was found at the head.
+    pub fn state(&self, path: &RepoPath) -> FileState {
+        match self.entry(path) {
+            Ok(None) => FileState::Missing,
+            Ok(Some(entry)) => self.sources.get(&entry.blob).cloned().unwrap_or(FileState::Missing),
+            Err(what) => FileState::NotRegular(what),
+        }
+    }
+
+    /// Finds a regular file; what stands in its way is named.
+    fn entry(&self, path: &RepoPath) -> Result<Option<&TreeEntry>, &'static str> {
+        let mut ancestor = path.clone();
+        loop {
+            match self.entries.get(&ancestor).map(|entry| entry.kind) {
+                Some(EntryKind::Symlink) if ancestor == *path => return Err("a symlink"),
+                Some(EntryKind::Symlink) => return Err("behind a symlink"),
+                Some(EntryKind::Submodule) => return Err("in a submodule"),
+                _ => {}
+            }
+            if ancestor.as_str().is_empty() {
+                break;
+            }
+            ancestor = ancestor.parent();
+        }
+        if let Some(entry) = self.entries.get(path) {
+            return Ok(Some(entry));
+        }
+        Ok(None)
+    }
+
+    fn load(&mut self, path: &RepoPath) {
+        let Ok(Some(entry)) = self.entry(path).map(|entry| entry.cloned()) else { return };
+        let (Some(mirror), false) = (&self.mirror, self.sources.contains_key(&entry.blob)) else { return };
+        self.sources.insert(entry.blob, parsed(mirror, &entry.blob));
+    }
+
+    /// Forgets what no head of this cycle needs any more.
+    pub fn forget(&mut self) {
+        let alive: HashSet<BlobId> = self.entries.values().map(|entry| entry.blob).collect();
+        self.sources.retain(|blob, _| alive.contains(blob));
+    }
+
+    /// Gives the open mirror.
+    pub fn mirror(&mut self) -> Option<&mut Mirror> {
+        self.mirror.as_mut()
+    }
+}
+
+/// Turns an error of Git into a failure that names the repository.
+pub fn failure_of(repository: &str, error: &GitError) -> Failure {
+    Failure {
+        code: error.code().to_owned(),
+        message: format!("repository `{repository}`: {error}"),
+        hint: error.hint(),
+        line: None,
+    }
+}
+
+/// Tells that a repository is used before it was read.
+pub fn not_open(url: &RemoteUrl) -> GitError {
+    GitError::Cache { remote: git::Remote::shown(&url.to_string()), reason: "the mirror is not open".to_owned() }
+}
+
+fn entries(mirror: &Mirror, head: &CommitId) -> Result<HashMap<RepoPath, TreeEntry>, GitError> {
+    Ok(mirror.tree(head)?.entries.into_iter().map(|entry| (entry.path.clone(), entry)).collect())
+}
+
+fn discover_file(
+    mirror: &Mirror,
+    repository: &str,
+    file: &RepoPath,
+    entry: &TreeEntry,
+) -> Result<Discovered, GitError> {
+    let bytes = match mirror.read(&entry.blob, MAX_BYTES as u64) {
+        Ok(bytes) => bytes,
+        // A file that is too large to be read as YAML is none of ours.
+        Err(GitError::TooLarge { .. }) => return Ok(Discovered::default()),
+        Err(error) => return Err(error),
+    };
+    if !may_hold_applications(&bytes) {
+        return Ok(Discovered::default());
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let (applications, problems) = read_applications(repository, file, &text);
+    Ok(Discovered { applications, problems })
+}
+
+pub(super) fn parsed(mirror: &Mirror, blob: &BlobId) -> FileState {
+    // One byte more than the editor takes, so that it is the one who refuses.
+    let bytes = match mirror.read(blob, MAX_BYTES as u64 + 1) {
+        Ok(bytes) => bytes,
+        Err(GitError::TooLarge { .. }) => vec![b' '; MAX_BYTES + 1],
+        Err(_) => return FileState::Missing,
+    };
+    match Source::from_bytes(&bytes) {
+        Ok(source) => FileState::Parsed(Arc::new(source)),
+        Err(error) => FileState::Unreadable(Arc::new(error)),
+    }
+}
