@@ -1,1 +1,334 @@
-//! Not written yet.
+//! The process: named parts under one cancellation token, the schedule, reload and shutdown.
+//!
+//! A part that ends by itself ends the process with an error that names it. SIGTERM and SIGINT let a push in flight
+//! finish, 25 seconds at most.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use crate::config::settings::Settings;
+use crate::config::{self, options};
+use crate::model::outcome::OutcomeResult;
+use crate::model::problem::{Problem, Severity};
+use crate::reconcile::{CycleReport, Mode, Reconciler};
+use crate::server::{self, Status};
+use crate::telemetry::{Counts, CycleFigures};
+
+/// How long a push in flight may take after SIGTERM.
+const GRACE: Duration = Duration::from_secs(25);
+/// How often the configuration file is looked at.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Why the daemon stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The HTTP server's address cannot be bound.
+    #[error("cannot listen on {address}: {source}; change `server.listen`, or set it to null")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A registry's settings cannot be used.
+    #[error("{0}")]
+    Registry(#[from] crate::registry::RegistryError),
+    /// A part that should run for ever came to its end, or panicked.
+    #[error("the part `{part}` ended by itself; stopping, so that whoever supervises this process starts it again")]
+    PartEnded {
+        /// Name of the part.
+        part: &'static str,
+    },
+    /// Work in flight did not finish within the grace period.
+    #[error("gave up waiting for {left} part(s) after {grace:?}; the next start continues their work")]
+    GraceExceeded {
+        /// Parts still running.
+        left: usize,
+        /// How long we waited.
+        grace: Duration,
+    },
+}
+
+/// Runs the daemon until `signal`; `status` shows what it does, to the HTTP server and to the caller.
+///
+/// # Errors
+/// Any [`DaemonError`].
+pub async fn run(
+    path: PathBuf,
+    settings: Settings,
+    status: Arc<Status>,
+    signal: impl Future<Output = ()>,
+) -> Result<(), DaemonError> {
+    let cancel = CancellationToken::new();
+    let reconciler = Reconciler::new(options::reconcile(&settings))?;
+    let mut parts = Parts::default();
+    if let Some(address) = settings.server.listen {
+        let listener = server::bind(address).await.map_err(|source| DaemonError::Listen { address, source })?;
+        let bound = listener.local_addr().map_or(address, |bound| bound);
+        info!(address = %bound, "listening on http://{bound}");
+        let (status, token) = (status.clone(), cancel.clone());
+        parts.start("server", async move {
+            if let Err(error) = server::serve(listener, status, token).await {
+                error!("the server failed: {error}");
+            }
+        });
+    }
+    info!(repositories = settings.repositories.len(), schedule = ?settings.schedule, "repin {} runs", env!("CARGO_PKG_VERSION"));
+    let (sender, receiver) = watch::channel(Arc::new(settings));
+    parts.start("configuration", watch_configuration(path, sender, status.clone(), cancel.clone()));
+    parts.start("scheduler", schedule(reconciler, receiver, status, cancel.clone()));
+    parts.run(cancel, signal, GRACE).await
+}
+
+/// The parts of the process.
+#[derive(Debug, Default)]
+struct Parts {
+    parts: JoinSet<()>,
+    names: std::collections::HashMap<tokio::task::Id, &'static str>,
+}
+
+impl Parts {
+    /// Starts a part. It returns soon after its token is cancelled, and not before.
+    fn start(&mut self, name: &'static str, part: impl Future<Output = ()> + Send + 'static) {
+        let handle = self.parts.spawn(part);
+        self.names.insert(handle.id(), name);
+    }
+
+    /// Runs until `signal`, or until a part ends by itself; then stops the rest within `grace`.
+    async fn run(
+        mut self,
+        cancel: CancellationToken,
+        signal: impl Future<Output = ()>,
+        grace: Duration,
+    ) -> Result<(), DaemonError> {
+        let ended = tokio::select! {
+            () = signal => None,
+            Some(part) = self.parts.join_next_with_id() => Some(match part {
+                Ok((id, ())) => id,
+                Err(failed) => failed.id(),
+            }),
+        };
+        cancel.cancel();
+        let stopped = tokio::time::timeout(grace, async { while self.parts.join_next().await.is_some() {} }).await;
+        match (ended, stopped) {
+            (Some(id), _) => Err(DaemonError::PartEnded { part: self.names.get(&id).copied().unwrap_or("unknown") }),
+            (None, Err(_)) => Err(DaemonError::GraceExceeded { left: self.parts.len(), grace }),
+            (None, Ok(())) => Ok(()),
+        }
+    }
+}
+
+/// Looks at the file and the secrets it names, and takes a good change over; after a bad one the running configuration
+/// stays in force.
+async fn watch_configuration(
+    path: PathBuf,
+    sender: watch::Sender<Arc<Settings>>,
+    status: Arc<Status>,
+    cancel: CancellationToken,
+) {
+    let mut known = fingerprint(&path).await;
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        let found = fingerprint(&path).await;
+        if found == known {
+            continue;
+        }
+        known = found;
+        let file = path.clone();
+        let loaded = tokio::task::spawn_blocking(move || config::load(&file)).await;
+        match loaded {
+            Ok(Ok((settings, warnings))) => {
+                log_problems(&warnings);
+                let server_differs = sender.borrow().server != settings.server || sender.borrow().log != settings.log;
+                if server_differs {
+                    warn!("changes of `server` and `log` take effect with the next start");
+                }
+                info!(file = %path.display(), "the configuration changed and is taken over");
+                status.metrics.reload(true);
+                sender.send_replace(Arc::new(settings));
+            }
+            Ok(Err(problems)) => {
+                log_problems(&problems);
+                error!(file = %path.display(), "the changed configuration is refused; the running one stays in force");
+                status.metrics.reload(false);
+            }
+            Err(error) => error!("the configuration could not be read: {error}"),
+        }
+    }
+}
+
+async fn fingerprint(path: &Path) -> Option<config::Fingerprint> {
+    let path = path.to_owned();
+    tokio::task::spawn_blocking(move || config::fingerprint(&path)).await.ok().flatten()
+}
+
+/// Runs a cycle per schedule, the first one at once. A cycle that has begun to write finishes.
+async fn schedule(
+    mut reconciler: Reconciler,
+    mut settings: watch::Receiver<Arc<Settings>>,
+    status: Arc<Status>,
+    cancel: CancellationToken,
+) {
+    let mut last = Last::default();
+    loop {
+        let started = Instant::now();
+        let report = reconciler.cycle(Timestamp::now(), &Mode::Deliver, &cancel).await;
+        if cancel.is_cancelled() && report.outcomes.is_empty() {
+            return;
+        }
+        publish(&report, started.elapsed(), &status);
+        last.log(&report);
+        let every = settings.borrow().schedule;
+        let rest = every.saturating_sub(started.elapsed());
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            () = tokio::time::sleep(rest) => {}
+            changed = settings.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                let current = settings.borrow_and_update().clone();
+                match Reconciler::new(options::reconcile(&current)) {
+                    Ok(fresh) => reconciler = fresh,
+                    Err(error) => {
+                        error!("the changed configuration is refused: {error}; the running one stays in force");
+                        status.metrics.reload(false);
+                    }
+                }
+            }
+        }
+        if cancel.is_cancelled() {
+            return;
+        }
+    }
+}
+
+fn publish(report: &CycleReport, duration: Duration, status: &Status) {
+    let count = |result| report.outcomes.iter().filter(|outcome| outcome.result == result).count() as u64;
+    let counts = Counts {
+        current: count(OutcomeResult::Current),
+        delivered: count(OutcomeResult::Delivered),
+        held: count(OutcomeResult::Held),
+        failed: count(OutcomeResult::Failed),
+    };
+    status.metrics.cycle(&CycleFigures {
+        counts,
+        problems: report.problems.iter().filter(|problem| problem.severity == Severity::Error).count() as u64,
+        unread_repositories: report.unread_repositories as u64,
+        registry_requests: report.registry_requests,
+        duration,
+        ended_seconds: Timestamp::now().as_second(),
+    });
+    status.is_ready.store(true, Ordering::Relaxed);
+    info!(
+        current = counts.current,
+        delivered = counts.delivered,
+        held = counts.held,
+        failed = counts.failed,
+        problems = report.problems.len(),
+        duration_seconds = duration.as_secs_f64(),
+        "cycle ended"
+    );
+}
+
+/// What was last said of each place and problem, so that a line is logged when something changes, not in every cycle.
+#[derive(Debug, Default)]
+struct Last {
+    said: std::collections::HashMap<String, String>,
+    problems: Vec<Problem>,
+}
+
+impl Last {
+    fn log(&mut self, report: &CycleReport) {
+        for outcome in &report.outcomes {
+            let says = format!("{} {}", outcome.code, outcome.message);
+            if self.said.get(&outcome.id) == Some(&says) {
+                continue;
+            }
+            let (application, image) = (&outcome.application, &outcome.image);
+            match outcome.result {
+                OutcomeResult::Failed => {
+                    warn!(application, image, code = outcome.code, "{application} failed: {}", outcome.message)
+                }
+                OutcomeResult::Held => {
+                    info!(application, image, code = outcome.code, "{application} is held: {}", outcome.message)
+                }
+                _ => debug!(application, image, code = outcome.code, "{application}: {}", outcome.message),
+            }
+            self.said.insert(outcome.id.clone(), says);
+        }
+        let fresh: Vec<Problem> =
+            report.problems.iter().filter(|problem| !self.problems.contains(problem)).cloned().collect();
+        log_problems(&fresh);
+        self.problems.clone_from(&report.problems);
+        self.said.retain(|id, _| report.outcomes.iter().any(|outcome| outcome.id == *id));
+    }
+}
+
+fn log_problems(problems: &[Problem]) {
+    for problem in problems {
+        let (repository, file) = (problem.repository.as_deref().unwrap_or(""), problem.file.as_deref().unwrap_or(""));
+        let (code, line) = (&problem.code, problem.line.unwrap_or(0));
+        let hint = problem.hint.as_deref().unwrap_or("");
+        match problem.severity {
+            Severity::Error => warn!(repository, file, line, code, hint, "{}", problem.message),
+            Severity::Warning => info!(repository, file, line, code, hint, "{}", problem.message),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn work_in_flight_finishes_before_the_process_stops() {
+        let cancel = CancellationToken::new();
+        let is_pushed = Arc::new(AtomicBool::new(false));
+        let mut parts = Parts::default();
+        let (token, done) = (cancel.clone(), is_pushed.clone());
+        parts.start("scheduler", async move {
+            token.cancelled().await;
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            done.store(true, Ordering::SeqCst);
+        });
+        parts.run(cancel, async {}, GRACE).await.unwrap();
+        assert!(is_pushed.load(Ordering::SeqCst));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_that_ends_or_panics_stops_the_process_and_is_named() {
+        for panics in [false, true] {
+            let cancel = CancellationToken::new();
+            let mut parts = Parts::default();
+            parts.start("server", async move { assert!(!panics, "on purpose") });
+            let token = cancel.clone();
+            parts.start("scheduler", async move { token.cancelled().await });
+            let error = parts.run(cancel, std::future::pending(), GRACE).await.unwrap_err();
+            assert!(error.to_string().contains("`server`"), "{error}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_stop_in_time_is_left_behind_and_said() {
+        let mut parts = Parts::default();
+        parts.start("scheduler", std::future::pending());
+        let error = parts.run(CancellationToken::new(), async {}, GRACE).await.unwrap_err();
+        assert!(error.to_string().contains("1 part(s)"), "{error}");
+    }
+}

@@ -1,1 +1,66 @@
-//! Not written yet.
+//! The HTTP server: `/healthz`, `/readyz`, `/metrics`. Read-only, and it names nothing that Git or a registry said.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::telemetry::Metrics;
+
+/// What the server shows.
+#[derive(Debug, Default)]
+pub struct Status {
+    /// The metrics.
+    pub metrics: Metrics,
+    /// A first cycle has ended.
+    pub is_ready: AtomicBool,
+}
+
+/// Binds the server's socket.
+///
+/// # Errors
+/// The address cannot be bound, such as a port in use.
+pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    TcpListener::bind(address).await
+}
+
+/// Serves until the token is cancelled.
+///
+/// # Errors
+/// The socket fails.
+pub async fn serve(listener: TcpListener, status: Arc<Status>, cancel: CancellationToken) -> std::io::Result<()> {
+    axum::serve(listener, router(status)).with_graceful_shutdown(async move { cancel.cancelled().await }).await
+}
+
+fn router(status: Arc<Status>) -> Router {
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .with_state(status)
+}
+
+/// The process answers.
+async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// The first cycle has ended: from then on the process does its work.
+async fn readyz(State(status): State<Arc<Status>>) -> impl IntoResponse {
+    if status.is_ready.load(Ordering::Relaxed) {
+        (StatusCode::OK, "ready\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the first cycle has not ended yet\n")
+    }
+}
+
+async fn metrics(State(status): State<Arc<Status>>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], status.metrics.text())
+}

@@ -1,1 +1,241 @@
-//! Not written yet.
+//! Logs and metrics. Every metric label comes from a closed set; log lines go to stderr.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+/// Starts logging to stderr. `filter` is a level or a `tracing` filter; the environment variable `REPIN_LOG` overrides it.
+/// A second call does nothing.
+pub fn init(filter: &str, is_json: bool) {
+    let filter = std::env::var("REPIN_LOG")
+        .ok()
+        .and_then(|text| EnvFilter::try_new(text).ok())
+        .unwrap_or_else(|| EnvFilter::new(filter));
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_span_events(FmtSpan::NONE);
+    // Fails only if logging was started before.
+    let _ = if is_json {
+        builder.json().flatten_event(true).with_current_span(false).try_init()
+    } else {
+        builder.with_target(false).with_ansi(false).try_init()
+    };
+}
+
+/// How many places ended a cycle in each way.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counts {
+    /// Git holds what the policy wants.
+    pub current: u64,
+    /// Written in this cycle.
+    pub delivered: u64,
+    /// A rule or guard decided so.
+    pub held: u64,
+    /// Not allowed by registry, Git or file.
+    pub failed: u64,
+}
+
+/// What one cycle tells the metrics.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct CycleFigures {
+    /// Outcomes.
+    pub counts: Counts,
+    /// Problems of severity error.
+    pub problems: u64,
+    /// Repositories that could not be read.
+    pub unread_repositories: u64,
+    /// Registry requests.
+    pub registry_requests: u64,
+    /// How long it took.
+    pub duration: Duration,
+    /// When it ended, in seconds since 1970.
+    pub ended_seconds: i64,
+}
+
+#[derive(Clone, Copy, Debug, EncodeLabelValue, Eq, Hash, PartialEq)]
+#[allow(non_camel_case_types, reason = "the names are the label's values")]
+enum ResultLabel {
+    current,
+    delivered,
+    held,
+    failed,
+}
+
+#[derive(Clone, Copy, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ByResult {
+    result: ResultLabel,
+}
+
+/// The daemon's metrics, in the OpenMetrics text format.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Mutex<Registry>,
+    cycles: Counter,
+    duration: Histogram,
+    outcomes: Family<ByResult, Gauge>,
+    deliveries: Counter,
+    problems: Gauge,
+    unread: Gauge,
+    requests: Counter,
+    last: Gauge,
+    reloads: Counter,
+    refused_reloads: Counter,
+    configuration_is_current: Gauge<u64, AtomicU64>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("repin");
+        let buckets = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
+        let metrics = Self {
+            cycles: Counter::default(),
+            duration: Histogram::new(buckets),
+            outcomes: Family::default(),
+            deliveries: Counter::default(),
+            problems: Gauge::default(),
+            unread: Gauge::default(),
+            requests: Counter::default(),
+            last: Gauge::default(),
+            reloads: Counter::default(),
+            refused_reloads: Counter::default(),
+            configuration_is_current: Gauge::default(),
+            registry: Mutex::new(Registry::default()),
+        };
+        metrics.configuration_is_current.set(1);
+        registry.register("cycles", "Finished cycles", metrics.cycles.clone());
+        registry.register(
+            "cycle_duration_seconds",
+            "Time from the start of a cycle to its report",
+            metrics.duration.clone(),
+        );
+        registry.register("outcomes", "Places by the result of the last cycle", metrics.outcomes.clone());
+        registry.register("deliveries", "Places written and read back", metrics.deliveries.clone());
+        registry.register(
+            "problems",
+            "Errors in annotations, files and registries at the last cycle",
+            metrics.problems.clone(),
+        );
+        registry.register(
+            "unread_repositories",
+            "Repositories that the last cycle could not read",
+            metrics.unread.clone(),
+        );
+        registry.register("registry_requests", "Requests sent to registries", metrics.requests.clone());
+        registry.register(
+            "last_cycle_timestamp_seconds",
+            "End of the last cycle, seconds since 1970",
+            metrics.last.clone(),
+        );
+        registry.register(
+            "configuration_reloads",
+            "Changed configurations that were taken over",
+            metrics.reloads.clone(),
+        );
+        registry.register(
+            "configuration_reloads_refused",
+            "Changed configurations that were refused",
+            metrics.refused_reloads.clone(),
+        );
+        registry.register(
+            "configuration_is_current",
+            "1 if the file is what runs, 0 if a bad change of it was refused",
+            metrics.configuration_is_current.clone(),
+        );
+        Self { registry: Mutex::new(registry), ..metrics }
+    }
+}
+
+impl Metrics {
+    /// Takes in a finished cycle.
+    pub fn cycle(&self, figures: &CycleFigures) {
+        self.cycles.inc();
+        self.duration.observe(figures.duration.as_secs_f64());
+        let counts = figures.counts;
+        for (result, count) in [
+            (ResultLabel::current, counts.current),
+            (ResultLabel::delivered, counts.delivered),
+            (ResultLabel::held, counts.held),
+            (ResultLabel::failed, counts.failed),
+        ] {
+            self.outcomes.get_or_create(&ByResult { result }).set(signed(count));
+        }
+        self.deliveries.inc_by(counts.delivered);
+        self.problems.set(signed(figures.problems));
+        self.unread.set(signed(figures.unread_repositories));
+        self.requests.inc_by(figures.registry_requests);
+        self.last.set(figures.ended_seconds);
+    }
+
+    /// Takes in a change of the configuration.
+    pub fn reload(&self, is_taken: bool) {
+        if is_taken {
+            self.reloads.inc()
+        } else {
+            self.refused_reloads.inc()
+        };
+        self.configuration_is_current.set(u64::from(is_taken));
+    }
+
+    /// Writes all metrics as text.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let registry = self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // Writing to a String cannot fail.
+        let _ = encode(&mut text, &registry);
+        text
+    }
+
+    /// Tells how many cycles have ended.
+    pub fn cycles(&self) -> u64 {
+        let counter: &AtomicU64 = self.cycles.inner();
+        counter.load(Ordering::Relaxed)
+    }
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cycle_is_seen_in_the_text() {
+        let metrics = Metrics::default();
+        let counts = Counts { current: 3, delivered: 2, held: 1, failed: 0 };
+        metrics.cycle(&CycleFigures {
+            counts,
+            problems: 4,
+            registry_requests: 7,
+            duration: Duration::from_millis(200),
+            ended_seconds: 1_800_000_000,
+            ..CycleFigures::default()
+        });
+        metrics.reload(false);
+        let text = metrics.text();
+        for line in [
+            "repin_cycles_total 1",
+            "repin_outcomes{result=\"held\"} 1",
+            "repin_deliveries_total 2",
+            "repin_problems 4",
+            "repin_registry_requests_total 7",
+            "repin_last_cycle_timestamp_seconds 1800000000",
+            "repin_configuration_reloads_refused_total 1",
+            "repin_configuration_is_current 0",
+            "repin_cycle_duration_seconds_bucket{le=\"0.25\"} 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+        }
+        assert_eq!(metrics.cycles(), 1);
+    }
+}
