@@ -1,1 +1,234 @@
-//! Not written yet.
+//! The command line: arguments, one file per command, exit codes.
+//!
+//! stdout is data, stderr is talk. Exit codes: 0 fine, 1 failed, 2 usage, 3 configuration, 4 changes pending.
+
+mod check;
+mod demo;
+pub mod document;
+mod explain;
+mod once;
+mod plan;
+pub mod render;
+mod run;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::document::{CheckDocument, CycleDocument, ExplainDocument, VERSION};
+use crate::cli::render::Palette;
+use crate::config::settings::{LogFormat, Settings};
+use crate::config::{self, options};
+use crate::model::problem::{Problem, Severity};
+use crate::reconcile::{CycleReport, Mode, Reconciler};
+use crate::telemetry;
+
+/// Done, and nothing failed.
+pub const FINE: u8 = 0;
+/// Something failed.
+pub const FAILED: u8 = 1;
+/// The command line cannot be understood, or names nothing that exists.
+pub const USAGE: u8 = 2;
+/// The configuration cannot be used.
+pub const CONFIGURATION: u8 = 3;
+/// `plan`: something would change.
+pub const PENDING: u8 = 4;
+
+#[derive(Debug, Parser)]
+#[command(name = "repin", version, about = "Image update automation for GitOps", long_about = None, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags that every command takes, before or after its name.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// Configuration file [default: $REPIN_CONFIG, else ./repin.yaml]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// What stdout gets
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    output: Output,
+    /// The clock of the decision, for once, plan and explain (RFC 3339)
+    #[arg(long, global = true, value_name = "TIME")]
+    now: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the daemon: one cycle per schedule, until SIGTERM
+    Run,
+    /// Runs one cycle: looks, decides, writes
+    Once,
+    /// Shows what a cycle would write, as a unified diff
+    Plan,
+    /// Says of every tag of an Application's images why it is taken or not
+    Explain {
+        /// `name`, `namespace/name`, or `repository:file:namespace/name`
+        application: String,
+        /// Only this image
+        alias: Option<String>,
+    },
+    /// Checks the configuration and every annotation, with place and hint
+    Check,
+    /// Shows the main job on an embedded registry and a local Git repository
+    Demo {
+        /// Goes on until it is interrupted
+        #[arg(long)]
+        keep: bool,
+    },
+}
+
+/// Runs the command line and gives the exit code.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return ExitCode::from(usage(&arguments, &error)),
+    };
+    if let (Some(_), Command::Run | Command::Check | Command::Demo { .. }) = (cli.global.now, &cli.command) {
+        let error = clap::Error::raw(ErrorKind::ArgumentConflict, "--now is for once, plan and explain\n");
+        return ExitCode::from(usage(&arguments, &error));
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            render::talk(&format!("error: the runtime cannot be started: {error}\n"));
+            return ExitCode::from(FAILED);
+        }
+    };
+    let code = runtime.block_on(async {
+        match cli.command {
+            Command::Run => run::run(&cli.global).await,
+            Command::Once => once::run(&cli.global).await,
+            Command::Plan => plan::run(&cli.global).await,
+            Command::Explain { application, alias } => explain::run(&cli.global, &application, alias.as_deref()).await,
+            Command::Check => check::run(&cli.global).await,
+            Command::Demo { keep } => demo::run(&cli.global, keep).await,
+        }
+    });
+    // Blocking work that is left, such as a name look-up, is not waited for.
+    runtime.shutdown_background();
+    ExitCode::from(code)
+}
+
+/// Says what is wrong with the command line; with `--output json` as the command's document too.
+fn usage(arguments: &[OsString], error: &clap::Error) -> u8 {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        render::out(&error.to_string());
+        return FINE;
+    }
+    render::talk(&error.to_string());
+    let words: Vec<String> = arguments.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let is_json =
+        words.iter().any(|word| word == "--output=json") || words.windows(2).any(|pair| pair == ["--output", "json"]);
+    if is_json {
+        let text = error.to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let problem = usage_problem("usage/invalid", message, Some("see `repin --help`".to_owned()));
+        let known = ["run", "once", "plan", "explain", "check", "demo"];
+        let command = words.iter().find(|word| known.contains(&word.as_str())).map_or("", String::as_str);
+        empty_document(command, &[problem]);
+    }
+    USAGE
+}
+
+fn usage_problem(code: &str, message: String, hint: Option<String>) -> Problem {
+    Problem {
+        severity: Severity::Error,
+        code: code.to_owned(),
+        repository: None,
+        file: None,
+        line: None,
+        message,
+        hint,
+    }
+}
+
+/// Prints a command's document with empty lists and these problems.
+fn empty_document(command: &str, problems: &[Problem]) {
+    match command {
+        "once" | "plan" => render::json(&CycleDocument { version: VERSION, outcomes: &[], problems }),
+        "explain" => render::json(&ExplainDocument { version: VERSION, application: None, images: &[], problems }),
+        _ => render::json(&CheckDocument { version: VERSION, problems }),
+    }
+}
+
+impl Global {
+    fn is_json(&self) -> bool {
+        self.output == Output::Json
+    }
+
+    fn clock(&self) -> Timestamp {
+        self.now.unwrap_or_else(Timestamp::now)
+    }
+
+    /// Reads the configuration; what is wrong goes to stdout as the command's document, or to stderr.
+    fn settings(&self, command: &str) -> Result<(Settings, Vec<Problem>), u8> {
+        let path = config::locate(self.config.as_deref());
+        match config::load(&path) {
+            Ok((settings, warnings)) => {
+                init_log(&settings, command);
+                Ok((settings, warnings))
+            }
+            Err(problems) => {
+                self.refuse(command, &problems);
+                Err(CONFIGURATION)
+            }
+        }
+    }
+
+    fn refuse(&self, command: &str, problems: &[Problem]) {
+        if self.is_json() {
+            empty_document(command, problems);
+        } else {
+            render::talk(&render::problems(problems, Palette::plain()));
+        }
+    }
+
+    /// Reads the configuration and runs one cycle.
+    async fn cycle(&self, command: &str, mode: &Mode) -> Result<(CycleReport, Settings), u8> {
+        let (settings, warnings) = self.settings(command)?;
+        let mut reconciler = match Reconciler::new(options::reconcile(&settings)) {
+            Ok(reconciler) => reconciler,
+            Err(error) => {
+                let hint = crate::diagnostic::Diagnostic::hint(&error);
+                let problem = usage_problem(crate::diagnostic::Diagnostic::code(&error), error.to_string(), hint);
+                self.refuse(command, &[problem]);
+                return Err(CONFIGURATION);
+            }
+        };
+        let mut report = reconciler.cycle(self.clock(), mode, &CancellationToken::new()).await;
+        let mut problems = warnings;
+        problems.append(&mut report.problems);
+        report.problems = problems;
+        Ok((report, settings))
+    }
+
+    /// Prints the document of `once` and `plan`.
+    fn print(&self, report: &CycleReport) {
+        if self.is_json() {
+            render::json(&CycleDocument { version: VERSION, outcomes: &report.outcomes, problems: &report.problems });
+        }
+    }
+}
+
+/// Commands other than the daemon log warnings only: their answer is on stdout.
+fn init_log(settings: &Settings, command: &str) {
+    let level = if command == "run" { settings.log.level.as_str() } else { "error" };
+    telemetry::init(level, settings.log.format == LogFormat::Json);
+}

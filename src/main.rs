@@ -1,1 +1,7 @@
-fn main() {}
+//! The `repin` program: hands the command line to the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    repin::cli::main(std::env::args_os())
+}

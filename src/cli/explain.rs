@@ -1,0 +1,104 @@
+//! `repin explain <application> [alias]`: why each tag is taken or not.
+
+use std::collections::BTreeSet;
+
+use crate::cli::document::{ExplainDocument, VERSION};
+use crate::cli::render::{self, Palette};
+use crate::cli::{FAILED, FINE, Global, USAGE, usage_problem};
+use crate::model::names::ApplicationKey;
+use crate::model::problem::Problem;
+use crate::plan::explain::explain;
+use crate::reconcile::{CycleReport, Mode, full_name, is_named};
+
+/// Exit 2 if no Application or several bear the name, or the alias is unknown.
+pub(super) async fn run(global: &Global, application: &str, alias: Option<&str>) -> u8 {
+    let (report, settings) = match global.cycle("explain", &Mode::Explain(application.to_owned())).await {
+        Ok(done) => done,
+        Err(code) => return code,
+    };
+    let matches: Vec<&ApplicationKey> = report.applications.iter().filter(|key| is_named(key, application)).collect();
+    let key = match matches.as_slice() {
+        [one] => *one,
+        [] => return unknown(global, &report, application),
+        several => {
+            let names: Vec<String> = several.iter().map(|key| full_name(key)).collect();
+            let hint = format!("write one of: {}", names.join(", "));
+            return refuse(
+                global,
+                &report,
+                "application/ambiguous",
+                format!("`{application}` is the name of {} Applications", several.len()),
+                hint,
+            );
+        }
+    };
+    let next = global.clock().checked_add(settings.schedule).unwrap_or_else(|_| global.clock());
+    let subjects = report
+        .snapshot
+        .subjects
+        .iter()
+        .zip(&report.judgements)
+        .filter(|(subject, _)| subject.tracked.application == *key);
+    let aliases: BTreeSet<&str> = subjects.clone().map(|(subject, _)| subject.tracked.alias.as_str()).collect();
+    if let Some(alias) = alias.filter(|alias| !aliases.contains(alias)) {
+        let known: Vec<&str> = aliases.into_iter().collect();
+        let hint = format!("its aliases are: {}", known.join(", "));
+        return refuse(
+            global,
+            &report,
+            "application/unknown-alias",
+            format!("`{}` has no image with the alias `{alias}`", key.label()),
+            hint,
+        );
+    }
+    let images: Vec<_> = subjects
+        .filter(|(subject, _)| alias.is_none_or(|alias| subject.tracked.alias == alias))
+        .map(|(subject, judgement)| explain(&report.snapshot, subject, judgement, next))
+        .collect();
+    // Problems of other Applications' files are no part of this answer.
+    let files: BTreeSet<&str> = images
+        .iter()
+        .filter_map(|image| image.target.file.as_deref())
+        .chain(key.file.as_ref().map(|file| file.as_str()))
+        .collect();
+    let is_part = |problem: &&Problem| {
+        problem.file.as_deref().is_none_or(|file| problem.repository.is_none() || files.contains(file))
+    };
+    let problems: Vec<Problem> = report.problems.iter().filter(is_part).cloned().collect();
+    if global.is_json() {
+        render::json(&ExplainDocument {
+            version: VERSION,
+            application: Some(key.label()),
+            images: &images,
+            problems: &problems,
+        });
+    } else {
+        render::out(&render::explained(&key.label(), &images, Palette::of_stdout()));
+        render::talk(&render::problems(&problems, Palette::plain()));
+    }
+    FINE
+}
+
+fn unknown(global: &Global, report: &CycleReport, application: &str) -> u8 {
+    if report.unread_repositories > 0 {
+        global.refuse("explain", &report.problems);
+        return FAILED;
+    }
+    let nearest = report
+        .applications
+        .iter()
+        .map(ApplicationKey::label)
+        .max_by(|a, b| strsim::jaro_winkler(a, application).total_cmp(&strsim::jaro_winkler(b, application)));
+    let hint = nearest.map_or_else(
+        || "no annotated Application was found: see `repin check`".to_owned(),
+        |nearest| format!("did you mean `{nearest}`? {} annotated Applications were found", report.applications.len()),
+    );
+    refuse(global, report, "application/unknown", format!("no annotated Application is called `{application}`"), hint)
+}
+
+fn refuse(global: &Global, report: &CycleReport, code: &str, message: String, hint: String) -> u8 {
+    let mut problems: Vec<Problem> = vec![usage_problem(code, message, Some(hint))];
+    problems.extend(report.problems.iter().cloned());
+    global.refuse("explain", &problems);
+    USAGE
+}

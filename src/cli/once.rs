@@ -1,0 +1,30 @@
+//! `repin once`: one cycle.
+
+use crate::cli::render::{self, Palette};
+use crate::cli::{FAILED, FINE, Global};
+use crate::model::outcome::OutcomeResult;
+use crate::reconcile::Mode;
+
+/// Exit 0 also with held images and problems, 1 if something failed.
+pub(super) async fn run(global: &Global) -> u8 {
+    let (report, _) = match global.cycle("once", &Mode::Deliver).await {
+        Ok(done) => done,
+        Err(code) => return code,
+    };
+    global.print(&report);
+    if !global.is_json() {
+        let palette = Palette::of_stdout();
+        render::out(&render::outcomes(&report.outcomes, palette));
+        render::talk(&render::problems(&report.problems, Palette::plain()));
+        let count = |result| report.outcomes.iter().filter(|outcome| outcome.result == result).count();
+        render::talk(&format!(
+            "{} delivered, {} current, {} held, {} failed; {} problems\n",
+            count(OutcomeResult::Delivered),
+            count(OutcomeResult::Current),
+            count(OutcomeResult::Held),
+            count(OutcomeResult::Failed),
+            report.problems.len()
+        ));
+    }
+    if report.has_failed() { FAILED } else { FINE }
+}

@@ -1,0 +1,27 @@
+//! `repin plan`: what a cycle would write.
+
+use crate::cli::render::{self, Palette};
+use crate::cli::{FAILED, FINE, Global, PENDING};
+use crate::model::outcome::OutcomeResult;
+use crate::reconcile::Mode;
+
+/// Exit 0 if nothing would change, 4 if something would, 1 if something failed. The diff is stdout, the rest stderr.
+pub(super) async fn run(global: &Global) -> u8 {
+    let (report, _) = match global.cycle("plan", &Mode::Plan).await {
+        Ok(done) => done,
+        Err(code) => return code,
+    };
+    global.print(&report);
+    if !global.is_json() {
+        render::out(&render::diff(&report.changes, Palette::of_stdout()));
+        render::talk(&render::outcomes(&report.outcomes, Palette::plain()));
+        render::talk(&render::problems(&report.problems, Palette::plain()));
+    }
+    if report.has_failed() {
+        FAILED
+    } else if report.outcomes.iter().any(|outcome| outcome.result == OutcomeResult::Pending) {
+        PENDING
+    } else {
+        FINE
+    }
+}

@@ -1,0 +1,38 @@
+//! `repin run`: the daemon.
+
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::{FAILED, FINE, Global, render};
+use crate::config;
+use crate::daemon;
+
+/// Exit 0 after SIGTERM or SIGINT, 1 if a part ended by itself, 3 if the configuration cannot be used.
+pub(super) async fn run(global: &Global) -> u8 {
+    let settings = match global.settings("run") {
+        Ok((settings, _)) => settings,
+        Err(code) => return code,
+    };
+    let (mut term, mut interrupt) = match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        (Ok(term), Ok(interrupt)) => (term, interrupt),
+        (Err(error), _) | (_, Err(error)) => {
+            render::talk(&format!("error: signals cannot be received: {error}\n"));
+            return FAILED;
+        }
+    };
+    let stop = async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: what has begun to write finishes");
+    };
+    match daemon::run(config::locate(global.config.as_deref()), settings, Arc::default(), stop).await {
+        Ok(()) => FINE,
+        Err(error) => {
+            tracing::error!("{error}");
+            FAILED
+        }
+    }
+}
