@@ -1,0 +1,63 @@
+//! Somebody goes back: what a person took away stays away, with and without the cache.
+
+use crate::world::World;
+
+fn held(outcome: &serde_json::Value) -> (&str, &str) {
+    (outcome["result"].as_str().unwrap(), outcome["code"].as_str().unwrap())
+}
+
+#[test]
+fn a_reverted_update_is_not_made_again_and_the_next_release_is_taken() {
+    let world = World::with_web(&["1.0.0", "1.1.0", "1.2.0", "1.3.0"]);
+    let commit = world.once()["commit"].as_str().unwrap().to_owned();
+    assert_eq!(world.tag("web"), "1.3.0");
+    let head = world.remote.revert(&commit);
+    for cycle in 0..4 {
+        if cycle == 2 {
+            world.drop_cache();
+        }
+        let outcome = world.once();
+        assert_eq!(held(&outcome), ("held", "guard/rolled-back"), "{outcome:#}");
+        let message = outcome["message"].as_str().unwrap();
+        assert!(message.contains("1.3.0") && message.contains(&head[..7]), "{message}");
+        assert_eq!(world.remote.head(), head);
+    }
+    // Also when the tag that was taken back is gone from the registry.
+    world.registry.remove("acme/web", "1.3.0");
+    world.registry.remove("acme/web", "1.2.0");
+    world.registry.remove("acme/web", "1.1.0");
+    assert_eq!(held(&world.once()), ("held", "guard/rolled-back"));
+    world.registry.publish("acme/web", &["1.3.1"]);
+    assert_eq!(world.once()["result"], "delivered");
+    assert_eq!(world.tag("web"), "1.3.1");
+    assert_eq!(held(&world.once()), ("current", "current"));
+}
+
+#[test]
+fn a_resume_trailer_releases_what_was_taken_back() {
+    let world = World::with_web(&["1.0.0", "1.1.0", "1.2.0"]);
+    let commit = world.once()["commit"].as_str().unwrap().to_owned();
+    world.remote.revert(&commit);
+    assert_eq!(held(&world.once()), ("held", "guard/rolled-back"));
+    world.remote.commit(&[("NOTES", "go on\n")], "Go on\n\nRepin-Resume: argocd/web app 1.1.0");
+    assert_eq!(world.once()["to"], "1.1.0");
+    assert_eq!(held(&world.once()), ("held", "guard/rolled-back"));
+    world.remote.commit(&[("NOTES", "go on again\n")], "Go on\n\nRepin-Resume: web");
+    assert_eq!(world.once()["to"], "1.2.0");
+    assert_eq!(held(&world.once()), ("current", "current"));
+}
+
+#[test]
+fn after_rollback_wait_takes_nothing_until_a_person_goes_on() {
+    let world = World::create();
+    world.registry.publish("acme/web", &["1.0.0", "1.1.0"]);
+    let app = crate::world::App { name: "web", constraint: "", annotations: &["repin.dev/after-rollback: wait"] };
+    world.add_app(&app, "1.0.0");
+    let commit = world.once()["commit"].as_str().unwrap().to_owned();
+    world.remote.revert(&commit);
+    world.registry.publish("acme/web", &["1.2.0"]);
+    assert_eq!(held(&world.once()), ("held", "guard/rolled-back"));
+    // A value written by hand that reaches the mark ends it.
+    world.remote.commit(&[("apps/web/values.yaml", &world.values("web", "1.1.0"))], "Again by hand");
+    assert_eq!(world.once()["to"], "1.2.0");
+}
