@@ -1,0 +1,36 @@
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+CARGO ?= cargo
+BUILT := $(or $(CARGO_TARGET_DIR),target)/debug
+ENVIRONMENT := target/test-environment
+
+.DEFAULT_GOAL := help
+.PHONY: help demo check lint deny prepare test
+
+help: ## Shows this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: ## Shows the main job on a registry and a repository of its own (ARGS=--keep goes on)
+	$(CARGO) build --locked --bin repin
+	$(BUILT)/repin demo $(ARGS)
+
+lint: ## Format and lints, warnings are errors
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
+
+check: lint ## What needs only Rust and git
+	$(CARGO) test --locked --features failpoints --no-fail-fast
+
+# After the cheap checks, so that a slip in the format is not found behind an installation.
+test: lint deny prepare ## Everything; on Debian as root it installs by package name what it needs
+	set -a; source $(ENVIRONMENT); set +a; $(CARGO) test --locked --features failpoints --no-fail-fast
+
+deny:
+	@if $(CARGO) deny --version >/dev/null 2>&1; then \
+		$(CARGO) deny check; \
+	else \
+		echo "left out: cargo deny check (cargo-deny is not installed; its bans are held by tests/supply_chain.rs)"; \
+	fi
+
+prepare:
+	bash tests/install/prepare.sh $(ENVIRONMENT)

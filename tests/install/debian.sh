@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Installs by package name what the tests beside Rust and git use: a real registry, and other readers of YAML.
+# For Debian and root. What is already there stays as it is; no service is started.
+set -euo pipefail
+
+POLICY=/usr/sbin/policy-rc.d
+APT=(apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3)
+export DEBIAN_FRONTEND=noninteractive
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# While it installs, apt must start no service: the registry would take its usual port. A run that was killed may have left
+# our file behind; the fixed name of the saved one lets the next run put it back.
+saved=$POLICY.before-repin
+mark='placed by tests/install/debian.sh of repin'
+is_ours() { [ -e "$POLICY" ] && grep -q "$mark" "$POLICY"; }
+restore() {
+  if is_ours; then rm -f "$POLICY"; fi
+  if [ -e "$saved" ] && [ ! -e "$POLICY" ]; then mv "$saved" "$POLICY"; fi
+}
+restore
+
+wanted=()
+has docker-registry || wanted+=(docker-registry)
+has htpasswd || wanted+=(apache2-utils)
+has openssl || wanted+=(openssl)
+/usr/bin/python3 -c 'import yaml' >/dev/null 2>&1 || wanted+=(python3-yaml)
+has node || wanted+=(nodejs)
+has npm || wanted+=(npm)
+
+if [ ${#wanted[@]} -eq 0 ]; then
+  echo "packages: all there"
+  exit 0
+fi
+echo "packages: installing ${wanted[*]}"
+
+trap restore EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+if [ -e "$POLICY" ]; then mv "$POLICY" "$saved"; fi
+printf '#!/bin/sh\n# %s\nexit 101\n' "$mark" >"$POLICY"
+chmod 755 "$POLICY"
+
+# The lists of a fresh image are empty, and those of an old one name files that are gone.
+install() { "${APT[@]}" install --yes --quiet --no-install-recommends "${wanted[@]}"; }
+if ! compgen -G '/var/lib/apt/lists/*_Packages*' >/dev/null; then
+  "${APT[@]}" update --quiet
+  install
+else
+  if ! install; then
+    "${APT[@]}" update --quiet
+    install
+  fi
+fi
+
+# Nor at the next boot: the tests start a registry of their own, on a free port.
+if [[ " ${wanted[*]} " == *" docker-registry "* ]] && has systemctl; then
+  systemctl --quiet disable docker-registry.service || true
+fi

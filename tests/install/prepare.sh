@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Prepares what `make test` uses beside Rust and git, and writes the environment of the tests to the file $1.
+# On Debian as root everything is installed, and a part that is then missing fails the tests. Elsewhere nothing is
+# installed: what is there is used, and what is not is left out, by name.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+environment=$1
+npm_yaml=2.9.1
+readers=$root/target/readers
+
+has() { command -v "$1" >/dev/null 2>&1; }
+left_out() { echo "left out: $1 ($2)"; }
+
+required=0
+if [ "$(id -u)" -ne 0 ]; then
+  left_out "installing packages" "not root"
+elif ! (. /etc/os-release && [ "$ID" = debian ]) 2>/dev/null; then
+  left_out "installing packages" "not Debian"
+else
+  bash "$here/debian.sh"
+  required=1
+fi
+
+mkdir -p "$(dirname "$environment")"
+: >"$environment"
+set_variable() { printf '%s=%q\n' "$1" "$2" >>"$environment"; }
+
+# The system's python3 first: that is where the package python3-yaml goes.
+for python in /usr/bin/python3 python3; do
+  if "$python" -c 'import yaml' >/dev/null 2>&1; then
+    set_variable REPIN_PYTHON "$python"
+    echo "PyYAML: $("$python" -c 'import yaml; print(yaml.__version__)') of $python"
+    break
+  fi
+  python=
+done
+[ -n "$python" ] || left_out "reading edits with PyYAML" "no python3 with the module yaml; Debian: python3-yaml"
+
+installed() { node -p "require('$readers/node_modules/yaml/package.json').version" 2>/dev/null || true; }
+if [ $required -eq 1 ] && [ "$(installed)" != "$npm_yaml" ]; then
+  mkdir -p "$readers"
+  npm install --prefix "$readers" --no-save --no-package-lock --no-audit --no-fund --ignore-scripts --loglevel=error \
+    "yaml@$npm_yaml"
+fi
+if has node && [ -n "$(installed)" ]; then
+  set_variable REPIN_NODE_MODULES "$readers/node_modules"
+  echo "npm yaml: $(installed) on node $(node --version)"
+else
+  left_out "reading edits with npm yaml" "run: npm install --prefix target/readers --no-save yaml@$npm_yaml"
+fi
+
+for program in docker-registry htpasswd openssl; do
+  if has $program; then
+    echo "$program: $(command -v $program)"
+  else
+    left_out "stories against a real registry" "$program is not installed; Debian: docker-registry apache2-utils openssl"
+  fi
+done
+
+if [ $required -eq 1 ]; then
+  set_variable REPIN_REQUIRE_READERS 1
+  set_variable REPIN_REQUIRE_REGISTRY 1
+fi
