@@ -5,7 +5,7 @@ use git2::{FileMode, ObjectType, Signature, Time};
 use jiff::Timestamp;
 
 use crate::git::error::{GitError, plain};
-use crate::git::mirror::{Mirror, commit_id, oid};
+use crate::git::mirror::{Mirror, commit_id};
 use crate::git::tree::EntryKind;
 use crate::model::history::CommitId;
 use crate::model::names::RepoPath;
@@ -51,6 +51,12 @@ impl Mirror {
         }
         let signature = Signature::new(&author.name, &author.email, &Time::new(time.as_second(), 0))
             .map_err(|error| bad(plain(error.message(), 300)))?;
+        let mut paths: Vec<&RepoPath> = changes.iter().map(|(path, _)| path).collect();
+        paths.sort_unstable();
+        if let Some(path) = paths.iter().zip(paths.iter().skip(1)).find_map(|(one, next)| (one == next).then_some(one))
+        {
+            return Err(bad(format!("`{path}` is written twice")));
+        }
         let base = self.root(parent)?;
         let mut update = TreeUpdateBuilder::new();
         for (path, content) in changes {
@@ -71,7 +77,7 @@ impl Mirror {
             return Err(bad("nothing changes".to_owned()));
         }
         let tree = self.subtree(tree)?;
-        let parent = self.repo.find_commit(oid(parent, &self.remote)?).map_err(|error| self.damaged(&error))?;
+        let parent = self.named_commit(parent)?;
         let id = self
             .repo
             .commit_create_buffer(&signature, &signature, message, &tree, &[&parent])

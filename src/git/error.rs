@@ -84,6 +84,14 @@ pub enum GitError {
         /// The remote.
         remote: Remote,
     },
+    /// A commit that was asked for is not on the branches that the mirror follows.
+    #[error("commit {commit} of {remote} is not in the mirror")]
+    NoSuchCommit {
+        /// The remote.
+        remote: Remote,
+        /// The commit.
+        commit: String,
+    },
     /// The branch is not where it was when the change was planned: plan again on the new head.
     #[error("branch `{branch}` of {remote} has moved: {reason}")]
     Moved {
@@ -179,6 +187,7 @@ impl Diagnostic for GitError {
             Self::TransportUnsupported { .. } => "git/transport-unsupported",
             Self::NoSuchBranch { .. } => "git/no-such-branch",
             Self::EmptyRepository { .. } => "git/empty-repository",
+            Self::NoSuchCommit { .. } => "git/no-such-commit",
             Self::Moved { .. } => "git/moved",
             Self::Rejected { .. } => "git/push-rejected",
             Self::NotWritten { .. } => "git/not-written",
@@ -206,6 +215,7 @@ impl Diagnostic for GitError {
             Self::NoSuchBranch { branch: None, .. } => "set the branch, or give the remote a default branch",
             Self::NoSuchBranch { .. } => "correct the branch, or create it",
             Self::EmptyRepository { .. } => "push a first commit",
+            Self::NoSuchCommit { .. } => "name a commit of a branch that repin follows",
             Self::Moved { .. } => "nothing: the change is planned again on the new head",
             Self::Rejected { .. } => "let the account that repin uses push to the branch, or deliver by pull request",
             Self::NotWritten { .. } => "look at the server's hooks and at who rewrites the branch",
@@ -234,6 +244,7 @@ impl Diagnostic for GitError {
             | Self::TransportUnsupported { .. }
             | Self::NoSuchBranch { .. }
             | Self::EmptyRepository { .. }
+            | Self::NoSuchCommit { .. }
             | Self::Rejected { .. }
             | Self::NotRegular { .. }
             | Self::TooLarge { .. }

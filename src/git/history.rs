@@ -58,7 +58,7 @@ impl History {
         });
         let known = self.head.map(|id| oid(&id, &mirror.remote)).transpose()?;
         let mut walk = Walk { mirror, versions: HashMap::new(), noted: Vec::new(), visited: 0 };
-        let mut next = Some(mirror.repo.find_commit(oid(head, &mirror.remote)?).map_err(|e| mirror.damaged(&e))?);
+        let mut next = Some(mirror.named_commit(head)?);
         let (mut commits, mut cut, mut joined) = (0, false, false);
         while let Some(commit) = next {
             if known == Some(commit.id()) {

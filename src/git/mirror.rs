@@ -4,11 +4,12 @@
 //! borrows its objects, so nobody waits.
 
 use std::cell::Cell;
+use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use git2::{Oid, Repository, RepositoryInitOptions};
+use git2::{Commit, ErrorCode, Oid, Repository, RepositoryInitOptions};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -31,7 +32,7 @@ const LOCK_TRIES: usize = 10;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// What a mirror is made for.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     /// The cache directory; made if it is missing.
     pub cache: PathBuf,
@@ -55,6 +56,13 @@ impl Options {
             total_timeout: Duration::from_secs(1_800),
             program: PathBuf::from("git"),
         }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The address may hold a password.
+        write!(f, "Options {{ cache: {:?}, url: {} }}", self.cache, Remote::shown(&self.url))
     }
 }
 
@@ -160,6 +168,14 @@ impl Mirror {
             self.broken.set(true);
         }
         error
+    }
+
+    /// Finds a commit that the caller named. One that is not here says nothing about the mirror.
+    pub(in crate::git) fn named_commit(&self, id: &CommitId) -> Result<Commit<'_>, GitError> {
+        self.repo.find_commit(oid(id, &self.remote)?).map_err(|error| match error.code() {
+            ErrorCode::NotFound => GitError::NoSuchCommit { remote: self.remote.clone(), commit: id.to_string() },
+            _ => self.damaged(&error),
+        })
     }
 
     /// Deletes everything and starts with an empty repository.

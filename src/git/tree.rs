@@ -6,7 +6,7 @@
 use git2::{ObjectType, Oid, Tree};
 
 use crate::git::error::GitError;
-use crate::git::mirror::{Mirror, oid};
+use crate::git::mirror::Mirror;
 use crate::model::history::{BlobId, CommitId};
 use crate::model::names::RepoPath;
 
@@ -166,8 +166,7 @@ impl Mirror {
 
     /// Gives the root tree of a commit.
     pub(in crate::git) fn root(&self, commit: &CommitId) -> Result<Tree<'_>, GitError> {
-        let commit = self.repo.find_commit(oid(commit, &self.remote)?);
-        commit.and_then(|commit| commit.tree()).map_err(|error| self.damaged(&error))
+        self.named_commit(commit)?.tree().map_err(|error| self.damaged(&error))
     }
 
     pub(in crate::git) fn subtree(&self, id: Oid) -> Result<Tree<'_>, GitError> {

@@ -183,9 +183,11 @@ fn what_is_no_repository_is_said_so() {
         assert_eq!(error.code(), "git/not-a-repository");
     }
     for url in ["https://user:canary@example.com/x", "ssh://git@example.com/x", "ext::sh -c x", "relative/path"] {
-        let error = Mirror::open(&Options::new(world.cache.path(), url)).err().unwrap();
+        let options = Options::new(world.cache.path(), url);
+        let error = Mirror::open(&options).err().unwrap();
         assert_eq!(error.code(), "git/transport-unsupported");
-        assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
+        let shown = format!("{error} {error:?} {options:?}");
+        assert!(!shown.contains("canary"), "{shown}");
     }
 }
 

@@ -87,6 +87,9 @@ fn a_commit_that_changes_nothing_or_cannot_be_written_down_is_refused() {
     ] {
         assert!(error.contains(part), "{error}");
     }
+    let twice = [(path("a"), b"2".to_vec()), (path("a"), b"3".to_vec())];
+    let error = mirror.commit(&head.commit, &twice, "m", &bot(), time()).unwrap_err();
+    assert!(error.to_string().ends_with("`a` is written twice"), "{error}");
 }
 
 #[test]

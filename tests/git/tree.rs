@@ -131,5 +131,18 @@ fn a_content_is_read_up_to_its_limit_only() {
     let tree = world.remote.git(&["rev-parse", "main^{tree}"]).parse().unwrap();
     assert_eq!(mirror.read(&tree, 1_000).unwrap_err().code(), "git/not-regular");
     assert_eq!(mirror.read(&"1".repeat(40).parse().unwrap(), 1_000).unwrap_err().code(), "git/corrupt");
-    assert_eq!(mirror.tree(&id(&"1".repeat(40))).unwrap_err().code(), "git/corrupt");
+}
+
+#[test]
+fn an_unknown_commit_is_an_error_and_no_reason_to_make_the_mirror_again() {
+    let world = World::with_files(&[("a", "1")]);
+    let (mut mirror, head) = world.synced();
+    let unknown = id(&"1".repeat(40));
+    let error = mirror.tree(&unknown).unwrap_err();
+    assert_eq!(error.to_string(), format!("commit {unknown} of {} is not in the mirror", world.remote.url()));
+    assert_eq!(error.code(), "git/no-such-commit");
+    let mut history = History::new(HistoryLimits::default());
+    assert_eq!(history.advance(&mirror, &unknown, time()).unwrap_err().code(), "git/no-such-commit");
+    assert_eq!(mirror.sync(None).unwrap(), head);
+    assert!(!mirror.was_remade());
 }
