@@ -75,7 +75,9 @@ impl Repository {
                     .cloned()
                     .unwrap_or(Stood::Unreadable),
             };
-            let claimed = claimed(&version.commit, &located.file, &target.key);
+            // Only an own downgrade asks for what the trailers claim.
+            let asks = image.policy.allow_downgrade;
+            let claimed = asks.then(|| claimed(&version.commit, &located.file, &target.key)).flatten();
             Standing { at: version.at, commit: version.commit.clone(), stood, claimed }
         };
         Timeline {

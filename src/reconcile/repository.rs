@@ -157,8 +157,6 @@ impl Repository {
             .filter(|path| self.options.discover.iter().any(|glob| glob.is_match(path.as_str())))
             .collect();
         paths.sort();
-        let charts: HashSet<&str> =
-            self.entries.keys().filter_map(|path| path.as_str().strip_suffix("Chart.yaml")).collect();
         let (mut applications, mut problems) = (Vec::new(), Vec::new());
         let mut kept = HashMap::new();
         self.unparsed_templates = 0;
@@ -169,13 +167,10 @@ impl Repository {
                 Some(found) => found,
                 None => Arc::new(discover_file(mirror, &self.options.name, path, entry)?),
             };
-            let is_template = charts
-                .iter()
-                .any(|chart| path.as_str().strip_prefix(chart).is_some_and(|rest| rest.starts_with("templates/")));
-            if is_template && found.applications.is_empty() {
-                self.unparsed_templates += usize::from(!found.problems.is_empty());
-            } else {
+            if found.problems.is_empty() || !(found.applications.is_empty() && is_chart_template(&self.entries, path)) {
                 problems.extend(found.problems.iter().cloned());
+            } else {
+                self.unparsed_templates += 1;
             }
             applications.extend(found.applications.iter().cloned());
             kept.insert(key, found);
@@ -263,6 +258,20 @@ pub fn not_open(url: &RemoteUrl) -> GitError {
 
 fn entries(mirror: &Mirror, head: &CommitId) -> Result<HashMap<RepoPath, TreeEntry>, GitError> {
     Ok(mirror.tree(head)?.entries.into_iter().map(|entry| (entry.path.clone(), entry)).collect())
+}
+
+/// Tells whether a file stands in the `templates` directory of a chart.
+fn is_chart_template(entries: &HashMap<RepoPath, TreeEntry>, path: &RepoPath) -> bool {
+    let mut directory = path.parent();
+    while !directory.as_str().is_empty() {
+        let chart = directory.parent().join("Chart.yaml");
+        let is_templates = directory.parts().last() == Some("templates");
+        if is_templates && chart.is_some_and(|chart| entries.contains_key(&chart)) {
+            return true;
+        }
+        directory = directory.parent();
+    }
+    false
 }
 
 fn discover_file(
