@@ -203,15 +203,16 @@ impl Global {
     /// Reads the configuration and runs one cycle.
     async fn cycle(&self, command: &str, mode: &Mode) -> Result<(CycleReport, Settings), u8> {
         let (settings, warnings) = self.settings(command)?;
-        let mut reconciler = match Reconciler::new(options::reconcile(&settings)) {
-            Ok(reconciler) => reconciler,
-            Err(error) => {
-                let hint = crate::diagnostic::Diagnostic::hint(&error);
-                let problem = usage_problem(crate::diagnostic::Diagnostic::code(&error), error.to_string(), hint);
-                self.refuse(command, &[problem]);
-                return Err(CONFIGURATION);
-            }
-        };
+        let mut reconciler =
+            match Reconciler::new(options::reconcile(&settings, &config::locate(self.config.as_deref()))) {
+                Ok(reconciler) => reconciler,
+                Err(error) => {
+                    let hint = crate::diagnostic::Diagnostic::hint(&error);
+                    let problem = usage_problem(crate::diagnostic::Diagnostic::code(&error), error.to_string(), hint);
+                    self.refuse(command, &[problem]);
+                    return Err(CONFIGURATION);
+                }
+            };
         let mut report = reconciler.cycle(self.clock(), mode, &CancellationToken::new()).await;
         let mut problems = warnings;
         problems.append(&mut report.problems);

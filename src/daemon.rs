@@ -69,7 +69,7 @@ pub async fn run(
     signal: impl Future<Output = ()>,
 ) -> Result<(), DaemonError> {
     let cancel = CancellationToken::new();
-    let reconciler = Reconciler::new(options::reconcile(&settings))?;
+    let reconciler = Reconciler::new(options::reconcile(&settings, &path))?;
     let mut parts = Parts::default();
     if let Some(address) = settings.server.listen {
         let listener = server::bind(address).await.map_err(|source| DaemonError::Listen { address, source })?;
@@ -84,8 +84,8 @@ pub async fn run(
     }
     info!(repositories = settings.repositories.len(), schedule = ?settings.schedule, "repin {} runs", env!("CARGO_PKG_VERSION"));
     let (sender, receiver) = watch::channel(Arc::new(settings));
-    parts.start("configuration", watch_configuration(path, sender, status.clone(), cancel.clone()));
-    parts.start("scheduler", schedule(reconciler, receiver, status, cancel.clone()));
+    parts.start("configuration", watch_configuration(path.clone(), sender, status.clone(), cancel.clone()));
+    parts.start("scheduler", schedule(reconciler, path, receiver, status, cancel.clone()));
     parts.run(cancel, signal, GRACE).await
 }
 
@@ -177,6 +177,7 @@ async fn fingerprint(path: &Path) -> Option<config::Fingerprint> {
 /// Runs a cycle per schedule, the first one at once. A cycle that has begun to write finishes.
 async fn schedule(
     mut reconciler: Reconciler,
+    path: PathBuf,
     mut settings: watch::Receiver<Arc<Settings>>,
     status: Arc<Status>,
     cancel: CancellationToken,
@@ -200,7 +201,7 @@ async fn schedule(
                     return;
                 }
                 let current = settings.borrow_and_update().clone();
-                match Reconciler::new(options::reconcile(&current)) {
+                match Reconciler::new(options::reconcile(&current, &path)) {
                     Ok(fresh) => reconciler = fresh,
                     Err(error) => {
                         error!("the changed configuration is refused: {error}; the running one stays in force");

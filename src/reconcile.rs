@@ -49,6 +49,8 @@ pub struct Options {
     pub applications: Vec<Application>,
     /// Directory of everything that can be deleted.
     pub cache: PathBuf,
+    /// The configuration's path, as it is shown in problems of [`Options::applications`].
+    pub configuration: String,
     /// Author and committer.
     pub identity: Identity,
 }

@@ -13,8 +13,8 @@ use crate::reconcile::Options;
 use crate::reconcile::repository::RepositoryOptions;
 use crate::registry::RegistryOptions;
 
-/// Gives what a reconciler needs.
-pub fn reconcile(settings: &Settings) -> Options {
+/// Gives what a reconciler needs; `file` is where the settings stand.
+pub fn reconcile(settings: &Settings, file: &Path) -> Options {
     Options {
         repositories: settings.repositories.iter().map(|one| repository(one, &settings.cache.path)).collect(),
         registry: crate::registry::Options {
@@ -25,6 +25,7 @@ pub fn reconcile(settings: &Settings) -> Options {
         observe: settings.observe,
         applications: settings.applications.iter().map(application).collect(),
         cache: settings.cache.path.clone(),
+        configuration: file.display().to_string(),
         identity: Identity::default(),
     }
 }

@@ -216,6 +216,10 @@ fn written_place(subject: &Subject, judgement: &Judgement, place: &Place, value:
         old,
         new: judgement.to.clone().unwrap_or(value),
         digest: judgement.digest.clone(),
-        reason: format!("{}; {}", crate::selection::describe(&subject.tracked.policy), judgement.message),
+        reason: format!(
+            "{}; {} is the newest that it allows",
+            crate::selection::describe(&subject.tracked.policy),
+            judgement.to.as_deref().unwrap_or_default()
+        ),
     }
 }

@@ -56,7 +56,10 @@ impl Reconciler {
         }
         let mut tracked = Vec::new();
         for application in &applications {
-            let (images, problems) = resolve(application, &known);
+            let (images, mut problems) = resolve(application, &known);
+            if application.key.file.is_none() {
+                problems.iter_mut().for_each(|problem| problem.file = Some(self.options.configuration.clone()));
+            }
             report.problems.extend(problems);
             tracked.extend(images);
         }

@@ -126,7 +126,8 @@ impl World {
     pub(super) async fn explain(&self, application: &str) -> Result<String, String> {
         let (settings, _) =
             config::load(&self.config_path()).map_err(|problems| render::problems(&problems, Palette::plain()))?;
-        let mut reconciler = Reconciler::new(options::reconcile(&settings)).map_err(|error| error.to_string())?;
+        let mut reconciler =
+            Reconciler::new(options::reconcile(&settings, &self.config_path())).map_err(|error| error.to_string())?;
         let now = Timestamp::now();
         let report = reconciler.cycle(now, &Mode::Explain(application.to_owned()), &CancellationToken::new()).await;
         let next = now.checked_add(settings.schedule).unwrap_or(now);
