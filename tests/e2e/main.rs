@@ -1,13 +1,17 @@
 //! The built binary against a world: a registry behind real HTTP, a real bare repository, an empty cache.
-//! One module per user story.
+//! One module per user story. The registry is a fake one that can misbehave, or the real docker-registry of Debian.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub, dead_code)]
 
+mod any_registry;
+#[path = "../support/docker_registry.rs"]
+mod docker_registry;
 #[path = "../support/registry.rs"]
 mod registry;
 #[path = "../support/remote.rs"]
 mod remote;
 mod world;
 
+mod real_registry;
 mod release;
 mod rollback;

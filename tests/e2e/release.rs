@@ -2,11 +2,18 @@
 
 use serde_json::json;
 
+use crate::any_registry::on_both_registries;
 use crate::world::{App, World};
 
-#[test]
-fn a_new_tag_becomes_one_commit_that_changes_one_scalar() {
-    let world = World::with_web(&["1.0.0", "1.1.0", "2.0.0-rc.1"]);
+on_both_registries!(
+    a_new_tag_becomes_one_commit_that_changes_one_scalar,
+    a_second_cycle_changes_nothing,
+    plan_shows_the_diff_and_writes_nothing,
+    many_applications_are_one_push_with_one_commit_each,
+);
+
+fn a_new_tag_becomes_one_commit_that_changes_one_scalar(world: &World) {
+    world.add_web(&["1.0.0", "1.1.0", "2.0.0-rc.1"]);
     let before = world.remote.show("apps/web/values.yaml");
     let said = world.repin(&["once"]);
     assert_eq!(said.code, 0, "{said:#?}");
@@ -36,9 +43,8 @@ fn a_new_tag_becomes_one_commit_that_changes_one_scalar() {
     }
 }
 
-#[test]
-fn a_second_cycle_changes_nothing() {
-    let world = World::with_web(&["1.0.0", "1.1.0"]);
+fn a_second_cycle_changes_nothing(world: &World) {
+    world.add_web(&["1.0.0", "1.1.0"]);
     world.once();
     let head = world.remote.head();
     let outcome = world.once();
@@ -46,9 +52,8 @@ fn a_second_cycle_changes_nothing() {
     assert_eq!(world.remote.head(), head);
 }
 
-#[test]
-fn plan_shows_the_diff_and_writes_nothing() {
-    let world = World::with_web(&["1.0.0", "1.1.0"]);
+fn plan_shows_the_diff_and_writes_nothing(world: &World) {
+    world.add_web(&["1.0.0", "1.1.0"]);
     let head = world.remote.head();
     let output = world.command(&["plan"]).output().unwrap();
     assert_eq!(output.status.code(), Some(4));
@@ -61,8 +66,14 @@ fn plan_shows_the_diff_and_writes_nothing() {
 }
 
 #[test]
-fn many_applications_are_one_push_with_one_commit_each_and_one_listing_per_image() {
+fn an_image_of_two_applications_is_listed_once() {
     let world = World::create();
+    many_applications_are_one_push_with_one_commit_each(&world);
+    let listings = world.registry.requests().iter().filter(|seen| seen.path.contains("/acme/web/tags/list")).count();
+    assert_eq!(listings, 1);
+}
+
+fn many_applications_are_one_push_with_one_commit_each(world: &World) {
     world.registry.publish("acme/web", &["1.0.0", "1.1.0"]);
     world.registry.publish("acme/api", &["1.0.0", "1.2.0"]);
     world.add_app(&App { name: "web", constraint: "1.x", annotations: &[] }, "1.0.0");
@@ -82,6 +93,4 @@ fn many_applications_are_one_push_with_one_commit_each_and_one_listing_per_image
     assert_eq!(results, ["delivered"; 3], "{said:#?}");
     assert_eq!(world.remote.log().iter().filter(|(_, subject, _)| subject.starts_with("Update ")).count(), 3);
     assert_eq!(std::fs::read_to_string(world.remote.path().join("pushes")).unwrap(), "push\n");
-    let listings = world.registry.requests().iter().filter(|seen| seen.path.contains("/acme/web/tags/list")).count();
-    assert_eq!(listings, 1);
 }

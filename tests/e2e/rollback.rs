@@ -1,14 +1,21 @@
 //! Somebody goes back: what a person took away stays away, with and without the cache.
 
-use crate::world::World;
+use crate::any_registry::on_both_registries;
+use crate::world::{App, World};
+
+on_both_registries!(
+    a_reverted_update_is_not_made_again_and_the_next_release_is_taken,
+    a_resume_trailer_releases_what_was_taken_back,
+    a_release_of_a_lower_tag_goes_no_further_back,
+    after_rollback_wait_takes_nothing_until_a_person_goes_on,
+);
 
 fn held(outcome: &serde_json::Value) -> (&str, &str) {
     (outcome["result"].as_str().unwrap(), outcome["code"].as_str().unwrap())
 }
 
-#[test]
-fn a_reverted_update_is_not_made_again_and_the_next_release_is_taken() {
-    let world = World::with_web(&["1.0.0", "1.1.0", "1.2.0", "1.3.0"]);
+fn a_reverted_update_is_not_made_again_and_the_next_release_is_taken(world: &World) {
+    world.add_web(&["1.0.0", "1.1.0", "1.2.0", "1.3.0"]);
     let commit = world.once()["commit"].as_str().unwrap().to_owned();
     assert_eq!(world.tag("web"), "1.3.0");
     let head = world.remote.revert(&commit);
@@ -33,9 +40,8 @@ fn a_reverted_update_is_not_made_again_and_the_next_release_is_taken() {
     assert_eq!(held(&world.once()), ("current", "current"));
 }
 
-#[test]
-fn a_resume_trailer_releases_what_was_taken_back() {
-    let world = World::with_web(&["1.0.0", "1.1.0", "1.2.0"]);
+fn a_resume_trailer_releases_what_was_taken_back(world: &World) {
+    world.add_web(&["1.0.0", "1.1.0", "1.2.0"]);
     let commit = world.once()["commit"].as_str().unwrap().to_owned();
     world.remote.revert(&commit);
     assert_eq!(held(&world.once()), ("held", "guard/rolled-back"));
@@ -47,11 +53,18 @@ fn a_resume_trailer_releases_what_was_taken_back() {
     assert_eq!(held(&world.once()), ("current", "current"));
 }
 
-#[test]
-fn after_rollback_wait_takes_nothing_until_a_person_goes_on() {
-    let world = World::create();
+fn a_release_of_a_lower_tag_goes_no_further_back(world: &World) {
+    world.add_web(&["1.0.0", "1.1.0", "1.2.0", "1.3.0"]);
+    assert_eq!(world.once()["to"], "1.3.0");
+    world.remote.commit(&[("apps/web/values.yaml", &world.values("web", "1.2.0"))], "Back by hand");
+    world.remote.commit(&[("NOTES", "go on\n")], "Go on\n\nRepin-Resume: argocd/web app 1.1.0");
+    assert_eq!(held(&world.once()), ("held", "guard/rolled-back"));
+    assert_eq!(world.tag("web"), "1.2.0");
+}
+
+fn after_rollback_wait_takes_nothing_until_a_person_goes_on(world: &World) {
     world.registry.publish("acme/web", &["1.0.0", "1.1.0"]);
-    let app = crate::world::App { name: "web", constraint: "", annotations: &["repin.dev/after-rollback: wait"] };
+    let app = App { name: "web", constraint: "", annotations: &["repin.dev/after-rollback: wait"] };
     world.add_app(&app, "1.0.0");
     let commit = world.once()["commit"].as_str().unwrap().to_owned();
     world.remote.revert(&commit);

@@ -6,13 +6,15 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::any_registry::AnyRegistry;
+use crate::docker_registry::Access;
 use crate::registry::FakeRegistry;
 use crate::remote::BareRemote;
 
 /// Registry, remote and a directory for configuration and cache.
 pub struct World {
     /// The registry.
-    pub registry: FakeRegistry,
+    pub registry: AnyRegistry,
     /// The GitOps repository.
     pub remote: BareRemote,
     directory: TempDir,
@@ -42,11 +44,16 @@ pub struct App<'a> {
 impl World {
     /// Starts the registry, makes the repository and writes the configuration of the issue.
     pub fn create() -> Self {
-        let world = Self {
-            registry: FakeRegistry::start(),
-            remote: BareRemote::create(),
-            directory: tempfile::tempdir().unwrap(),
-        };
+        Self::around(AnyRegistry::Fake(FakeRegistry::start()))
+    }
+
+    /// The same around the real docker-registry; `None`, said by name, where that is not installed.
+    pub fn with_docker(access: Access) -> Option<Self> {
+        AnyRegistry::start_docker(access).map(Self::around)
+    }
+
+    fn around(registry: AnyRegistry) -> Self {
+        let world = Self { registry, remote: BareRemote::create(), directory: tempfile::tempdir().unwrap() };
         world.configure(&world.standard_config());
         world
     }
@@ -54,19 +61,24 @@ impl World {
     /// A world with one Application `web`, image tag 1.0.0 in Git and these tags in the registry.
     pub fn with_web(tags: &[&str]) -> Self {
         let world = Self::create();
-        world.registry.publish("acme/web", tags);
-        world.add_app(&App { name: "web", constraint: "", annotations: &[] }, "1.0.0");
+        world.add_web(tags);
         world
+    }
+
+    /// Adds one Application `web`, image tag 1.0.0 in Git and these tags in the registry.
+    pub fn add_web(&self, tags: &[&str]) {
+        self.registry.publish("acme/web", tags);
+        self.add_app(&App { name: "web", constraint: "", annotations: &[] }, "1.0.0");
     }
 
     /// The configuration as the issue writes it, with this world's places.
     pub fn standard_config(&self) -> String {
         format!(
             "schedule: 1s\nserver: null\ncache: {{path: {cache}}}\nrepositories:\n  - name: gitops\n    url: {url}\n    branch: main\n    discover: [\"**/*.yaml\"]\n\
-             registries:\n  - host: {host}\n    insecure: true\nrules:\n  - match: {{path: \"apps/**\"}}\n    environment: dev\n    delivery: commit\n",
+             registries:\n{registries}rules:\n  - match: {{path: \"apps/**\"}}\n    environment: dev\n    delivery: commit\n",
             cache = self.cache().display(),
             url = self.remote.url(),
-            host = self.registry.host(),
+            registries = self.registry.settings(),
         )
     }
 
