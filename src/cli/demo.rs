@@ -8,11 +8,13 @@ mod world;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::demo::world::World;
+use crate::cli::document::{CheckDocument, VERSION};
 use crate::cli::render::{self, Paint, Palette};
-use crate::cli::{FAILED, FINE, Global};
+use crate::cli::{FAILED, FINE, Global, usage_problem};
 use crate::config;
 use crate::daemon;
 use crate::server::Status;
@@ -22,76 +24,119 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Cycles that a reverted change must survive before the demo believes it.
 const QUIET_CYCLES: u64 = 2;
 
-/// Exit 0 if every step came out as told, 1 if not.
+/// Exit 0 if every step came out as told, 1 if not or if it was interrupted before.
 pub(super) async fn run(global: &Global, keep: bool) -> u8 {
     let teller = Teller { palette: Palette::of_stdout(), is_quiet: global.is_json() };
-    match tell(&teller, keep).await {
-        Ok(()) => FINE,
-        Err(why) => {
-            render::talk(&format!("error: the demo stopped: {why}\n"));
-            FAILED
-        }
+    let told = tell(&teller, keep).await;
+    let problems = match &told {
+        Ok(()) => Vec::new(),
+        Err(why) => vec![usage_problem("demo/stopped", format!("the demo stopped: {why}"), None)],
+    };
+    if global.is_json() {
+        render::json(&CheckDocument { version: VERSION, problems: &problems });
+    } else {
+        render::talk(&render::problems(&problems, Palette::plain()));
     }
+    if told.is_ok() { FINE } else { FAILED }
 }
 
 async fn tell(teller: &Teller, keep: bool) -> Result<(), String> {
     let world = World::create().await?;
-    let path = world.config_path();
-    let (settings, _) = config::load(&path).map_err(|problems| render::problems(&problems, Palette::plain()))?;
-    teller.heading("1. Three services in a GitOps repository, each with an annotated Application");
-    teller.say(&world.tree().await?);
-    teller.say(&format!(
-        "registry    http://{}\nrepository  {}\nconfig      {}",
-        world.registry(),
-        world.remote(),
-        path.display()
-    ));
-    teller.say(&world.show("apps/web/values.yaml").await?);
-
+    let (settings, _) =
+        config::load(&world.config_path()).map_err(|problems| render::problems(&problems, Palette::plain()))?;
     let status = Arc::new(Status::default());
     let stop = CancellationToken::new();
     let token = stop.clone();
     let daemon =
-        tokio::spawn(daemon::run(path.clone(), settings, status.clone(), async move { token.cancelled().await }));
-    wait_for_cycles(&status, 1).await?;
-    let start = world.head().await?;
+        tokio::spawn(daemon::run(
+            world.config_path(),
+            settings,
+            status.clone(),
+            async move { token.cancelled().await },
+        ));
+    let told = tokio::select! {
+        told = story(teller, &world, &status) => told,
+        () = interrupted() => Err("interrupted".to_owned()),
+    };
+    if told.is_ok() && keep {
+        teller.say(&world.invitation());
+        interrupted().await;
+    }
+    stop.cancel();
+    match daemon.await {
+        Ok(Ok(())) => told,
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(error) => Err(format!("the daemon panicked: {error}")),
+    }
+}
 
-    teller.heading("2. A new tag appears: web 1.1.0. The daemon decides, commits and pushes");
-    world.publish("acme/web", "1.1.0")?;
+async fn story(teller: &Teller, world: &World, status: &Status) -> Result<(), String> {
+    teller.say(
+        "This is repin at work: it watches a registry, and when a release appears that an Application allows, it writes\n\
+         the tag into the Application's values file in Git. Registry, Git repository and daemon are real ones, on this\n\
+         machine, in a temporary directory that is removed at the end.",
+    );
+
+    teller.heading("1. A GitOps repository with three services, and a registry with their images");
+    teller.say(&world.overview());
+    teller.say(&format!(
+        "The annotations in argocd/web.yaml say what to track, and where its tag stands:\n\n{}",
+        world.annotations("web")
+    ));
+    teller.say("apps/web/values.yaml, as people wrote it:");
+    teller.quote(&world.show("apps/web/values.yaml").await?);
+    wait_for_cycles(status, 1).await?;
+    let start = world.head().await?;
+    teller.say("The daemon runs, and has nothing to do: Git holds the newest releases that the annotations allow.");
+
+    teller.heading("2. CI pushes three tags of web: 1.1.0, 1.2.0-rc.1 and 2.0.0");
+    // Right after a cycle, so that the decision can be shown before the next one carries it out.
+    wait_for_cycles(status, status.metrics.cycles() + 1).await?;
+    for tag in ["1.1.0", "1.2.0-rc.1", "2.0.0"] {
+        world.publish("acme/web", tag)?;
+    }
+    teller.say("The decision, as `repin explain web` shows it. Every tag gets a reason:");
+    teller.quote(&world.explain("web").await?);
     let updated = world.moved_from(&start, PATIENCE).await?;
-    teller.say(&world.explain("web").await?);
+    teller.say("The commit that the daemon made and pushed. One value changed; comments, quotes and blank lines stay:");
     teller.show(&world.commit(&updated).await?);
 
-    teller.heading("3. A person takes it back with `git revert`. It stays taken back");
+    teller.heading("3. 1.1.0 misbehaves. A person takes it back with `git revert`, and it stays taken back");
     let reverted = world.revert(&updated).await?;
-    wait_for_cycles(&status, status.metrics.cycles() + QUIET_CYCLES).await?;
+    wait_for_cycles(status, status.metrics.cycles() + QUIET_CYCLES).await?;
     let now = world.head().await?;
     if now != reverted {
         return Err(format!("the head moved from {reverted} to {now} after the revert"));
     }
-    teller.say(&format!("{QUIET_CYCLES} cycles later the head is still the revert, {}.", short(&reverted)));
-    teller.say(&world.explain("web").await?);
+    teller.say(&format!(
+        "1.1.0 is still in the registry and still allowed, but {QUIET_CYCLES} cycles later the head is still the revert, {}.\n\
+         repin reads from Git's history that a person went back, so no lost cache makes it forget:",
+        short(&reverted)
+    ));
+    teller.quote(&world.explain("web").await?);
 
-    teller.heading("4. The next release, web 1.2.0, is taken");
+    teller.heading("4. The next release, web 1.2.0, is taken without anybody's help");
     world.publish("acme/web", "1.2.0")?;
     let taken = world.moved_from(&reverted, PATIENCE).await?;
     teller.show(&world.commit(&taken).await?);
-    teller.heading("5. What Git says in the end");
-    teller.say(&world.log().await?);
 
-    if keep {
-        teller.say(&format!(
-            "The daemon goes on until Ctrl-C. Look at {} and try:\n  repin explain web --config {}",
-            world.remote(),
-            path.display()
-        ));
-        tokio::signal::ctrl_c().await.map_err(|error| error.to_string())?;
-    }
-    stop.cancel();
-    match daemon.await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(error) => Err(format!("the daemon panicked: {error}")),
+    teller.heading("5. What Git says in the end. It is the only database: who, what, and why, in every commit");
+    teller.quote(&world.log().await?);
+    teller.say("How to use it on your own repository: README.md.");
+    Ok(())
+}
+
+/// Waits for SIGINT or SIGTERM.
+async fn interrupted() {
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut term) => drop(term.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminated => {}
     }
 }
 
@@ -122,7 +167,17 @@ impl Teller {
     }
 
     fn say(&self, text: &str) {
-        let indented: String = text.lines().map(|line| format!("  {line}\n")).collect();
+        self.block("  ", text);
+    }
+
+    /// Shows what a file or a program says, a step further in.
+    fn quote(&self, text: &str) {
+        self.block("      ", text);
+    }
+
+    fn block(&self, margin: &str, text: &str) {
+        let line = |line: &str| if line.is_empty() { "\n".to_owned() } else { format!("{margin}{line}\n") };
+        let indented: String = text.lines().map(line).collect();
         self.write(&format!("\n{indented}"));
     }
 
@@ -138,7 +193,7 @@ impl Teller {
                 _ => line.to_owned(),
             })
             .collect();
-        self.say(&painted.join("\n"));
+        self.quote(&painted.join("\n"));
     }
 
     fn write(&self, text: &str) {

@@ -1,5 +1,6 @@
 //! The demo's surroundings: registry, bare repository, configuration, and the git program of a person.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::render::{self, Palette};
 use crate::config::{self, options};
 use crate::demo_registry::DemoRegistry;
+use crate::model::application::PREFIX;
 use crate::plan::explain::explain;
 use crate::reconcile::{Mode, Reconciler};
 
@@ -94,9 +96,39 @@ impl World {
         }
     }
 
-    /// Lists the files at the head.
-    pub(super) async fn tree(&self) -> Result<String, String> {
-        self.git_bare(&["ls-tree", "-r", "--name-only", "main"]).await
+    /// Lists the services: Application, image, what is allowed and what Git holds at the start.
+    pub(super) fn overview(&self) -> String {
+        let mut text = format!(
+            "{:<15}  {:<28}  {:<7}  {:<6}  file that holds the tag\n",
+            "Application", "image", "allowed", "in Git"
+        );
+        for (service, version, constraint) in SERVICES {
+            let image = format!("{}/acme/{service}", self.registry());
+            let name = format!("argocd/{service}");
+            let _ =
+                writeln!(text, "{name:<15}  {image:<28}  {constraint:<7}  {version:<6}  apps/{service}/values.yaml");
+        }
+        text
+    }
+
+    /// Gives the annotations of a service's Application that are for repin.
+    pub(super) fn annotations(&self, service: &str) -> String {
+        let constraint = SERVICES.iter().find(|(name, ..)| *name == service).map_or("", |(.., constraint)| constraint);
+        let manifest = self.application(service, constraint);
+        let lines: Vec<&str> = manifest.lines().map(str::trim_start).filter(|line| line.starts_with(PREFIX)).collect();
+        lines.iter().map(|line| format!("    {line}\n")).collect()
+    }
+
+    /// Says what can be tried while the demo stays.
+    pub(super) fn invitation(&self) -> String {
+        let config = self.config_path();
+        let config = config.display();
+        let root = self.root().display();
+        format!(
+            "The daemon goes on until Ctrl-C. In another terminal:\n\n    repin explain web --config {config}\n    \
+             repin check --config {config}\n    git -C {root}/gitops.git log\n\n\
+             {root}/person is a clone: change something, `git push origin HEAD:main`, and watch."
+        )
     }
 
     /// Shows a file at the head.
@@ -158,7 +190,7 @@ impl World {
 
     fn values(&self, service: &str, version: &str) -> String {
         format!(
-            "# Values of {service}. The tag is written by repin; comments and blank lines stay.\nreplicaCount: 2   # two are enough in dev\n\n\
+            "# Values of {service} in dev.\nreplicaCount: 2   # two are enough in dev\n\n\
              image:\n  repository: {}/acme/{service}\n  pullPolicy: IfNotPresent\n  tag: \"{version}\"    # see CHANGELOG before going up a major\n\n\
              resources:\n  limits:   {{cpu: 500m, memory: '256Mi'}}\n\nenv:\n    - name: LOG_LEVEL\n      value: 'info'\n",
             self.registry()
