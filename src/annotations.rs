@@ -119,22 +119,21 @@ impl<'a> Reader<'a> {
         }
         let aliases: Vec<String> = entries.iter().map(|entry| entry.alias.clone()).collect();
         self.report_strangers(&aliases);
-        let mut seen: Vec<&str> = Vec::new();
+        let spelled: Vec<String> = aliases.iter().map(|alias| alias.replace('/', "_")).collect();
         let mut requests = Vec::new();
-        for entry in &entries {
+        for (index, entry) in entries.iter().enumerate() {
             let mut request = self.request(entry);
-            if seen.contains(&entry.alias.as_str()) && request.refusal.is_none() {
-                let message = format!("the alias `{}` is given to two images of `image-list`", entry.alias);
-                self.problem(
-                    Severity::Error,
-                    "annotation/invalid",
-                    list_line,
-                    message.clone(),
-                    "give each image an alias of its own: `<alias>=<image>`".into(),
-                );
-                request.refusal = Some(Refusal { code: "annotation/invalid".into(), message });
+            let same: Vec<usize> =
+                (0..spelled.len()).filter(|other| spelled.get(*other) == spelled.get(index)).collect();
+            if same.len() > 1 {
+                // Keys of the alias mean neither more than the other, so none of them is followed.
+                let message = format!("the alias `{}` is given to {} images of `image-list`", entry.alias, same.len());
+                if same.first() == Some(&index) {
+                    let hint = "give each image an alias of its own: `<alias>=<image>`".to_owned();
+                    self.problem(Severity::Error, "annotation/invalid", list_line, message.clone(), hint);
+                }
+                request.refusal.get_or_insert(Refusal { code: "annotation/invalid".into(), message });
             }
-            seen.push(&entry.alias);
             requests.push(request);
         }
         requests

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use crate::model::application::Application;
-use crate::model::names::ApplicationKey;
+use crate::model::key_path::KeyPath;
+use crate::model::names::{ApplicationKey, RepoPath};
 use crate::model::problem::{Problem, Severity};
 use crate::model::remote_url::RemoteUrl;
 use crate::model::rule::{Glob, Rule};
@@ -168,18 +169,16 @@ impl Reconciler {
         let all =
             subjects.into_iter().zip(tracked).filter_map(|(subject, image)| subject.or_else(|| image.map(unplaced)));
         let mut seen = BTreeSet::new();
-        // Two targets of one image may turn out to be the same place.
-        snapshot.subjects =
-            all.filter(|subject| place_identity(subject).is_none_or(|place| seen.insert(place))).collect();
+        // Two targets of one image may turn out to be the same place, or both to be none.
+        snapshot.subjects = all.filter(|subject| seen.insert(place_identity(subject))).collect();
     }
 }
 
-/// Application, alias, repository, file and key of a located subject.
-fn place_identity(subject: &Subject) -> Option<(ApplicationKey, String, String, String)> {
-    let target = subject.tracked.target.as_ref()?;
-    let file = &subject.located.as_ref()?.file;
-    let place = format!("{}\0{}\0{file}", target.repository, target.branch);
-    Some((subject.tracked.application.clone(), subject.tracked.alias.clone(), place, target.key.to_string()))
+/// Application, alias, file and key: what makes an outcome one outcome.
+fn place_identity(subject: &Subject) -> (ApplicationKey, String, Option<RepoPath>, Option<KeyPath>) {
+    let image = &subject.tracked;
+    let file = subject.located.as_ref().map(|located| located.file.clone());
+    (image.application.clone(), image.alias.clone(), file, image.key.clone())
 }
 
 /// Subjects of one repository, by their position, and what went wrong for all of them.

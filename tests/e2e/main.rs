@@ -3,15 +3,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub, dead_code)]
 
-mod any_registry;
 #[path = "../support/docker_registry.rs"]
 mod docker_registry;
 #[path = "../support/registry.rs"]
 mod registry;
 #[path = "../support/remote.rs"]
 mod remote;
-mod world;
 
+mod annotations;
+mod any_registry;
 mod real_registry;
 mod release;
 mod rollback;
+mod table;
+mod world;

@@ -1,0 +1,510 @@
+//! What teams write: every shape of an annotation, as the commands see it.
+
+use serde_json::{Value, json};
+
+use crate::table::{self, PLAIN, Row, codes, outcome, outcomes, problems, verdict};
+use crate::world::World;
+
+/// Rows of (name, annotations, verdict of the only outcome, codes of the manifest's problems); all in one repository.
+fn check(rows: &[(&str, String, &str, &[&str])]) {
+    let applications: Vec<Row<'_>> = rows.iter().map(|(name, text, ..)| Row::new(name, text)).collect();
+    let world = table::world(&applications);
+    let said = world.repin(&["plan"]);
+    let mut wrong = Vec::new();
+    for (name, text, expected, problem_codes) in rows {
+        let found = outcomes(&said, name);
+        let verdicts: Vec<String> = found.iter().map(|one| verdict(one)).collect();
+        let found_problems = problems(&said, &format!("argocd/{name}.yaml"));
+        let found_codes = codes(&found_problems);
+        if verdicts != [*expected] || found_codes != *problem_codes {
+            wrong.push(format!("{name}: {text}\n  {verdicts:?} {found_codes:?}\n  {expected} {problem_codes:?}"));
+        }
+        for problem in found_problems {
+            let has_place = problem["line"].as_u64().is_some_and(|line| line > 0) && problem["repository"] == "gitops";
+            if !has_place || problem["hint"].as_str().is_none_or(str::is_empty) {
+                wrong.push(format!("{name}: without line, repository or hint: {problem}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}\n{said:#?}", wrong.join("\n"));
+}
+
+fn plus(more: &str) -> String {
+    format!("{PLAIN}\n{more}")
+}
+
+#[test]
+fn every_known_key_that_is_not_built_holds_its_image_and_is_a_problem() {
+    let keys = [
+        ("extract", "$1"),
+        ("platforms", "linux/amd64"),
+        ("pull-secret", "harbor"),
+        ("app.kustomize.image-name", "acme/web"),
+        ("git-branch", "main"),
+        ("git-repository", "https://git.example/acme/gitops"),
+        ("app.tag-match", "^1"),
+        ("pin", "digest"),
+        ("min-age", "3d"),
+        ("promote-from", "dev"),
+        ("interval", "5m"),
+        ("require-healthy", "\"true\""),
+        ("soak", "1h"),
+        ("verify", "cosign:main"),
+        ("delivery", "pull-request"),
+        ("group", "shop"),
+        ("window", "office"),
+        ("hold", "audit"),
+        ("pull-request.labels", "a,b"),
+        ("pull-request.reviewers", "ann"),
+        ("pull-request.assignees", "ann"),
+        ("pull-request.auto-merge", "\"true\""),
+        ("notify", "chat"),
+        ("app.extract", "$1"),
+        ("app.platforms", "linux/amd64"),
+        ("app.pull-secret", "pullsecret:ns/name"),
+        ("app.pin", "tag"),
+        ("app.min-age", "0"),
+        ("app.promote-from", "env/application"),
+        ("app.interval", "5m"),
+        ("app.soak", "1h"),
+        ("app.verify", "keyless:x"),
+        ("update-strategy", "newest-build"),
+        ("app.update-strategy", "latest"),
+        ("app.update-strategy", "digest"),
+        ("app.update-strategy", "numerical"),
+        ("write-back-method", "argocd"),
+        ("write-back-method", "git:secret:ns/name"),
+        ("write-back-method", "git:secret:name"),
+        ("write-back-method", "git:repocreds"),
+        ("write-back-target", "kustomization"),
+        ("write-back-target", "kustomization:../base"),
+        ("app.write-back-target", "kustomization:/x"),
+    ];
+    let mut texts = Vec::new();
+    for prefix in ["repin.dev/", "argocd-image-updater.argoproj.io/"] {
+        for (key, value) in keys {
+            let name = format!("row{}", texts.len());
+            let code = format!("unsupported/{}", key.strip_prefix("app.").unwrap_or(key));
+            // Everything else is said, so that the key alone holds.
+            let base = PLAIN.replace("repin.dev/", prefix);
+            let method = if key == "write-back-method" { "" } else { "repin.dev/write-back-method: git\n" };
+            let target =
+                if key.ends_with("write-back-target") { "" } else { "repin.dev/write-back-target: helmvalues\n" };
+            texts.push((name, format!("{base}\n{method}{target}{prefix}{key}: {value}"), format!("held {code}"), code));
+        }
+    }
+    let lists: Vec<[&str; 1]> = texts.iter().map(|(.., code)| [code.as_str()]).collect();
+    let rows: Vec<(&str, String, &str, &[&str])> = texts
+        .iter()
+        .zip(&lists)
+        .map(|((name, text, verdict, _), list)| (name.as_str(), text.clone(), verdict.as_str(), list.as_slice()))
+        .collect();
+    check(&rows);
+}
+
+#[test]
+fn of_several_unbuilt_keys_the_first_of_the_manual_holds_and_each_one_is_a_problem() {
+    check(&[
+        (
+            "three",
+            plus(
+                "repin.dev/notify: chat\nrepin.dev/app.soak: 1h\nargocd-image-updater.argoproj.io/app.platforms: linux/amd64",
+            ),
+            "held unsupported/platforms",
+            &["unsupported/notify", "unsupported/platforms", "unsupported/soak"],
+        ),
+        (
+            "strategy-first",
+            plus("repin.dev/pin: digest\nrepin.dev/update-strategy: digest\nrepin.dev/extract: $1"),
+            "held unsupported/update-strategy",
+            &["unsupported/extract", "unsupported/pin", "unsupported/update-strategy"],
+        ),
+        (
+            "method-before-target",
+            PLAIN.replace("repin.dev/", "argocd-image-updater.argoproj.io/"),
+            "held unsupported/write-back-method",
+            &["unsupported/write-back-method", "unsupported/write-back-target"],
+        ),
+        (
+            "target-before-branch",
+            plus("repin.dev/git-branch: main\nrepin.dev/write-back-target: kustomization"),
+            "held unsupported/write-back-target",
+            &["unsupported/git-branch", "unsupported/write-back-target"],
+        ),
+        (
+            "hold-after-delivery",
+            plus("repin.dev/hold: no\nrepin.dev/delivery: commit"),
+            "held unsupported/delivery",
+            &["unsupported/delivery", "unsupported/hold"],
+        ),
+    ]);
+}
+
+#[test]
+fn both_prefixes_are_one_map_in_which_the_own_one_wins_key_by_key() {
+    const OLD: &str = "argocd-image-updater.argoproj.io/";
+    let legacy = PLAIN.replace("repin.dev/", OLD);
+    let rows: Vec<(&str, String, &str, &[&str])> = vec![
+        ("own", PLAIN.into(), "pending pending", &[]),
+        (
+            "legacy",
+            format!("{legacy}\n{OLD}write-back-method: git\n{OLD}write-back-target: helmvalues:values.yaml"),
+            "pending pending",
+            &[],
+        ),
+        (
+            "legacy-bare-target",
+            format!("{legacy}\n{OLD}write-back-method: git\n{OLD}write-back-target: helmvalues"),
+            "pending pending",
+            &[],
+        ),
+        (
+            "legacy-without-method",
+            format!("{legacy}\n{OLD}write-back-target: helmvalues"),
+            "held unsupported/write-back-method",
+            &["unsupported/write-back-method"],
+        ),
+        (
+            "legacy-without-target",
+            format!("{legacy}\n{OLD}write-back-method: git"),
+            "held unsupported/write-back-target",
+            &["unsupported/write-back-target"],
+        ),
+        (
+            "legacy-list-own-rest",
+            format!(
+                "{OLD}image-list: app=IMAGE\nrepin.dev/app.helm.image-tag: image.tag\nrepin.dev/write-back-method: git\nrepin.dev/write-back-target: helmvalues"
+            ),
+            "pending pending",
+            &[],
+        ),
+        (
+            "own-list-legacy-key",
+            format!("repin.dev/image-list: app=IMAGE\n{OLD}app.helm.image-tag: image.tag"),
+            "pending pending",
+            &[],
+        ),
+        // The own value stands, whichever of the two comes first.
+        ("own-first", format!("{PLAIN}\nrepin.dev/strict: \"true\"\n{OLD}strict: maybe"), "pending pending", &[]),
+        ("own-last", format!("{PLAIN}\n{OLD}strict: maybe\nrepin.dev/strict: \"true\""), "pending pending", &[]),
+        (
+            "own-method",
+            format!("{PLAIN}\n{OLD}write-back-method: argocd\nrepin.dev/write-back-method: git"),
+            "pending pending",
+            &[],
+        ),
+        // Another key is another key: the one of the alias beats the one for all, whatever its prefix.
+        (
+            "alias-beats-all",
+            format!("{PLAIN}\nrepin.dev/allow-tags: regexp:^9\n{OLD}app.allow-tags: any"),
+            "pending pending",
+            &[],
+        ),
+        (
+            "force-update",
+            format!("{PLAIN}\n{OLD}force-update: \"true\"\n{OLD}app.force-update: \"true\""),
+            "pending pending",
+            &[],
+        ),
+    ];
+    check(&rows);
+}
+
+#[test]
+fn every_shape_of_an_image_list_is_read_as_a_person_means_it() {
+    let key = "repin.dev/app.helm.image-tag: image.tag";
+    let web = "repin.dev/web.helm.image-tag: image.tag";
+    let rows: Vec<(&str, String, &str, &[&str])> = vec![
+        ("spaces", format!("repin.dev/image-list: \"  app = IMAGE  \"\n{key}"), "pending pending", &[]),
+        ("no-alias", format!("repin.dev/image-list: IMAGE\n{web}"), "pending pending", &[]),
+        ("no-alias-range", format!("repin.dev/image-list: IMAGE:~1.0\n{web}"), "current current", &[]),
+        ("range", format!("repin.dev/image-list: \"app=IMAGE:>=1.0 <2.0\"\n{key}"), "pending pending", &[]),
+        ("tilde", format!("repin.dev/image-list: app=IMAGE:~1.x\n{key}"), "pending pending", &[]),
+        ("wild", format!("repin.dev/image-list: app=IMAGE:1.0.x\n{key}"), "current current", &[]),
+        ("literal", format!("repin.dev/image-list: |\n  app=IMAGE:1.x  \n\n{key}"), "pending pending", &[]),
+        ("folded", format!("repin.dev/image-list: >\n  app=IMAGE,\n{key}"), "pending pending", &[]),
+        ("trailing", format!("repin.dev/image-list: \"app=IMAGE, ,\\n\"\n{key}"), "pending pending", &[]),
+        (
+            "slash-alias",
+            "repin.dev/image-list: org/app=IMAGE\nrepin.dev/org_app.helm.image-tag: image.tag".into(),
+            "pending pending",
+            &[],
+        ),
+        (
+            "camel",
+            "repin.dev/image-list: myApp=IMAGE\nrepin.dev/myApp.helm.image-tag: image.tag".into(),
+            "pending pending",
+            &[],
+        ),
+        (
+            "dotted",
+            "repin.dev/image-list: my.app=IMAGE\nrepin.dev/my.app.helm.image-tag: image.tag".into(),
+            "pending pending",
+            &[],
+        ),
+        (
+            "latest",
+            format!("repin.dev/image-list: app=IMAGE:latest\n{key}"),
+            "held annotation/invalid",
+            &["annotation/invalid"],
+        ),
+        (
+            "constraint",
+            format!("repin.dev/image-list: \"app=IMAGE:>=1.0 ||| x\"\n{key}"),
+            "held annotation/invalid",
+            &["annotation/invalid"],
+        ),
+        (
+            "upper",
+            format!("repin.dev/image-list: app=HOST/Acme/Web\n{key}"),
+            "held annotation/invalid",
+            &["annotation/invalid"],
+        ),
+        (
+            "at",
+            format!("repin.dev/image-list: app=IMAGE@sha256:abc\n{key}"),
+            "held annotation/invalid",
+            &["annotation/invalid"],
+        ),
+        ("none", "repin.dev/image-list: app=IMAGE".into(), "held unsupported/auto", &["unsupported/auto"]),
+        (
+            "name-only",
+            "repin.dev/image-list: app=IMAGE\nrepin.dev/app.helm.image-name: image.repository".into(),
+            "held unsupported/auto",
+            &["unsupported/auto"],
+        ),
+        (
+            "target-only",
+            "repin.dev/image-list: app=IMAGE\nrepin.dev/write-back-target: helmvalues:values.yaml".into(),
+            "held unsupported/auto",
+            &["unsupported/auto"],
+        ),
+        (
+            "unused",
+            plus("repin.dev/app.update-strategy: name").replace("app=IMAGE", "app=IMAGE:~1.0"),
+            "pending pending",
+            &["annotation/unused"],
+        ),
+    ];
+    check(&rows);
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_is_an_outcome_with_its_raw_text_and_the_others_go_on() {
+    let text = "repin.dev/image-list: \"app=IMAGE, bad=HOST/Acme/X:1.x, Not An Image, <2.0\"\nrepin.dev/app.helm.image-tag: image.tag";
+    let world = table::world(&[Row::new("web", text)]);
+    let said = world.repin(&["once"]);
+    assert_eq!(said.code, 0, "{said:#?}");
+    let found: Vec<Value> = outcomes(&said, "web")
+        .iter()
+        .map(|one| json!([one["alias"], one["image"], one["result"], one["code"]]))
+        .collect();
+    let raw = format!("bad={}/Acme/X:1.x", world.registry.host());
+    assert_eq!(
+        found,
+        [
+            json!(["app", world.image("web"), "delivered", "delivered"]),
+            json!(["bad", raw, "held", "annotation/invalid"]),
+            json!(["Not An Image", "Not An Image", "held", "annotation/invalid"]),
+            json!(["<2.0", "<2.0", "held", "annotation/invalid"]),
+        ]
+    );
+    for one in outcomes(&said, "web").into_iter().skip(1) {
+        for field in ["file", "key", "from", "to", "environment", "until", "commit", "pull_request"] {
+            assert!(one[field].is_null(), "{field}: {one:#}");
+        }
+    }
+    let invalid = problems(&said, "argocd/web.yaml");
+    assert_eq!(codes(&invalid), ["annotation/invalid"; 3]);
+    assert!(invalid.iter().all(|one| one["line"] == 7), "{invalid:#?}");
+}
+
+#[test]
+fn unknown_and_orphan_keys_are_errors_that_hold_nothing() {
+    let cases = [
+        ("update-interval", "interval"),
+        ("platform", "platforms"),
+        ("app.platform", "app.platforms"),
+        ("app.update-strateggy", "app.update-strategy"),
+        ("image-lists", "image-list"),
+        ("app.helm.imagetag", "app.helm.image-tag"),
+        ("git-credentials", "git-"),
+        ("write-back-credentials", "write-back-"),
+        ("digest.sort", ""),
+        ("helm.image-tag", "<alias>.helm.image-tag"),
+        ("", ""),
+    ];
+    for prefix in ["repin.dev/", "argocd-image-updater.argoproj.io/"] {
+        let more: String = cases.iter().map(|(key, _)| format!("\n{prefix}{key}: x")).collect();
+        let text = format!("{PLAIN}{more}\n{prefix}argocd.kustomize.image-name: x\n{prefix}other.pin: digest");
+        let world = table::world(&[Row::new("web", &text)]);
+        let said = world.repin(&["once"]);
+        assert_eq!((said.code, verdict(outcome(&said, "web")).as_str()), (0, "delivered delivered"), "{said:#?}");
+        let found = problems(&said, "argocd/web.yaml");
+        assert_eq!(found.len(), cases.len() + 2, "{found:#?}");
+        assert!(found.iter().all(|one| one["severity"] == "error"));
+        for (index, (key, nearest)) in cases.iter().enumerate() {
+            let line = 9 + index as u64;
+            let problem = found.iter().find(|one| one["line"] == line).unwrap_or_else(|| panic!("{key}: {found:#?}"));
+            assert_eq!(problem["code"], "annotation/unknown-key", "{problem:#}");
+            assert!(problem["message"].as_str().unwrap().contains(&format!("`{key}`")), "{problem:#}");
+            assert!(problem["hint"].as_str().unwrap().contains(nearest), "{key}: {problem:#}");
+        }
+        let orphans: Vec<_> = found.iter().filter(|one| one["code"] == "annotation/orphan-key").collect();
+        assert_eq!(orphans.len(), 2);
+        assert!(orphans.iter().all(|one| one["hint"].as_str().unwrap().contains("app")), "{orphans:#?}");
+        assert_eq!(world.repin(&["check"]).code, 1);
+    }
+}
+
+#[test]
+fn values_that_no_grammar_takes_hold_their_image() {
+    let invalid: &[&str] = &["annotation/invalid"];
+    let rows: Vec<(&str, String, &str, &[&str])> = vec![
+        ("strategy", plus("repin.dev/app.update-strategy: semver-patch"), "held annotation/invalid", invalid),
+        ("allow", plus("repin.dev/app.allow-tags: \"~1.0\""), "held annotation/invalid", invalid),
+        ("regex", plus("repin.dev/allow-tags: \"regexp:^(1\""), "held annotation/invalid", invalid),
+        ("look-around", plus("repin.dev/allow-tags: \"regexp:^(?!x)\""), "held annotation/invalid", invalid),
+        ("glob", plus("repin.dev/ignore-tags: \"[a\""), "held annotation/invalid", invalid),
+        ("strict", plus("repin.dev/strict: yes please"), "held annotation/invalid", invalid),
+        ("downgrade", plus("repin.dev/app.allow-downgrade: \"1\""), "held annotation/invalid", invalid),
+        ("rollback", plus("repin.dev/after-rollback: never"), "held annotation/invalid", invalid),
+        ("method", plus("repin.dev/write-back-method: svn"), "held annotation/invalid", invalid),
+        ("no-file", plus("repin.dev/write-back-target: \"helmvalues:\""), "held annotation/invalid", invalid),
+        ("no-target", plus("repin.dev/write-back-target: \"\""), "held annotation/invalid", invalid),
+        ("path", PLAIN.replace("image.tag", "image..tag"), "held annotation/invalid", invalid),
+        (
+            "spec-template",
+            "repin.dev/image-list: app=IMAGE\nrepin.dev/app.helm.image-spec: |\n  {{- with .Values }}\n  {{ .image }}\n".into(),
+            "held annotation/invalid",
+            invalid,
+        ),
+        ("fine", plus("repin.dev/ignore-tags: latest, dev\nrepin.dev/allow-tags: \"regexp:^[0-9.]+$\""), "pending pending", &[]),
+        ("any", plus("repin.dev/allow-tags: any"), "pending pending", &[]),
+        ("bools", plus("repin.dev/strict: \"false\"\nrepin.dev/include-prereleases: \"true\""), "pending pending", &[]),
+        ("twice", plus("repin.dev/strict: \"false\"\nrepin.dev/strict: \"true\""), "pending pending", &["annotation/duplicate-key"]),
+        (
+            "methods-twice",
+            plus("repin.dev/write-back-method: argocd\nrepin.dev/write-back-method: git"),
+            "pending pending",
+            &["annotation/duplicate-key"],
+        ),
+        ("number", plus("repin.dev/strict: true"), "pending pending", &[]),
+        ("two-keys", plus("repin.dev/app.helm.image-spec: spec"), "failed edit/no-such-key", &["annotation/unused"]),
+        ("nothing", plus("repin.dev/delivery: none"), "held rule/none", &[]),
+    ];
+    check(&rows);
+}
+
+#[test]
+fn two_aliases_on_one_repository_are_two_tracked_images() {
+    let text = "repin.dev/image-list: app=IMAGE,migrator=IMAGE\nrepin.dev/app.helm.image-tag: image.tag\nrepin.dev/migrator.helm.image-tag: \
+                migrator.tag\nrepin.dev/app.allow-tags: regexp:^1[.]\nrepin.dev/migrator.allow-tags: regexp:^2[.]";
+    let row =
+        Row { files: &[("values.yaml", "image: {tag: 1.0.0}\nmigrator: {tag: 1.0.0}\n")], ..Row::new("web", text) };
+    let world = table::world(&[row]);
+    let said = world.repin(&["once"]);
+    assert_eq!(outcomes(&said, "web").iter().map(|one| verdict(one)).collect::<Vec<_>>(), ["delivered delivered"; 2]);
+    assert_eq!(world.remote.show("apps/web/values.yaml"), "image: {tag: 1.1.0}\nmigrator: {tag: 2.0.0}\n");
+    // One Application, one commit.
+    assert_eq!(world.remote.log().iter().filter(|(_, subject, _)| subject.starts_with("Update")).count(), 1);
+}
+
+#[test]
+fn an_alias_given_twice_is_held_as_one_outcome_for_nobody_can_say_which_is_meant() {
+    for (list, key) in [
+        ("app=IMAGE,app=IMAGE:1.x", "repin.dev/app.helm.image-tag: image.tag"),
+        ("app=HOST/acme/other,app=IMAGE", "repin.dev/app.helm.image-tag: image.tag"),
+        ("IMAGE,HOST/other/web", "repin.dev/web.helm.image-tag: image.tag"),
+        ("a/b=IMAGE,a_b=IMAGE:1.x", "repin.dev/a_b.helm.image-tag: image.tag"),
+    ] {
+        let text = format!("repin.dev/image-list: \"{list}\"\n{key}");
+        let world = table::world(&[Row::new("web", &text)]);
+        let said = world.repin(&["plan"]);
+        let found: Vec<String> = outcomes(&said, "web").iter().map(|one| verdict(one)).collect();
+        let expected = if list.starts_with("a/b") { 2 } else { 1 };
+        assert_eq!(found, vec!["held annotation/invalid"; expected], "{list}: {said:#?}");
+        assert_eq!(codes(&problems(&said, "argocd/web.yaml")), ["annotation/invalid"], "{said:#?}");
+    }
+}
+
+/// Applications in all the shapes in which files hold them.
+#[test]
+fn applications_are_found_in_every_shape_of_a_file() {
+    let world = World::create();
+    world.registry.publish("acme/web", &["1.0.0", "1.1.0"]);
+    let make = |name: &str| table::manifest(&world, name, PLAIN, "path: apps/web");
+    let nested = |name: &str| make(name).lines().map(|line| format!("    {line}\n")).collect::<String>();
+    let list = format!("apiVersion: v1\nkind: List\nitems:\n  -\n{}  -\n{}", nested("l1"), nested("l2"));
+    let several = format!(
+        "# two of them\n---\n{}---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: x}}\n---\n{}...\n",
+        make("m1"),
+        make("m2")
+    );
+    let crlf = make("crlf").replace('\n', "\r\n");
+    let no_namespace = make("bare").replace("  namespace: argocd\n", "");
+    let other = make("bare").replace("namespace: argocd", "namespace: team-a");
+    let json = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": {"name": "json",
+        "annotations": {"repin.dev/image-list": format!("app={}", world.image("web")), "repin.dev/app.helm.image-tag": "image.tag"}},
+        "spec": {"source": {"repoURL": world.remote.url(), "path": "apps/web"}}});
+    let set = make("set").replace("kind: Application", "kind: ApplicationSet");
+    let template = format!(
+        "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {{name: tpl}}\nspec:\n  template:\n    metadata:\n      annotations: {{{}image-list: x}}\n",
+        "argocd-image-updater.argoproj.io/"
+    );
+    let stranger = make("stranger").replace("argoproj.io/v1alpha1", "example.org/v1");
+    let silent = "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: silent}\n";
+    world.remote.commit(
+        &[
+            ("a/list.yaml", &list),
+            ("a/several.yaml", &several),
+            ("a/crlf.yaml", &crlf),
+            ("a/bare.yaml", &no_namespace),
+            ("b/bare.yaml", &other),
+            ("a/json.yaml", &json.to_string()),
+            ("a/set.yaml", &set),
+            ("a/template.yaml", &template),
+            ("a/stranger.yaml", &stranger),
+            ("a/silent.yaml", silent),
+            ("a/notes.txt", &make("text")),
+            ("apps/web/values.yaml", &world.values("web", "1.0.0")),
+        ],
+        "Add all",
+    );
+    let said = world.repin(&["plan"]);
+    let mut names: Vec<&str> =
+        said.json["outcomes"].as_array().unwrap().iter().map(|one| one["application"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(
+        names,
+        [
+            "argocd/bare",
+            "argocd/crlf",
+            "argocd/json",
+            "argocd/l1",
+            "argocd/l2",
+            "argocd/m1",
+            "argocd/m2",
+            "team-a/bare"
+        ],
+        "{said:#?}"
+    );
+    assert!(said.json["outcomes"].as_array().unwrap().iter().all(|one| one["result"] == "pending"), "{said:#?}");
+    let found: Vec<(&str, &str)> = said.json["problems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["file"].as_str().unwrap(), one["code"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        found,
+        [("a/set.yaml", "unsupported/applicationset"), ("a/template.yaml", "unsupported/applicationset")]
+    );
+    // They share one place and agree: one change that names all of them.
+    let said = world.repin(&["once"]);
+    let commits: Vec<&Value> = said.json["outcomes"].as_array().unwrap().iter().map(|one| &one["commit"]).collect();
+    assert!(commits.iter().all(|one| one.is_string() && *one == commits[0]), "{said:#?}");
+    let (_, _, body) = world.remote.log().remove(0);
+    assert_eq!(body.lines().filter(|line| line.starts_with("Repin-Application: ")).count(), 8, "{body}");
+    assert_eq!(body.lines().filter(|line| line.starts_with("Repin-Change: ")).count(), 1, "{body}");
+}
