@@ -21,11 +21,13 @@ fn place(subject: &Subject) -> Option<Place> {
     Some((target.repository.clone(), target.branch.clone(), file, target.key.to_string()))
 }
 
-/// Guard 5: a place has one desired value. Owners that disagree are all held, each named.
+/// Guard 5: a place has one desired value. Owners that disagree are all held, each named. Who may not write there is no
+/// owner, and holds nobody.
 pub fn contest(snapshot: &Snapshot, judgements: &mut [Judgement]) {
     let mut owners: BTreeMap<Place, Vec<usize>> = BTreeMap::new();
     for (index, subject) in snapshot.subjects.iter().enumerate() {
-        if let Some(place) = place(subject) {
+        let is_owner = judgements.get(index).is_some_and(|judgement| judgement.code != "target/outside");
+        if let Some(place) = place(subject).filter(|_| is_owner) {
             owners.entry(place).or_default().push(index);
         }
     }
