@@ -16,4 +16,5 @@ mod real_registry;
 mod release;
 mod rollback;
 mod table;
+mod targets;
 mod world;
