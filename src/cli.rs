@@ -140,11 +140,23 @@ fn usage(arguments: &[OsString], error: &clap::Error) -> u8 {
         let text = error.to_string();
         let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
         let problem = usage_problem("usage/invalid", message, Some("see `repin --help`".to_owned()));
-        let known = ["run", "once", "plan", "explain", "check", "demo"];
-        let command = words.iter().find(|word| known.contains(&word.as_str())).map_or("", String::as_str);
-        empty_document(command, &[problem]);
+        empty_document(command_of(&words), &[problem]);
     }
     USAGE
+}
+
+/// Finds the command among words that could not be understood; the value of a flag is none.
+fn command_of(words: &[String]) -> &str {
+    let known = ["run", "once", "plan", "explain", "check", "demo"];
+    let takes_value = |word: &str| ["--config", "--output", "--now"].contains(&word);
+    let mut before = "";
+    for word in words {
+        if known.contains(&word.as_str()) && !takes_value(before) {
+            return word;
+        }
+        before = word;
+    }
+    ""
 }
 
 fn usage_problem(code: &str, message: String, hint: Option<String>) -> Problem {
