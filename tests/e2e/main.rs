@@ -12,6 +12,7 @@ mod remote;
 
 mod annotations;
 mod any_registry;
+mod contract;
 mod real_registry;
 mod release;
 mod rollback;
