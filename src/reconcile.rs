@@ -9,6 +9,7 @@ mod gather;
 mod past;
 pub mod repository;
 mod scan;
+mod workers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::cache::Cache;
 use crate::git::Identity;
@@ -199,10 +200,6 @@ fn jittered(attempt: u32) -> Duration {
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |since| since.subsec_nanos() % 100);
     Duration::from_millis(u64::from(20 * attempt * attempt + spread))
-}
-
-fn lost_worker(what: &str) {
-    warn!("the worker that {what} ended with a panic; the next cycle starts it afresh");
 }
 
 /// Tells whether a person who writes `name` means this Application: `web`, `argocd/web`, or the whole key.

@@ -324,6 +324,11 @@ fn borrow(own: &Path, kept: &Path, remote: &Remote) -> Result<Repository, GitErr
                 let _ = repo.reference(name, target, true, "repin");
             }
         }
+        if let Ok(head) = kept.find_reference("HEAD")
+            && let Ok(Some(default)) = head.symbolic_target()
+        {
+            let _ = repo.set_head(default);
+        }
     }
     Ok(repo)
 }

@@ -46,18 +46,30 @@ impl Mirror {
         }
     }
 
-    /// Gives the head that an earlier look found, without asking the remote; only a named branch is known.
-    pub fn known_head(&self, branch: &Branch) -> Option<Head> {
-        let head = self.repo.refname_to_id(&reference(branch)).ok()?;
-        Some(Head { branch: branch.clone(), commit: commit_id(head, &self.remote).ok()? })
+    /// Gives the head that an earlier look found, without asking the remote. Without a branch it is the default branch
+    /// of that look.
+    pub fn known_head(&self, branch: Option<&Branch>) -> Option<Head> {
+        let branch = branch.cloned().or_else(|| self.known_default())?;
+        let head = self.repo.refname_to_id(&reference(&branch)).ok()?;
+        Some(Head { branch, commit: commit_id(head, &self.remote).ok()? })
+    }
+
+    /// Gives the remote's default branch of the last look that asked for it; the mirror's `HEAD` names it.
+    pub(in crate::git) fn known_default(&self) -> Option<Branch> {
+        let head = self.repo.find_reference("HEAD").ok()?;
+        head.symbolic_target().ok().flatten()?.strip_prefix("refs/heads/")?.parse().ok()
     }
 
     fn try_sync(&mut self, branch: Option<&Branch>) -> Result<Head, GitError> {
+        let is_default = branch.is_none();
         let (branch, head, fetched) = self.look(branch)?;
         // The commit stands here; its tree may not, if the disk lost it.
         let found = self.repo.find_commit(head).and_then(|commit| commit.tree());
         found.map_err(|error| self.damaged(&error))?;
         self.remember(&branch, head)?;
+        if is_default && self.known_default().as_ref() != Some(&branch) {
+            self.repo.set_head(&format!("refs/heads/{branch}")).map_err(|error| self.damaged(&error))?;
+        }
         self.filled();
         if fetched {
             self.tidy();

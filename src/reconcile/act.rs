@@ -1,10 +1,10 @@
 //! Act: commits in the object database, one push per branch, and the ref read back. Chooses nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::task::JoinSet;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::git::{GitError, Identity};
 use crate::model::change::ChangeSet;
@@ -12,11 +12,10 @@ use crate::model::history::CommitId;
 use crate::model::names::RepoPath;
 use crate::model::outcome::{Outcome, OutcomeResult};
 use crate::model::problem::{Problem, Severity};
+use crate::plan::Failure;
 use crate::reconcile::repository::{Repository, failure_of, not_open};
-use crate::reconcile::{CycleReport, Reconciler, failpoint, lost_worker};
-
-/// What became of one change set: the id of each commit, or why nothing of it was written.
-type Delivered = (usize, Repository, Vec<(ChangeSet, Result<Vec<CommitId>, GitError>)>);
+use crate::reconcile::workers::{defect, on_each};
+use crate::reconcile::{CycleReport, Reconciler, failpoint};
 
 impl Reconciler {
     /// Delivers the change sets into the report's outcomes. Tells whether a head moved, so that the caller starts over;
@@ -28,40 +27,34 @@ impl Reconciler {
         delivered: &mut BTreeMap<String, Outcome>,
         is_last: bool,
     ) -> bool {
-        let mut tasks: JoinSet<Delivered> = JoinSet::new();
-        for (at, mut repository) in std::mem::take(&mut self.repositories).into_iter().enumerate() {
-            let mine: Vec<ChangeSet> = sets.extract_if(.., |set| set.repository == repository.options.name).collect();
-            let identity = self.options.identity.clone();
-            tasks.spawn_blocking(move || {
-                let done = mine.into_iter().map(|set| {
-                    let result = deliver(&mut repository, &set, &identity);
-                    (set, result)
-                });
-                let done = done.collect();
-                (at, repository, done)
-            });
-        }
+        let pieces: Vec<Arc<Vec<ChangeSet>>> = self
+            .repositories
+            .iter()
+            .map(|repository| Arc::new(sets.extract_if(.., |set| set.repository == repository.options.name).collect()))
+            .collect();
+        let identity = self.options.identity.clone();
+        let answers = on_each(&mut self.repositories, pieces.clone(), move |repository, sets| {
+            sets.iter().map(|set| deliver(repository, set, &identity)).collect::<Vec<_>>()
+        })
+        .await;
         let mut moved = false;
-        let mut repositories = Vec::new();
-        while let Some(result) = tasks.join_next().await {
-            let Ok((at, repository, done)) = result else {
-                lost_worker("delivers to a repository");
+        for ((repository, piece), answer) in self.repositories.iter().zip(pieces).zip(answers) {
+            let name = &repository.options.name;
+            let Some(results) = answer else {
+                piece.iter().for_each(|set| refuse(report, set, name, defect(name)));
                 continue;
             };
-            for (set, result) in done {
+            for (set, result) in piece.iter().zip(results) {
                 match result {
                     Ok(commits) => {
-                        record(report, delivered, &set, &commits);
-                        sets.push(set);
+                        record(report, delivered, set, &commits);
+                        sets.push(set.clone());
                     }
                     Err(error) if matches!(error, GitError::Moved { .. }) && !is_last => moved = true,
-                    Err(error) => refuse(report, &set, &repository.options.name, &error),
+                    Err(error) => refuse(report, set, name, failure_of(name, &error)),
                 }
             }
-            repositories.push((at, repository));
         }
-        repositories.sort_by_key(|(at, _)| *at);
-        self.repositories = repositories.into_iter().map(|(_, repository)| repository).collect();
         moved
     }
 }
@@ -105,9 +98,7 @@ fn record(report: &mut CycleReport, delivered: &mut BTreeMap<String, Outcome>, s
     }
 }
 
-fn refuse(report: &mut CycleReport, set: &ChangeSet, repository: &str, error: &GitError) {
-    let failure = failure_of(repository, error);
-    warn!(repository, code = failure.code, "{}", failure.message);
+fn refuse(report: &mut CycleReport, set: &ChangeSet, repository: &str, failure: Failure) {
     for subject in set.commits.iter().flat_map(|commit| &commit.subjects) {
         if let Some(outcome) = report.outcomes.get_mut(*subject) {
             outcome.result = OutcomeResult::Failed;

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::task::JoinSet;
 
 use crate::model::application::Application;
 use crate::model::key_path::KeyPath;
@@ -18,12 +17,10 @@ use crate::plan::locate::{FileState, Located};
 use crate::plan::rollback::Timeline;
 use crate::plan::{Failure, Question, Snapshot, Subject};
 use crate::reconcile::repository::{Reading, Repository, failure_of};
-use crate::reconcile::{CycleReport, Mode, Reconciler, lost_worker};
+use crate::reconcile::workers::{defect, on_each};
+use crate::reconcile::{CycleReport, Mode, Reconciler};
 use crate::resolve::{KnownRepository, resolve};
 use crate::rules::{self, EffectiveRule};
-
-/// A repository after reading, with its answer.
-type Read = (usize, Repository, (Option<Reading>, Option<Failure>));
 
 impl Reconciler {
     /// Reads every repository and resolves every Application.
@@ -78,79 +75,51 @@ impl Reconciler {
     }
 
     async fn read_all(&mut self) -> Vec<(Option<Reading>, Option<Failure>)> {
-        let mut tasks: JoinSet<Read> = JoinSet::new();
-        for (index, mut repository) in std::mem::take(&mut self.repositories).into_iter().enumerate() {
-            tasks.spawn_blocking(move || {
-                let answer = repository.read();
-                (index, repository, answer)
-            });
-        }
-        let mut done: Vec<Read> = Vec::new();
-        while let Some(result) = tasks.join_next().await {
-            match result {
-                Ok(read) => done.push(read),
-                Err(_) => lost_worker("reads a repository"),
-            }
-        }
-        for (index, options) in self.options.repositories.iter().enumerate() {
-            if !done.iter().any(|(at, ..)| *at == index) {
-                let failure = Failure {
-                    code: "git/corrupt".into(),
-                    message: format!("repository `{}` could not be read", options.name),
-                    hint: None,
-                    line: None,
-                };
-                done.push((index, Repository::new(options.clone()), (None, Some(failure))));
-            }
-        }
-        done.sort_by_key(|(index, ..)| *index);
-        let mut readings = Vec::new();
-        for (_, repository, reading) in done {
-            self.repositories.push(repository);
-            readings.push(reading);
-        }
-        readings
+        let pieces = self.repositories.iter().map(|_| ()).collect();
+        let answers = on_each(&mut self.repositories, pieces, |repository, ()| repository.read()).await;
+        let names = self.repositories.iter().map(|repository| &repository.options.name);
+        answers
+            .into_iter()
+            .zip(names)
+            .map(|(answer, name)| answer.unwrap_or_else(|| (None, Some(defect(name)))))
+            .collect()
     }
 
-    /// Locates every image in its repository, and reads what stood there.
+    /// Locates every image in its repository, and reads what stood there. What is known of a repository that cannot be
+    /// read now is located too: its outcomes are those of the same places.
     async fn place_all(&mut self, tracked: Vec<TrackedImage>, snapshot: &mut Snapshot) {
-        let mut subjects: Vec<Option<Subject>> = tracked.iter().map(|_| None).collect();
-        let mut tracked: Vec<Option<TrackedImage>> = tracked.into_iter().map(Some).collect();
         let rules: Arc<[Rule]> = self.options.rules.clone().into();
         let (observe, now) = (self.options.observe, snapshot.now);
-        let mut tasks = JoinSet::new();
-        for (at, mut repository) in std::mem::take(&mut self.repositories).into_iter().enumerate() {
+        let pieces: Vec<Piece> = self
+            .repositories
+            .iter()
+            .map(|repository| {
+                let name = &repository.options.name;
+                let is_mine = |image: &TrackedImage| image.target.as_ref().is_some_and(|one| one.repository == *name);
+                Piece {
+                    images: tracked
+                        .iter()
+                        .enumerate()
+                        .filter(|(_, image)| repository.is_known() && is_mine(image))
+                        .map(|(index, image)| (index, image.clone()))
+                        .collect(),
+                    is_read: !snapshot.repository_failures.contains_key(name),
+                }
+            })
+            .collect();
+        let answers = on_each(&mut self.repositories, pieces, move |repository, piece| {
+            place(repository, piece, &rules, observe, now)
+        })
+        .await;
+        let mut subjects: Vec<Option<Subject>> = tracked.iter().map(|_| None).collect();
+        for (repository, answer) in self.repositories.iter().zip(answers) {
             let name = &repository.options.name;
-            let is_read = !snapshot.repository_failures.contains_key(name);
-            let mine: Vec<(usize, TrackedImage)> = tracked
-                .iter_mut()
-                .enumerate()
-                .filter(|(_, image)| {
-                    is_read
-                        && image
-                            .as_ref()
-                            .and_then(|image| image.target.as_ref())
-                            .is_some_and(|target| target.repository == *name)
-                })
-                .filter_map(|(index, image)| Some((index, image.take()?)))
-                .collect();
-            let rules = rules.clone();
-            tasks.spawn_blocking(move || {
-                let placed = place(&mut repository, mine, &rules, observe, now);
-                (at, repository, placed)
-            });
-        }
-        let mut repositories = Vec::new();
-        while let Some(result) = tasks.join_next().await {
-            let Ok((at, repository, (placed, failure))) = result else {
-                lost_worker("locates the places of a repository");
-                continue;
-            };
+            let (placed, failure) = answer.unwrap_or_else(|| (Vec::new(), Some(defect(name))));
             for (index, subject) in placed {
                 if let Some(file) = subject.located.as_ref().map(|located| located.file.clone()) {
                     let state = repository.state(&file);
                     if matches!(state, FileState::Parsed(_)) {
-                        snapshot.files.insert((repository.options.name.clone(), file), state);
+                        snapshot.files.insert((name.clone(), file), state);
                     }
                 }
                 if let Some(slot) = subjects.get_mut(index) {
@@ -158,16 +127,12 @@ impl Reconciler {
                 }
             }
             if let Some(failure) = failure {
-                snapshot.repository_failures.insert(repository.options.name.clone(), failure);
+                snapshot.repository_failures.entry(name.clone()).or_insert(failure);
             }
-            repositories.push((at, repository));
         }
-        repositories.sort_by_key(|(at, _)| *at);
-        self.repositories = repositories.into_iter().map(|(_, repository)| repository).collect();
         let unplaced =
             |tracked: TrackedImage| Subject { tracked, located: None, rule: None, timeline: Timeline::default() };
-        let all =
-            subjects.into_iter().zip(tracked).filter_map(|(subject, image)| subject.or_else(|| image.map(unplaced)));
+        let all = subjects.into_iter().zip(tracked).map(|(subject, image)| subject.unwrap_or_else(|| unplaced(image)));
         let mut seen = BTreeSet::new();
         // Two targets of one image may turn out to be the same place, or both to be none.
         snapshot.subjects = all.filter(|subject| seen.insert(place_identity(subject))).collect();
@@ -184,20 +149,23 @@ fn place_identity(subject: &Subject) -> (ApplicationKey, String, Option<RepoPath
 /// Subjects of one repository, by their position, and what went wrong for all of them.
 type Placed = (Vec<(usize, Subject)>, Option<Failure>);
 
-fn place(
-    repository: &mut Repository,
-    mine: Vec<(usize, TrackedImage)>,
-    rules: &[Rule],
-    observe: bool,
-    now: Timestamp,
-) -> Placed {
-    let (indexes, images): (Vec<usize>, Vec<TrackedImage>) = mine.into_iter().unzip();
+/// What is to be placed in one repository.
+struct Piece {
+    /// Images by their position.
+    images: Vec<(usize, TrackedImage)>,
+    /// Its head is the remote's; else nothing will be decided, and no history is needed.
+    is_read: bool,
+}
+
+fn place(repository: &mut Repository, piece: Piece, rules: &[Rule], observe: bool, now: Timestamp) -> Placed {
+    let (indexes, images): (Vec<usize>, Vec<TrackedImage>) = piece.images.into_iter().unzip();
     let located = repository.locate(&images);
     let pairs: Vec<(&TrackedImage, Option<&Located>)> =
         images.iter().zip(&located).map(|(image, located)| (image, located.as_ref())).collect();
-    let (timelines, failure) = match repository.timelines(&pairs, now) {
-        Ok(timelines) => (timelines, None),
-        Err(error) => (Vec::new(), Some(failure_of(&repository.options.name, &error))),
+    let (timelines, failure) = match piece.is_read.then(|| repository.timelines(&pairs, now)) {
+        None => (Vec::new(), None),
+        Some(Ok(timelines)) => (timelines, None),
+        Some(Err(error)) => (Vec::new(), Some(failure_of(&repository.options.name, &error))),
     };
     let mut timelines = timelines.into_iter();
     let may_write = repository.options.may_write.clone();

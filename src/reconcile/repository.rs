@@ -119,6 +119,11 @@ impl Repository {
         }
     }
 
+    /// Tells whether a head was ever read.
+    pub fn is_known(&self) -> bool {
+        self.head.is_some()
+    }
+
     fn sync(&mut self) -> Result<(), GitError> {
         let mirror = match self.mirror.take() {
             Some(mirror) => mirror,
@@ -130,9 +135,12 @@ impl Repository {
             Ok(head) => head,
             Err(error) => {
                 if self.head.is_none() {
-                    self.head = self.options.branch.as_ref().and_then(|branch| mirror.known_head(branch));
-                    if let Some(head) = &self.head {
-                        self.entries = entries(mirror, &head.commit)?;
+                    let known = mirror.known_head(self.options.branch.as_ref());
+                    // What is wrong with the remote is told, whatever the mirror is worth.
+                    if let Some((head, found)) =
+                        known.and_then(|head| entries(mirror, &head.commit).ok().map(|found| (head, found)))
+                    {
+                        (self.head, self.entries) = (Some(head), found);
                     }
                 }
                 return Err(error);

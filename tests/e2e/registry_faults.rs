@@ -93,7 +93,13 @@ fn every_fault_of_a_registry_is_named_and_all_other_images_are_delivered() {
             "redirect",
             "api_url",
         ),
-        ("realm", Behaviour::Bearer(Some(other("/token?kept=yes"))), "registry/untrusted-url", "", "api_url"),
+        (
+            "realm",
+            Behaviour::Bearer(Some(other("/token?kept=yes").replace("127.0.0.1", "localhost"))),
+            "registry/untrusted-url",
+            "",
+            "api_url",
+        ),
         ("token-fails", Behaviour::TokenAnswer(500, "{}".into()), "registry/server-error", "token", "next cycle"),
     ];
     let good = ["good-a", "good-m", "good-z"];

@@ -270,7 +270,10 @@ impl World {
                     return with(json_answer(200, "<!DOCTYPE html><p>log in"), "content-type", "text/html");
                 }
                 Behaviour::Truncated => return json_answer(200, r#"{"name":"x","tags":["1.0.0","1.1."#),
-                Behaviour::Endless => return streamed(stream::repeat_with(|| ok(b"\"1.0.0\",")).boxed(), None),
+                Behaviour::Endless => {
+                    let chunk = || Ok(Bytes::from("\"1.0.0\",".repeat(4_096)));
+                    return streamed(stream::repeat_with(chunk).boxed(), None);
+                }
                 Behaviour::Cut => {
                     // The pause lets the beginning out before the connection ends.
                     let gone = stream::once(async {
