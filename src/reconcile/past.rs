@@ -8,15 +8,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::git::{GitError, History};
-use crate::manifest::Found;
 use crate::message::trailers::{Change, Trailers};
 use crate::model::history::{CommitInfo, FileVersion};
 use crate::model::key_path::KeyPath;
 use crate::model::names::{ImageName, RepoPath};
 use crate::model::tracked::{Form, TrackedImage};
-use crate::plan::locate::{FileState, Located, tag_of};
+use crate::plan::locate::Located;
 use crate::plan::rollback::{Release, Standing, Stood, Timeline};
-use crate::reconcile::repository::{Repository, not_open, parsed};
+use crate::reconcile::repository::files::{parsed, stood};
+use crate::reconcile::repository::{Repository, not_open};
 
 impl Repository {
     /// Reads what stood at the places of these located images, newest first.
@@ -85,18 +85,6 @@ impl Repository {
             releases: self.releases.clone(),
             is_cut: self.history.is_cut(),
         }
-    }
-}
-
-fn stood(state: &FileState, key: &KeyPath, form: Form, image: &ImageName) -> Stood {
-    let FileState::Parsed(source) = state else { return Stood::Unreadable };
-    match source.read(key) {
-        Ok(Found::Absent { .. }) => Stood::NoKey,
-        Ok(Found::Null { .. }) => Stood::Other,
-        Ok(Found::Text { value, .. }) => {
-            tag_of(form, image, &value).filter(|tag| !tag.is_empty()).map_or(Stood::Other, Stood::Tag)
-        }
-        Err(_) => Stood::Unreadable,
     }
 }
 

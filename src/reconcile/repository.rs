@@ -3,14 +3,14 @@
 //! Blocking; `gather` and `act` call it from a blocking thread. Nothing is read, parsed or fetched twice that cannot have
 //! changed.
 
+pub(super) mod files;
+
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::diagnostic::Diagnostic;
 use crate::git::{self, EntryKind, GitError, Head, History, HistoryLimits, Mirror, TreeEntry};
-use crate::manifest::Source;
-use crate::manifest::argocd::{may_hold_applications, read_applications};
 use crate::model::application::Application;
 use crate::model::history::{BlobId, CommitId};
 use crate::model::key_path::KeyPath;
@@ -22,7 +22,7 @@ use crate::model::tracked::{Form, TrackedImage};
 use crate::plan::Failure;
 use crate::plan::locate::{FileState, Located, locate};
 use crate::plan::rollback::{Release, Stood};
-use crate::yaml::MAX_BYTES;
+use crate::reconcile::repository::files::{Discovered, discover_file, parsed};
 
 /// What a repository needs to be read and written.
 #[derive(Clone, Debug)]
@@ -43,13 +43,6 @@ pub struct RepositoryOptions {
     pub history: HistoryLimits,
     /// Directory of the mirrors.
     pub cache: PathBuf,
-}
-
-/// What one file gave to discovery.
-#[derive(Debug, Default)]
-struct Discovered {
-    applications: Vec<Application>,
-    problems: Vec<Problem>,
 }
 
 /// The tag at one key of one blob, memoised.
@@ -280,37 +273,4 @@ fn is_chart_template(entries: &HashMap<RepoPath, TreeEntry>, path: &RepoPath) ->
         directory = directory.parent();
     }
     false
-}
-
-fn discover_file(
-    mirror: &Mirror,
-    repository: &str,
-    file: &RepoPath,
-    entry: &TreeEntry,
-) -> Result<Discovered, GitError> {
-    let bytes = match mirror.read(&entry.blob, MAX_BYTES as u64) {
-        Ok(bytes) => bytes,
-        // A file that is too large to be read as YAML is none of ours.
-        Err(GitError::TooLarge { .. }) => return Ok(Discovered::default()),
-        Err(error) => return Err(error),
-    };
-    if !may_hold_applications(&bytes) {
-        return Ok(Discovered::default());
-    }
-    let text = String::from_utf8_lossy(&bytes);
-    let (applications, problems) = read_applications(repository, file, &text);
-    Ok(Discovered { applications, problems })
-}
-
-pub(super) fn parsed(mirror: &Mirror, blob: &BlobId) -> FileState {
-    // One byte more than the editor takes, so that it is the one who refuses.
-    let bytes = match mirror.read(blob, MAX_BYTES as u64 + 1) {
-        Ok(bytes) => bytes,
-        Err(GitError::TooLarge { .. }) => vec![b' '; MAX_BYTES + 1],
-        Err(_) => return FileState::Missing,
-    };
-    match Source::from_bytes(&bytes) {
-        Ok(source) => FileState::Parsed(Arc::new(source)),
-        Err(error) => FileState::Unreadable(Arc::new(error)),
-    }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::registry::FakeRegistry;
+use crate::any_registry::AnyRegistry;
 use crate::remote::BareRemote;
 use crate::world::{App, Said, World};
 
@@ -39,7 +39,7 @@ fn with_second(world: &World, url: &str) -> String {
 }
 
 /// Commits an Application and its values to another remote.
-fn add_to(remote: &BareRemote, registry: &FakeRegistry, world: &World, name: &str) {
+fn add_to(remote: &BareRemote, registry: &AnyRegistry, world: &World, name: &str) {
     registry.publish(&format!("acme/{name}"), &["1.0.0", "1.1.0"]);
     let manifest = world.application(&App { name, ..APP }).replace(&world.remote.url(), &remote.url());
     remote.commit(

@@ -13,6 +13,7 @@ mod remote;
 mod annotations;
 mod any_registry;
 mod contract;
+mod files;
 mod git_faults;
 mod real_registry;
 mod registry_faults;

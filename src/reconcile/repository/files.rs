@@ -1,0 +1,112 @@
+//! One file of a repository: its Applications, its values. What stands in it never costs another file its cycle: too large,
+//! not UTF-8, no YAML, or a defect of the reader are answers like any other.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crate::git::{GitError, Mirror, TreeEntry};
+use crate::manifest::argocd::{may_hold_applications, read_applications};
+use crate::manifest::{EditError, Found, Source};
+use crate::model::application::Application;
+use crate::model::history::BlobId;
+use crate::model::key_path::KeyPath;
+use crate::model::names::{ImageName, RepoPath};
+use crate::model::problem::{Problem, Severity};
+use crate::model::tracked::Form;
+use crate::plan::locate::{FileState, tag_of};
+use crate::plan::rollback::Stood;
+use crate::yaml::MAX_BYTES;
+
+/// What one file gave to discovery.
+#[derive(Debug, Default)]
+pub(super) struct Discovered {
+    pub(super) applications: Vec<Application>,
+    pub(super) problems: Vec<Problem>,
+}
+
+/// Reads the Applications of a file.
+pub(super) fn discover_file(
+    mirror: &Mirror,
+    repository: &str,
+    file: &RepoPath,
+    entry: &TreeEntry,
+) -> Result<Discovered, GitError> {
+    let bytes = match mirror.read(&entry.blob, MAX_BYTES as u64) {
+        Ok(bytes) => bytes,
+        // A file that is too large to be read as YAML is none of ours.
+        Err(GitError::TooLarge { .. }) => return Ok(Discovered::default()),
+        Err(error) => return Err(error),
+    };
+    if !may_hold_applications(&bytes) {
+        return Ok(Discovered::default());
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    Ok(guarded(|| read_applications(repository, file, &text)).map_or_else(
+        || Discovered { applications: Vec::new(), problems: vec![defect(repository, file)] },
+        |(applications, problems)| Discovered { applications, problems },
+    ))
+}
+
+/// Reads a blob as YAML.
+pub(in crate::reconcile) fn parsed(mirror: &Mirror, blob: &BlobId) -> FileState {
+    let bytes = match mirror.read(blob, MAX_BYTES as u64) {
+        Ok(bytes) => bytes,
+        Err(GitError::TooLarge { size, limit, .. }) => {
+            return FileState::Unreadable(Arc::new(EditError::TooLarge { found: size, limit }));
+        }
+        Err(_) => return FileState::Missing,
+    };
+    let parsed = guarded(|| Source::from_bytes(&bytes)).unwrap_or_else(|| {
+        Err(EditError::InvalidYaml { line: 1, message: "reading it met a defect of repin".to_owned(), template: false })
+    });
+    match parsed {
+        Ok(source) => FileState::Parsed(Arc::new(source)),
+        Err(error) => FileState::Unreadable(Arc::new(error)),
+    }
+}
+
+/// Tells what stands at a key of a file.
+pub(in crate::reconcile) fn stood(state: &FileState, key: &KeyPath, form: Form, image: &ImageName) -> Stood {
+    let FileState::Parsed(source) = state else { return Stood::Unreadable };
+    match source.read(key) {
+        Ok(Found::Absent { .. }) => Stood::NoKey,
+        Ok(Found::Null { .. }) => Stood::Other,
+        Ok(Found::Text { value, .. }) => {
+            tag_of(form, image, &value).filter(|tag| !tag.is_empty()).map_or(Stood::Other, Stood::Tag)
+        }
+        Err(_) => Stood::Unreadable,
+    }
+}
+
+/// Runs a reader of bytes that others wrote. Its panic is an answer about these bytes, not the end of the cycle.
+fn guarded<T>(read: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(read)).ok()
+}
+
+fn defect(repository: &str, file: &RepoPath) -> Problem {
+    Problem {
+        severity: Severity::Error,
+        code: "internal/defect".to_owned(),
+        repository: Some(repository.to_owned()),
+        file: Some(file.to_string()),
+        line: None,
+        message: format!("{file}: reading it met a defect of repin, so nothing in it is known"),
+        hint: Some("report it with this file; what is in the other files goes on".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_a_reader_is_an_answer() {
+        assert_eq!(guarded(|| 1), Some(1));
+        assert_eq!(guarded(|| panic_on(true)), None);
+    }
+
+    fn panic_on(yes: bool) -> u8 {
+        assert!(!yes, "on purpose");
+        0
+    }
+}
