@@ -185,6 +185,11 @@ impl Diagnostic for RegistryError {
                  plain HTTP",
                 image.registry()
             ),
+            // A server that wants TLS answers plain HTTP with 400, and the next cycle would get the same.
+            Self::ServerError { image, status: 400, .. } => format!(
+                "check host, port and `api_url` of `{}` in `registries`; if it speaks TLS, remove `insecure: true`",
+                image.registry()
+            ),
             Self::Timeout { .. } | Self::ServerError { .. } => "the next cycle tries again".to_owned(),
             Self::Unauthorized { image, with_credentials: false, .. } => {
                 format!("set `credentials` of `{}` in `registries`, or check the name", image.registry())

@@ -88,6 +88,14 @@ impl AnyRegistry {
         }
     }
 
+    /// The real registry, to be stopped.
+    pub fn docker_mut(&mut self) -> &mut DockerRegistry {
+        match self {
+            Self::Docker(docker) => docker,
+            Self::Fake(_) => panic!("this story needs docker-registry"),
+        }
+    }
+
     /// Starts the real registry; `None` where it is not installed.
     pub fn start_docker(access: Access) -> Option<Self> {
         DockerRegistry::start(access).map(Self::Docker)

@@ -129,6 +129,47 @@ fn a_certificate_of_a_strange_authority_is_refused_with_the_setting_that_would_t
     assert_eq!(world.tag("web"), "1.0.0");
 }
 
+#[test]
+fn http_and_https_taken_for_each_other_are_told_apart_with_the_setting_that_helps() {
+    let Some(open) = World::with_docker(Access::Open) else { return };
+    open.add_web(&["1.0.0", "1.1.0"]);
+    let config = open.standard_config();
+    open.configure(&config.replace("    insecure: true\n", ""));
+    let said = once(&open, PASSWORD);
+    assert_eq!(judged(&said.json["outcomes"][0]), ("failed", "registry/tls"), "{said:#?}");
+    assert!(said.json["problems"][0]["hint"].as_str().unwrap().contains("`insecure: true`"), "{said:#?}");
+    let Some(guarded) = guarded() else { return };
+    guarded.add_app(&WEB, "1.0.0");
+    let ca = format!("ca: {}", tls("ca.pem").display());
+    guarded.configure(&guarded.standard_config().replace(&ca, "insecure: true"));
+    let said = once(&guarded, PASSWORD);
+    // A server that wants TLS answers plain HTTP with 400.
+    assert_eq!(judged(&said.json["outcomes"][0]), ("failed", "registry/server-error"), "{said:#?}");
+    assert!(said.json["problems"][0]["hint"].as_str().unwrap().contains("remove `insecure: true`"), "{said:#?}");
+}
+
+#[test]
+fn a_repository_that_is_not_there_and_a_registry_that_went_down_fail_their_images_only() {
+    let Some(mut world) = World::with_docker(Access::Open) else { return };
+    world.add_web(&["1.0.0", "1.1.0"]);
+    world.add_app(&App { name: "typo", constraint: "", annotations: &[] }, "1.0.0");
+    let said = world.repin(&["once"]);
+    let judgement = |said: &Said, application: &str| {
+        let outcomes = said.json["outcomes"].as_array().unwrap();
+        let outcome = outcomes.iter().find(|one| one["application"] == application).unwrap();
+        (outcome["result"].as_str().unwrap().to_owned(), outcome["code"].as_str().unwrap().to_owned())
+    };
+    let pair = |result: &str, code: &str| (result.to_owned(), code.to_owned());
+    assert_eq!(judgement(&said, "argocd/typo"), pair("failed", "registry/not-found"), "{said:#?}");
+    assert_eq!(judgement(&said, "argocd/web"), pair("delivered", "delivered"), "{said:#?}");
+    assert_eq!(said.code, 1);
+    let head = world.remote.head();
+    world.registry.docker_mut().stop();
+    let said = world.repin(&["once"]);
+    assert_eq!(judgement(&said, "argocd/web"), pair("failed", "registry/unreachable"), "{said:#?}");
+    assert_eq!((said.code, world.remote.head()), (1, head));
+}
+
 fn guarded() -> Option<World> {
     World::with_docker(Access::Guarded)
 }

@@ -87,6 +87,7 @@ async fn what_is_no_listing_is_an_error_that_says_why() {
         ),
         (Behaviour::Status(500, "UNKNOWN"), "registry/server-error", "500", "next cycle"),
         (Behaviour::Status(503, "words of a stranger"), "registry/server-error", "503", "next cycle"),
+        (Behaviour::Status(400, "UNKNOWN"), "registry/server-error", "400", "`insecure: true`"),
         (Behaviour::Status(418, "DENIED"), "registry/server-error", "418", "next cycle"),
         (
             Behaviour::Status(401, "UNAUTHORIZED"),

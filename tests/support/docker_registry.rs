@@ -62,6 +62,7 @@ pub struct DockerRegistry {
 
 impl DockerRegistry {
     /// Starts an empty registry; `None`, said by name, where what it needs is not installed.
+    #[allow(clippy::explicit_write, reason = "what eprintln says is hidden of a test that passes")]
     pub fn start(access: Access) -> Option<Self> {
         let mut programs = vec![("docker-registry", "docker-registry")];
         if access == Access::Guarded {
@@ -104,6 +105,12 @@ impl DockerRegistry {
             Access::Open => format!("  - host: {}\n    insecure: true\n", self.host()),
             Access::Guarded => format!("  - host: {}\n    ca: {}\n", self.host(), tls("ca.pem").display()),
         }
+    }
+
+    /// Ends the registry, as a machine that goes down does.
+    pub fn stop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 
     /// Pushes one image for each tag, all of them different.
@@ -250,8 +257,7 @@ impl DockerRegistry {
 
 impl Drop for DockerRegistry {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.stop();
     }
 }
 
