@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::config::settings::Settings;
-use crate::config::{self, options};
+use crate::config::{self, Fingerprint, options};
 use crate::model::outcome::OutcomeResult;
 use crate::model::problem::{Problem, Severity};
 use crate::reconcile::{CycleReport, Mode, Reconciler};
@@ -58,12 +58,14 @@ pub enum DaemonError {
     },
 }
 
-/// Runs the daemon until `signal`; `status` shows what it does, to the HTTP server and to the caller.
+/// Runs the daemon until `signal`; `status` shows what it does, to the HTTP server and to the caller. `known` is the
+/// fingerprint of the configuration from before it was loaded: a change since then is taken over.
 ///
 /// # Errors
 /// Any [`DaemonError`].
 pub async fn run(
     path: PathBuf,
+    known: Option<Fingerprint>,
     settings: Settings,
     status: Arc<Status>,
     signal: impl Future<Output = ()>,
@@ -84,7 +86,7 @@ pub async fn run(
     }
     info!(repositories = settings.repositories.len(), schedule = ?settings.schedule, "repin {} runs", env!("CARGO_PKG_VERSION"));
     let (sender, receiver) = watch::channel(Arc::new(settings));
-    parts.start("configuration", watch_configuration(path.clone(), sender, status.clone(), cancel.clone()));
+    parts.start("configuration", watch_configuration(path.clone(), known, sender, status.clone(), cancel.clone()));
     parts.start("scheduler", schedule(reconciler, path, receiver, status, cancel.clone()));
     parts.run(cancel, signal, GRACE).await
 }
@@ -131,11 +133,11 @@ impl Parts {
 /// stays in force.
 async fn watch_configuration(
     path: PathBuf,
+    mut known: Option<Fingerprint>,
     sender: watch::Sender<Arc<Settings>>,
     status: Arc<Status>,
     cancel: CancellationToken,
 ) {
-    let mut known = fingerprint(&path).await;
     loop {
         tokio::select! {
             () = cancel.cancelled() => return,
@@ -155,8 +157,6 @@ async fn watch_configuration(
                 if server_differs {
                     warn!("changes of `server` and `log` take effect with the next start");
                 }
-                info!(file = %path.display(), "the configuration changed and is taken over");
-                status.metrics.reload(true);
                 sender.send_replace(Arc::new(settings));
             }
             Ok(Err(problems)) => {
@@ -169,7 +169,7 @@ async fn watch_configuration(
     }
 }
 
-async fn fingerprint(path: &Path) -> Option<config::Fingerprint> {
+async fn fingerprint(path: &Path) -> Option<Fingerprint> {
     let path = path.to_owned();
     tokio::task::spawn_blocking(move || config::fingerprint(&path)).await.ok().flatten()
 }
@@ -183,6 +183,7 @@ async fn schedule(
     cancel: CancellationToken,
 ) {
     let mut last = Last::default();
+    let mut every = settings.borrow_and_update().schedule;
     loop {
         let started = Instant::now();
         let report = reconciler.cycle(Timestamp::now(), &Mode::Deliver, &cancel).await;
@@ -191,7 +192,6 @@ async fn schedule(
         }
         publish(&report, started.elapsed(), &status);
         last.log(&report);
-        let every = settings.borrow().schedule;
         let rest = every.saturating_sub(started.elapsed());
         tokio::select! {
             () = cancel.cancelled() => return,
@@ -201,8 +201,12 @@ async fn schedule(
                     return;
                 }
                 let current = settings.borrow_and_update().clone();
-                match Reconciler::new(options::reconcile(&current, &path)) {
-                    Ok(fresh) => reconciler = fresh,
+                match reconciler.replace(options::reconcile(&current, &path)) {
+                    Ok(()) => {
+                        info!("the configuration changed and is taken over");
+                        status.metrics.reload(true);
+                        every = current.schedule;
+                    }
                     Err(error) => {
                         error!("the changed configuration is refused: {error}; the running one stays in force");
                         status.metrics.reload(false);
@@ -278,7 +282,8 @@ impl Last {
     }
 }
 
-fn log_problems(problems: &[Problem]) {
+/// Logs problems, each with its place and hint.
+pub fn log_problems(problems: &[Problem]) {
     for problem in problems {
         let (repository, file) = (problem.repository.as_deref().unwrap_or(""), problem.file.as_deref().unwrap_or(""));
         let (code, line) = (&problem.code, problem.line.unwrap_or(0));

@@ -119,6 +119,27 @@ impl Reconciler {
         Ok(Self { options, repositories, registries, cache })
     }
 
+    /// Takes changed options over. What did not change is kept: the open cache, and each repository with its mirror and
+    /// what was read of it.
+    ///
+    /// # Errors
+    /// As [`Reconciler::new`]; the running options stay.
+    pub fn replace(&mut self, options: Options) -> Result<(), crate::registry::RegistryError> {
+        self.registries = Arc::new(Registries::new(options.registry.clone())?);
+        let mut old = std::mem::take(&mut self.repositories);
+        let mut keep = |options: &RepositoryOptions| {
+            let at = old.iter().position(|known| known.options == *options);
+            at.map_or_else(|| Repository::new(options.clone()), |at| old.swap_remove(at))
+        };
+        self.repositories = options.repositories.iter().map(&mut keep).collect();
+        // Closed before another one is opened: the same file cannot be open twice.
+        if options.cache != self.options.cache {
+            self.cache = Cache::open(&options.cache);
+        }
+        self.options = options;
+        Ok(())
+    }
+
     /// Runs one cycle with the given decision clock. Cancelled before it writes it gives what it has, unfinished; what has
     /// begun to write finishes.
     pub async fn cycle(&mut self, now: Timestamp, mode: &Mode, cancel: &CancellationToken) -> CycleReport {

@@ -1,8 +1,10 @@
 //! The HTTP server: `/healthz`, `/readyz`, `/metrics`. Read-only, and it names nothing that Git or a registry said.
 
+use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -13,6 +15,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::telemetry::Metrics;
+
+/// How long connections may stay open after the end was asked for.
+const CLOSING: Duration = Duration::from_secs(1);
 
 /// What the server shows.
 #[derive(Debug, Default)]
@@ -31,12 +36,22 @@ pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
-/// Serves until the token is cancelled.
+/// Serves until the token is cancelled. Answers under way then get a second more; who holds a connection open without
+/// asking anything does not hold up the end of the process.
 ///
 /// # Errors
 /// The socket fails.
 pub async fn serve(listener: TcpListener, status: Arc<Status>, cancel: CancellationToken) -> std::io::Result<()> {
-    axum::serve(listener, router(status)).with_graceful_shutdown(async move { cancel.cancelled().await }).await
+    let asked = cancel.clone();
+    let served = axum::serve(listener, router(status)).with_graceful_shutdown(async move { asked.cancelled().await });
+    let closing = async move {
+        cancel.cancelled().await;
+        tokio::time::sleep(CLOSING).await;
+    };
+    tokio::select! {
+        result = served.into_future() => result,
+        () = closing => Ok(()),
+    }
 }
 
 fn router(status: Arc<Status>) -> Router {

@@ -47,13 +47,13 @@ async fn tell(teller: &Teller, keep: bool) -> Result<(), String> {
     let status = Arc::new(Status::default());
     let stop = CancellationToken::new();
     let token = stop.clone();
-    let daemon =
-        tokio::spawn(daemon::run(
-            world.config_path(),
-            settings,
-            status.clone(),
-            async move { token.cancelled().await },
-        ));
+    let daemon = tokio::spawn(daemon::run(
+        world.config_path(),
+        config::fingerprint(&world.config_path()),
+        settings,
+        status.clone(),
+        async move { token.cancelled().await },
+    ));
     let told = tokio::select! {
         told = story(teller, &world, &status) => told,
         () = interrupted() => Err("interrupted".to_owned()),

@@ -10,8 +10,13 @@ use crate::daemon;
 
 /// Exit 0 after SIGTERM or SIGINT, 1 if a part ended by itself, 3 if the configuration cannot be used.
 pub(super) async fn run(global: &Global) -> u8 {
+    let path = config::locate(global.config.as_deref());
+    let known = config::fingerprint(&path);
     let settings = match global.settings("run") {
-        Ok((settings, _)) => settings,
+        Ok((settings, warnings)) => {
+            daemon::log_problems(&warnings);
+            settings
+        }
         Err(code) => return code,
     };
     let (mut term, mut interrupt) = match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
@@ -28,7 +33,7 @@ pub(super) async fn run(global: &Global) -> u8 {
         }
         tracing::info!("stopping: what has begun to write finishes");
     };
-    match daemon::run(config::locate(global.config.as_deref()), settings, Arc::default(), stop).await {
+    match daemon::run(path, known, settings, Arc::default(), stop).await {
         Ok(()) => FINE,
         Err(error) => {
             tracing::error!("{error}");

@@ -25,7 +25,7 @@ use crate::plan::rollback::{Release, Stood};
 use crate::reconcile::repository::files::{Discovered, discover_file, parsed};
 
 /// What a repository needs to be read and written.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RepositoryOptions {
     /// Its configured name.
     pub name: String,
