@@ -194,8 +194,9 @@ async fn schedule(
         last.log(&report);
         let rest = every.saturating_sub(started.elapsed());
         tokio::select! {
+            // In this order: cycles that take longer than the schedule must not put a change off.
+            biased;
             () = cancel.cancelled() => return,
-            () = tokio::time::sleep(rest) => {}
             changed = settings.changed() => {
                 if changed.is_err() {
                     return;
@@ -213,6 +214,7 @@ async fn schedule(
                     }
                 }
             }
+            () = tokio::time::sleep(rest) => {}
         }
         if cancel.is_cancelled() {
             return;

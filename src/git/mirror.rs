@@ -6,6 +6,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ use crate::model::names::Branch;
 const REFERENCES: &str = "refs/repin/";
 /// Private repositories stand here, in the cache directory.
 const PRIVATE: &str = "private";
+/// Extension of the lock beside the kept repository.
+const LOCK: &str = "lock";
 /// The repository inside a private place, beside the lock.
 const PRIVATE_REPOSITORY: &str = "repository.git";
 
@@ -82,9 +85,9 @@ pub struct Mirror {
 /// Where a mirror stands.
 enum Place {
     /// The kept one; the open file holds the lock.
-    Kept { directory: PathBuf, _lock: File },
+    Kept { directory: PathBuf, lock: File },
     /// A private one, removed at the end.
-    Private { directory: TempDir, _lock: File },
+    Private { directory: TempDir, lock: File },
 }
 
 impl Mirror {
@@ -101,16 +104,16 @@ impl Mirror {
         let hash = hex::encode(Sha256::digest(address.normalized().as_bytes()));
         let name = format!("{}-{}", address.readable(), hash.get(..16).unwrap_or_default());
         let kept = cache.join(format!("{name}.git"));
-        let lock = cache.join(format!("{name}.lock"));
+        let lock = kept.with_extension(LOCK);
         let lock = lock_file(&lock).map_err(|error| disk(&remote, &lock, &error))?;
         let (place, (repo, fresh, remade)) = if let Some(lock) = lock {
             tidy::remove_abandoned(&cache.join(PRIVATE));
             let opened = open_kept(&kept, &remote)?;
-            (Place::Kept { directory: kept, _lock: lock }, opened)
+            (Place::Kept { directory: kept, lock }, opened)
         } else {
             let (directory, lock) = private_place(&cache).map_err(|error| disk(&remote, &cache, &error))?;
             let repo = borrow(&directory.path().join(PRIVATE_REPOSITORY), &kept, &remote)?;
-            (Place::Private { directory, _lock: lock }, (repo, false, false))
+            (Place::Private { directory, lock }, (repo, false, false))
         };
         let broken = Cell::new(false);
         let mirror = Self { repo, remote, address, options: options.clone(), place, broken, fresh, remade };
@@ -130,6 +133,18 @@ impl Mirror {
     /// Tells whether the kept mirror could not be used and was made again.
     pub fn was_remade(&self) -> bool {
         self.remade
+    }
+
+    /// Tells whether somebody deleted it, or its lock, under us: then it must be opened again.
+    pub fn is_gone(&self) -> bool {
+        let (path, lock) = match &self.place {
+            Place::Kept { directory, lock } => (directory.with_extension(LOCK), lock),
+            Place::Private { directory, lock } => (directory.path().join(tidy::OWNER), lock),
+        };
+        let identity = |data: fs::Metadata| (data.dev(), data.ino());
+        let is_ours =
+            fs::metadata(path).is_ok_and(|found| lock.metadata().is_ok_and(|ours| identity(ours) == identity(found)));
+        !is_ours || !self.directory().join("objects").is_dir()
     }
 
     /// Gives the directory of the bare repository.
@@ -205,7 +220,7 @@ impl Mirror {
 
 impl Drop for Mirror {
     fn drop(&mut self) {
-        if let (true, Place::Kept { directory, .. }) = (self.broken.get(), &self.place) {
+        if let (true, Place::Kept { directory, .. }) = (self.broken.get() && !self.is_gone(), &self.place) {
             // The lock is still held: the next process starts with an empty mirror.
             let _ = fs::remove_dir_all(directory);
         }

@@ -118,7 +118,8 @@ impl Repository {
     }
 
     fn sync(&mut self) -> Result<(), GitError> {
-        let mirror = match self.mirror.take() {
+        // The cache may be deleted at any time, also under a running process.
+        let mirror = match self.mirror.take().filter(|mirror| !mirror.is_gone()) {
             Some(mirror) => mirror,
             None => Mirror::open(&git::Options::new(self.options.cache.clone(), self.options.url.to_string()))?,
         };

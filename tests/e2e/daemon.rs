@@ -479,3 +479,19 @@ fn commands_beside_a_daemon_work() {
     assert_eq!(world.remote.log().iter().filter(|(_, subject, _)| subject.starts_with("Update ")).count(), 3);
     world.remote.fsck();
 }
+
+#[test]
+fn a_cache_that_is_deleted_under_a_daemon_is_made_again() {
+    let world = World::with_web(&["1.0.0"]);
+    let daemon = Daemon::start(&world);
+    daemon.cycles(1);
+    world.drop_cache();
+    world.registry.publish("acme/web", &["1.1.0"]);
+    wait_for_tag(&world, &daemon, "web", "1.1.0");
+    // A person's change has objects that are in no mirror yet.
+    world.remote.commit(&[("apps/web/values.yaml", &world.values("web", "1.0.0"))], "Back by hand");
+    daemon.said("guard/rolled-back");
+    world.registry.publish("acme/web", &["1.2.0"]);
+    wait_for_tag(&world, &daemon, "web", "1.2.0");
+    world.remote.fsck();
+}
