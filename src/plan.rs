@@ -110,6 +110,7 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     if !questions.is_empty() {
         return Decision { questions: questions.into_iter().collect(), ..Decision::default() };
     }
+    group::strictest(snapshot, &mut judgements);
     group::contest(snapshot, &mut judgements);
     group::observe(snapshot, &mut judgements);
     let changes = group::group(snapshot, &mut judgements);
@@ -155,20 +156,7 @@ fn problems(snapshot: &Snapshot, judgements: &[Judgement]) -> Vec<Problem> {
     for (subject, judgement) in snapshot.subjects.iter().zip(judgements) {
         let image = &subject.tracked;
         let repository = image.target.as_ref().map_or(&image.application.repository, |target| &target.repository);
-        let hint = match (judgement.result, judgement.code.as_str()) {
-            (OutcomeResult::Failed, _) => judgement.failure.as_ref().and_then(|failure| failure.hint.clone()),
-            (_, "registry/unconfigured") => image
-                .image
-                .as_ref()
-                .map(|name| format!("add to repin.yaml: `registries: [{{host: {}}}]`", name.registry())),
-            (_, "target/outside") if image.refusal.is_none() => {
-                Some("name a file below the source path, or let a rule allow it: `may_write: [<glob>]`".to_owned())
-            }
-            (OutcomeResult::Held, code) if image.refusal.is_none() && code.starts_with("unsupported/") => {
-                Some("remove the setting for this path, or wait for a version that carries it out".to_owned())
-            }
-            _ => continue,
-        };
+        let Some(hint) = hint(subject, judgement) else { continue };
         let is_registry = judgement.code.starts_with("registry/");
         let is_repository =
             snapshot.repository_failures.get(repository).is_some_and(|failure| failure.message == judgement.message);
@@ -180,8 +168,34 @@ fn problems(snapshot: &Snapshot, judgements: &[Judgement]) -> Vec<Problem> {
             file: if is_registry || is_repository { None } else { file },
             line: judgement.failure.as_ref().and_then(|failure| failure.line),
             message: judgement.message.clone(),
-            hint,
+            hint: Some(hint).filter(|hint| !hint.is_empty()),
         });
     }
     found.into_iter().collect()
+}
+
+/// Says what a person can do about a judgement that is a problem, empty if nothing is known; `None` if it is no problem
+/// or one that was reported with the annotation.
+pub fn hint(subject: &Subject, judgement: &Judgement) -> Option<String> {
+    let image = &subject.tracked;
+    match (judgement.result, judgement.code.as_str()) {
+        (OutcomeResult::Failed, _) => {
+            Some(judgement.failure.as_ref().and_then(|failure| failure.hint.clone()).unwrap_or_default())
+        }
+        _ if image.refusal.is_some() => None,
+        (_, "registry/unconfigured") => {
+            let registry = image.image.as_ref().map_or("", |name| name.registry());
+            Some(format!("add to `registries:` of repin.yaml the line `- host: {registry}`"))
+        }
+        (_, "target/outside") => {
+            Some("name a file below the source path, or let a rule allow it: `may_write: [<glob>]`".to_owned())
+        }
+        (_, "unsupported/pin") => {
+            Some("write the tag without its digest, or wait for a version that pins digests".to_owned())
+        }
+        (OutcomeResult::Held, code) if code.starts_with("unsupported/") => {
+            Some("remove the setting for this path, or wait for a version that carries it out".to_owned())
+        }
+        _ => None,
+    }
 }

@@ -8,7 +8,7 @@ use crate::message;
 use crate::model::change::{ChangeSet, CommitText, FileChange, PlannedCommit, WrittenPlace};
 use crate::model::names::{ApplicationKey, Branch, RepoPath};
 use crate::model::outcome::OutcomeResult;
-use crate::plan::judge::{Judgement, new_value};
+use crate::plan::judge::{Judgement, new_value, rule_hold};
 use crate::plan::locate::{Current, FileState, Located, edit_failure};
 use crate::plan::{Snapshot, Subject};
 
@@ -21,17 +21,47 @@ fn place(subject: &Subject) -> Option<Place> {
     Some((target.repository.clone(), target.branch.clone(), file, target.key.to_string()))
 }
 
-/// Guard 5: a place has one desired value. Owners that disagree are all held, each named. Who may not write there is no
-/// owner, and holds nobody.
-pub fn contest(snapshot: &Snapshot, judgements: &mut [Judgement]) {
+/// Places that several images want, with the positions of these. Who may not write there is no owner, and holds nobody.
+fn shared(snapshot: &Snapshot, judgements: &[Judgement]) -> BTreeMap<Place, Vec<usize>> {
     let mut owners: BTreeMap<Place, Vec<usize>> = BTreeMap::new();
-    for (index, subject) in snapshot.subjects.iter().enumerate() {
-        let is_owner = judgements.get(index).is_some_and(|judgement| judgement.code != "target/outside");
-        if let Some(place) = place(subject).filter(|_| is_owner) {
+    for (index, (subject, judgement)) in snapshot.subjects.iter().zip(judgements).enumerate() {
+        if let Some(place) = place(subject).filter(|_| judgement.code != "target/outside") {
             owners.entry(place).or_default().push(index);
         }
     }
-    for (place, indexes) in owners.iter().filter(|(_, indexes)| indexes.len() > 1) {
+    owners.retain(|_, indexes| indexes.len() > 1);
+    owners
+}
+
+/// Guard 5: of the rules of all owners of a place the strictest holds.
+pub fn strictest(snapshot: &Snapshot, judgements: &mut [Judgement]) {
+    for (place, indexes) in shared(snapshot, judgements) {
+        let rule = |index: usize| snapshot.subjects.get(index).and_then(|subject| subject.rule.as_ref());
+        let strict = indexes.iter().copied().filter_map(|index| Some((index, rule(index)?)));
+        let Some((strict, rule)) = strict.max_by_key(|(_, rule)| (rule.delivery, !rule.unsupported.is_empty())) else {
+            continue;
+        };
+        let Some(hold) = rule_hold(rule, &place.2) else { continue };
+        let owner = snapshot.subjects.get(strict).map(|subject| subject.tracked.application.label());
+        for index in indexes {
+            let Some(judgement) = judgements.get_mut(index).filter(|one| one.result == OutcomeResult::Pending) else {
+                continue;
+            };
+            judgement.result = OutcomeResult::Held;
+            judgement.code.clone_from(&hold.code);
+            judgement.message = format!(
+                "{}, as part of {}, which shares the place",
+                hold.message,
+                owner.as_deref().unwrap_or_default()
+            );
+        }
+    }
+}
+
+/// Guard 5: a place has one desired value. Owners that disagree are all held, each named.
+pub fn contest(snapshot: &Snapshot, judgements: &mut [Judgement]) {
+    let owners = shared(snapshot, judgements);
+    for (place, indexes) in &owners {
         let wanted: Vec<(OutcomeResult, Option<String>)> =
             indexes.iter().map(|i| (judgements[*i].result, judgements[*i].to.clone())).collect();
         let moves = wanted.iter().any(|(result, _)| *result == OutcomeResult::Pending);

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use jiff::Timestamp;
 
-use crate::model::names::{ImageName, Tag};
+use crate::model::names::{ImageName, RepoPath, Tag};
 use crate::model::outcome::OutcomeResult;
 use crate::model::policy::{AfterRollback, Strategy};
 use crate::model::rule::Delivery;
@@ -12,6 +12,7 @@ use crate::model::tracked::{Target, TrackedImage};
 use crate::plan::locate::{Current, Failure, Located, Site, value_of};
 use crate::plan::rollback::{LookBack, look_back};
 use crate::plan::{Listed, Question, Snapshot, Subject};
+use crate::rules::EffectiveRule;
 use crate::selection::{self, Choice};
 
 /// What one image gets this cycle, before its place is compared with others.
@@ -95,28 +96,8 @@ pub fn before_scan(snapshot: &Snapshot, subject: &Subject) -> Option<Judgement> 
         );
         return Some(Judgement::held("target/outside", message));
     }
-    match rule.delivery {
-        Delivery::None if !rule.matched => {
-            return Some(Judgement::held(
-                "rule/none",
-                format!("no rule matches {}, so nothing is written there", located.file),
-            ));
-        }
-        Delivery::None => {
-            return Some(Judgement::held("rule/none", format!("the rules say `delivery: none` for {}", located.file)));
-        }
-        Delivery::PullRequest => {
-            let message = format!(
-                "the rules say `delivery: pull-request` for {}, which this version does not carry out",
-                located.file
-            );
-            return Some(Judgement::held("unsupported/delivery", message));
-        }
-        Delivery::Commit => {}
-    }
-    if let Some(setting) = rule.unsupported.first() {
-        let message = format!("the rules set `{setting}` for {}, which this version does not carry out", located.file);
-        return Some(Judgement::held(&format!("unsupported/{setting}"), message));
+    if let Some(hold) = rule_hold(rule, &located.file) {
+        return Some(hold);
     }
     if let Some(name) = image.image.as_ref().filter(|name| snapshot.unconfigured.contains(*name)) {
         let message = format!("the registry `{}` is not configured, so nothing is sent to it", name.registry());
@@ -133,6 +114,26 @@ pub fn before_scan(snapshot: &Snapshot, subject: &Subject) -> Option<Judgement> 
         }
         Ok(_) => None,
     }
+}
+
+/// Says how the rules hold what would be written to a file, if they do.
+pub(super) fn rule_hold(rule: &EffectiveRule, file: &RepoPath) -> Option<Judgement> {
+    let held = |code: &str, message: String| Some(Judgement::held(code, message));
+    match rule.delivery {
+        Delivery::None if !rule.matched => {
+            return held("rule/none", format!("no rule matches {file}, so nothing is written there"));
+        }
+        Delivery::None => return held("rule/none", format!("the rules say `delivery: none` for {file}")),
+        Delivery::PullRequest => {
+            let message =
+                format!("the rules say `delivery: pull-request` for {file}, which this version does not carry out");
+            return held("unsupported/delivery", message);
+        }
+        Delivery::Commit => {}
+    }
+    let setting = rule.unsupported.first()?;
+    let message = format!("the rules set `{setting}` for {file}, which this version does not carry out");
+    held(&format!("unsupported/{setting}"), message)
 }
 
 /// Judges one image. A question means that the snapshot lacks an answer.

@@ -15,7 +15,7 @@ use crate::model::tracked::TrackedImage;
 use crate::plan::judge::before_scan;
 use crate::plan::locate::{FileState, Located};
 use crate::plan::rollback::Timeline;
-use crate::plan::{Failure, Question, Snapshot, Subject};
+use crate::plan::{Failure, Question, Snapshot, Subject, hint};
 use crate::reconcile::repository::{Reading, Repository, failure_of};
 use crate::reconcile::workers::{defect, on_each};
 use crate::reconcile::{CycleReport, Mode, Reconciler};
@@ -234,11 +234,8 @@ pub(super) fn listing_questions(snapshot: &Snapshot) -> Vec<Question> {
 pub(super) fn file_problems(snapshot: &Snapshot) -> Vec<Problem> {
     let mut problems = Vec::new();
     for subject in &snapshot.subjects {
-        let Some(judgement) = before_scan(snapshot, subject).filter(|_| subject.tracked.refusal.is_none()) else {
-            continue;
-        };
-        let is_decided = judgement.code.starts_with("rule/");
-        let Some(located) = subject.located.as_ref().filter(|_| !is_decided) else { continue };
+        let Some(judgement) = before_scan(snapshot, subject) else { continue };
+        let (Some(located), Some(hint)) = (&subject.located, hint(subject, &judgement)) else { continue };
         let target = subject.tracked.target.as_ref();
         problems.push(Problem {
             severity: Severity::Error,
@@ -254,7 +251,7 @@ pub(super) fn file_problems(snapshot: &Snapshot) -> Vec<Problem> {
                 subject.tracked.alias,
                 judgement.message
             ),
-            hint: judgement.failure.and_then(|failure| failure.hint),
+            hint: Some(hint).filter(|hint| !hint.is_empty()),
         });
     }
     problems
