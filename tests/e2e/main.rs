@@ -22,6 +22,7 @@ mod real_registry;
 mod registry_faults;
 mod release;
 mod rollback;
+mod rules;
 mod table;
 mod targets;
 mod world;
