@@ -23,6 +23,7 @@ mod registry_faults;
 mod release;
 mod rollback;
 mod rules;
+mod selection;
 mod table;
 mod targets;
 mod world;
