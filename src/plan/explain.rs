@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::model::outcome::OutcomeResult;
+use crate::model::policy::AfterRollback;
 use crate::plan::judge::Judgement;
+use crate::plan::rollback::LookBack;
 use crate::plan::{Snapshot, Subject};
 use crate::selection::{self, Rejection, Verdict};
 
@@ -79,7 +81,13 @@ pub fn explain(snapshot: &Snapshot, subject: &Subject, judgement: &Judgement, ne
         image.image.as_ref().and_then(|name| snapshot.listings.get(name)).and_then(|listed| listed.as_ref().ok());
     let tags = listed.map(|listed| listed.tags.as_slice()).unwrap_or_default();
     // A held image has no judgement of the registry's answer; the policy's choice still says what it would want.
-    let rolled_back = judgement.look_back.as_ref().is_some_and(|back| back.taken_back_by.is_some());
+    let back = judgement.look_back.as_ref().filter(|back| back.taken_back_by.is_some());
+    let rolled_back = back.is_some();
+    let waits = image.policy.after_rollback == AfterRollback::Wait;
+    let is_kept_out = |tag: &str| {
+        let is_allowed = |back: &LookBack| tag.parse().is_ok_and(|tag| back.allows(&image.policy, &tag));
+        back.is_some_and(|back| waits || !is_allowed(back))
+    };
     let chosen = judgement.to.clone().or_else(|| {
         let choice = selection::choose(&image.policy, tags).chosen.map(|tag| tag.to_string());
         choice.filter(|_| !rolled_back)
@@ -94,7 +102,7 @@ pub fn explain(snapshot: &Snapshot, subject: &Subject, judgement: &Judgement, ne
             Some("chosen")
         } else if !eligible {
             None
-        } else if rolled_back && !matches!(order(&current), Some(Ordering::Less | Ordering::Equal)) {
+        } else if is_kept_out(tag) && !matches!(order(&current), Some(Ordering::Less | Ordering::Equal)) {
             Some("rolled-back")
         } else {
             let older = |other: &Option<String>| matches!(order(other), Some(Ordering::Less | Ordering::Equal));

@@ -241,18 +241,16 @@ impl Judge<'_> {
         Ok(None)
     }
 
-    /// Guard 3: only what is above the mark, or was released, may follow.
+    /// Guard 3: only what is above the mark, or was released, may follow, and it does not go further down.
     fn next_after_rollback(&self, listed: &Listed, back: &LookBack) -> Option<Tag> {
         let policy = &self.tracked.policy;
         let now = self.site.tag.as_deref().unwrap_or("");
-        // A released tag that stands there already, or is below what stands there, is no next one.
-        let is_next = |tag: &Tag| {
-            let order = selection::compare(policy, tag.as_str(), now);
-            tag.as_str() != now && !matches!(order, Some(Ordering::Less | Ordering::Equal))
+        let is_up = |tag: &Tag| {
+            !matches!(selection::compare(policy, tag.as_str(), now), Some(Ordering::Less | Ordering::Equal))
         };
         match policy.after_rollback {
             AfterRollback::Next => {
-                selection::choose_where(policy, &listed.tags, |tag| back.allows(policy, tag) && is_next(tag)).chosen
+                selection::choose_where(policy, &listed.tags, |tag| is_up(tag) && back.allows(policy, tag)).chosen
             }
             AfterRollback::Wait => None,
         }
