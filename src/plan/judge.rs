@@ -54,7 +54,8 @@ impl Judgement {
         Self::new(OutcomeResult::Held, code, message)
     }
 
-    pub(super) fn failed(failure: &Failure) -> Self {
+    /// Makes a failure of what stood in the way.
+    pub fn failed(failure: &Failure) -> Self {
         let mut judgement = Self::new(OutcomeResult::Failed, &failure.code, failure.message.clone());
         judgement.failure = Some(failure.clone());
         judgement

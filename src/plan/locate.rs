@@ -114,6 +114,18 @@ pub fn value_of(form: Form, site_name: Option<&str>, image: &ImageName, tag: &st
     }
 }
 
+/// Tries an edit of a place without a value to write: says why the editor would refuse any, such as in a SOPS file.
+pub fn refused_edit(
+    target: &Target,
+    image: &ImageName,
+    file: &RepoPath,
+    site: &Site,
+    source: &Source,
+) -> Option<Failure> {
+    let value = value_of(target.form, site.name.as_deref(), image, "0.0.0");
+    source.set(&target.key, &value).err().map(|error| edit_failure(file, &error))
+}
+
 /// Turns an error of the editor into a failure that names the file.
 pub fn edit_failure(file: &RepoPath, error: &EditError) -> Failure {
     Failure {

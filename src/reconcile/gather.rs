@@ -12,8 +12,8 @@ use crate::model::problem::{Problem, Severity};
 use crate::model::remote_url::RemoteUrl;
 use crate::model::rule::{Glob, Rule};
 use crate::model::tracked::TrackedImage;
-use crate::plan::judge::before_scan;
-use crate::plan::locate::{FileState, Located};
+use crate::plan::judge::{Judgement, before_scan};
+use crate::plan::locate::{FileState, Located, refused_edit};
 use crate::plan::rollback::Timeline;
 use crate::plan::{Failure, Question, Snapshot, Subject, hint};
 use crate::reconcile::repository::{Reading, Repository, failure_of};
@@ -234,7 +234,7 @@ pub(super) fn listing_questions(snapshot: &Snapshot) -> Vec<Question> {
 pub(super) fn file_problems(snapshot: &Snapshot) -> Vec<Problem> {
     let mut problems = Vec::new();
     for subject in &snapshot.subjects {
-        let Some(judgement) = before_scan(snapshot, subject) else { continue };
+        let Some(judgement) = before_scan(snapshot, subject).or_else(|| refused(snapshot, subject)) else { continue };
         let (Some(located), Some(hint)) = (&subject.located, hint(subject, &judgement)) else { continue };
         let target = subject.tracked.target.as_ref();
         problems.push(Problem {
@@ -255,6 +255,16 @@ pub(super) fn file_problems(snapshot: &Snapshot) -> Vec<Problem> {
         });
     }
     problems
+}
+
+/// What the editor would refuse in any case.
+fn refused(snapshot: &Snapshot, subject: &Subject) -> Option<Judgement> {
+    let (target, image) = (subject.tracked.target.as_ref()?, subject.tracked.image.as_ref()?);
+    let Located { file, site: Ok(site) } = subject.located.as_ref()? else { return None };
+    let FileState::Parsed(source) = snapshot.files.get(&(target.repository.clone(), file.clone()))? else {
+        return None;
+    };
+    refused_edit(target, image, file, site, source).map(|failure| Judgement::failed(&failure))
 }
 
 fn repository_problem(name: &str, failure: &Failure) -> Problem {
