@@ -18,7 +18,7 @@ fn updated() -> (World, String) {
 /// Held now, without the cache, and until the next release; `from` is what stands.
 fn stays_until_the_next_release(world: &World, from: Option<&str>) {
     let head = world.remote.head();
-    for drop_cache in [false, true, false] {
+    for drop_cache in [false, true] {
         if drop_cache {
             world.drop_cache();
         }
@@ -26,7 +26,6 @@ fn stays_until_the_next_release(world: &World, from: Option<&str>) {
         assert_eq!((verdict(&one).as_str(), one["from"].as_str()), (ROLLED_BACK, from), "{one:#}");
         assert_eq!(world.remote.head(), head);
     }
-    assert_eq!(world.repin(&["plan"]).code, 0);
     world.registry.publish("acme/web", &["1.2.1"]);
     assert_eq!(world.once()["to"], "1.2.1");
     assert_eq!(world.once()["code"], "current");
@@ -224,7 +223,6 @@ fn every_form_of_the_resume_trailer_releases_what_it_names_and_nothing_else() {
     ] {
         let (world, commit) = updated();
         world.remote.revert(&commit);
-        assert_eq!(verdict(&world.once()), ROLLED_BACK);
         world.remote.commit(&[], &format!("Go on\n\n{trailer}\n"));
         let one = world.once();
         let found = format!("{} {}", one["code"].as_str().unwrap(), one["to"].as_str().unwrap_or("null"));

@@ -12,6 +12,7 @@ mod remote;
 
 mod annotations;
 mod any_registry;
+mod check;
 mod contract;
 mod daemon;
 mod explain;
