@@ -252,6 +252,29 @@ impl<'d> Node<'d> {
         }
     }
 
+    /// Gives the entries that a mapping inherits by merge keys (`<<`), without those that it has itself.
+    pub fn inherited_entries(self) -> Vec<(Self, Self)> {
+        let (mut queue, mut found): (Vec<Self>, Vec<(Self, Self)>) = (vec![self], Vec::new());
+        for _ in 0..MAX_MERGES {
+            let Some(map) = queue.pop() else { break };
+            let (merges, entries): (Vec<_>, Vec<_>) =
+                map.entries().into_iter().partition(|(key, _)| key.is_merge_key());
+            // What comes first wins: own keys, then the merged mappings in their order, each with its own merges.
+            found.extend(
+                entries
+                    .into_iter()
+                    .filter(|(key, _)| !found.iter().any(|(known, _)| known.as_str() == key.as_str()))
+                    .collect::<Vec<_>>(),
+            );
+            for (_, merged) in merges {
+                let items = merged.items();
+                queue.extend(if items.is_empty() { vec![merged] } else { items.into_iter().rev().collect() });
+            }
+        }
+        let own: Vec<_> = self.entries().into_iter().map(|(key, _)| key.as_str()).collect();
+        found.into_iter().filter(|(key, _)| !own.contains(&key.as_str())).collect()
+    }
+
     /// Tells whether this key is a plain `<<`.
     pub fn is_merge_key(self) -> bool {
         matches!(self.kind(), Kind::Scalar { value, style: Style::Plain } if value == "<<")

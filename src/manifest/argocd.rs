@@ -131,7 +131,9 @@ impl Reader<'_> {
 
     fn annotations(&mut self, metadata: Node<'_>) -> Vec<Annotation> {
         let mut found: Vec<Annotation> = Vec::new();
-        for (key, value) in metadata.get("annotations").map(Node::entries).unwrap_or_default() {
+        let map = metadata.get("annotations");
+        let inherited = map.map(Node::inherited_entries).unwrap_or_default();
+        for (key, value) in inherited.into_iter().chain(map.map(Node::entries).unwrap_or_default()) {
             let Some(name) = key.as_str().filter(|_| is_ours(key)) else { continue };
             let Some(text) = value.as_str() else {
                 let message = format!("the annotation `{name}` has no text");
