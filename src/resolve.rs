@@ -151,16 +151,14 @@ fn targeted(
     target: &WriteBack,
     problems: &mut Vec<Problem>,
 ) -> TrackedImage {
-    let values = ground.path.join("values.yaml").unwrap_or_default();
+    let default = ground.path.join("values.yaml").unwrap_or_default();
+    let mut values = vec![default.clone()];
+    for file in &ground.listed {
+        values.retain(|other| other != file);
+        values.push(file.clone());
+    }
     let (files, fallback) = match target {
-        WriteBack::HelmValues => {
-            let mut files = vec![values.clone()];
-            for file in &ground.listed {
-                files.retain(|other| other != file);
-                files.push(file.clone());
-            }
-            (files, values)
-        }
+        WriteBack::HelmValues => (values.clone(), default),
         WriteBack::HelmValuesFile(file) => match ground.path.join(file) {
             Some(path) => (vec![path.clone()], path),
             None => {
@@ -177,23 +175,33 @@ fn targeted(
             }
         },
     };
-    image(application, request, Some(ground), Some((files, fallback)))
+    // A target that the source does not list is taken for the last one.
+    values.extend(files.iter().filter(|file| !values.contains(file)).cloned().collect::<Vec<_>>());
+    image(application, request, Some(ground), Some(Files { files, fallback, values }))
+}
+
+/// Where the tag may stand, and the image's name.
+struct Files {
+    files: Vec<RepoPath>,
+    fallback: RepoPath,
+    values: Vec<RepoPath>,
 }
 
 fn image(
     application: &Application,
     request: &ImageRequest,
     ground: Option<&Ground<'_>>,
-    files: Option<(Vec<RepoPath>, RepoPath)>,
+    files: Option<Files>,
 ) -> TrackedImage {
     let target = match (ground, files, &request.key) {
-        (Some(ground), Some((files, fallback)), Some((key, form))) => Some(Target {
+        (Some(ground), Some(Files { files, fallback, values }), Some((key, form))) => Some(Target {
             repository: ground.repository.name.clone(),
             branch: ground.repository.branch.clone(),
             files,
             fallback,
             own_path: ground.path.clone(),
             listed: ground.listed.clone(),
+            values,
             key: key.clone(),
             form: *form,
             name_key: request.name_key.clone(),

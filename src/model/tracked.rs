@@ -39,6 +39,8 @@ pub struct Target {
     pub own_path: RepoPath,
     /// Value files that the Application's own source lists.
     pub listed: Vec<RepoPath>,
+    /// Files in which the image's name may stand, in Helm's order.
+    pub values: Vec<RepoPath>,
     /// The key path of the tag or spec.
     pub key: KeyPath,
     /// What stands there.

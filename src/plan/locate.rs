@@ -77,7 +77,7 @@ pub fn locate(image: &TrackedImage, target: &Target, read: &dyn Fn(&RepoPath) ->
         match read(file) {
             FileState::Parsed(source) => match source.read(&target.key) {
                 Ok(Found::Absent { .. }) => {}
-                _ => return Located { file: file.clone(), site: site(image, target, file, &source) },
+                _ => return Located { file: file.clone(), site: site(image, target, file, &source, read) },
             },
             FileState::Missing => {}
             // A file that cannot be read may hold the key, so no other one may be taken for it.
@@ -86,7 +86,7 @@ pub fn locate(image: &TrackedImage, target: &Target, read: &dyn Fn(&RepoPath) ->
     }
     let file = &target.fallback;
     let site = match read(file) {
-        FileState::Parsed(source) => site(image, target, file, &source),
+        FileState::Parsed(source) => site(image, target, file, &source, read),
         broken => Err(unusable(file, &broken)),
     };
     Located { file: file.clone(), site }
@@ -136,25 +136,37 @@ pub fn edit_failure(file: &RepoPath, error: &EditError) -> Failure {
     }
 }
 
-fn site(image: &TrackedImage, target: &Target, file: &RepoPath, source: &Source) -> Result<Site, Failure> {
+fn site(
+    image: &TrackedImage,
+    target: &Target,
+    file: &RepoPath,
+    source: &Source,
+    files: &dyn Fn(&RepoPath) -> FileState,
+) -> Result<Site, Failure> {
     let read = |key: &KeyPath| source.read(key).map_err(|error| edit_failure(file, &error));
     let fail = |code: &str, message: String, hint: &str, line| {
         Err(Failure { code: code.to_owned(), message: format!("{file}: {message}"), hint: Some(hint.to_owned()), line })
     };
     let write_name = match (&target.name_key, &image.image) {
-        (Some(key), Some(name)) => match read(key)? {
-            Found::Text { value, line } if !names_image(source, key, &value, name) => {
-                let message = format!("`{key}` names the image `{value}`, and the annotations track `{name}`");
-                return fail(
-                    "edit/other-image",
-                    message,
-                    "correct the image in `image-list` or the key path of the name",
-                    Some(line),
-                );
+        (Some(key), Some(name)) => {
+            read(key)?;
+            let values = Values::new(target, files);
+            match values.text(key) {
+                Some((at, value, line)) if !values.name_image(key, &value, name) => {
+                    let message =
+                        format!("{at}: `{key}` names the image `{value}`, and the annotations track `{name}`");
+                    let hint = "correct the image in `image-list` or the key path of the name".to_owned();
+                    return Err(Failure {
+                        code: "edit/other-image".to_owned(),
+                        message,
+                        hint: Some(hint),
+                        line: Some(line).filter(|_| at == file),
+                    });
+                }
+                Some(_) => None,
+                None => Some(key.clone()),
             }
-            Found::Text { .. } => None,
-            Found::Absent { .. } | Found::Null { .. } => Some(key.clone()),
-        },
+        }
         _ => None,
     };
     let (current, line) = match read(&target.key)? {
@@ -211,24 +223,41 @@ fn split_spec(value: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Tells whether the name at `key` is the image: whole, or without its registry where a chart keeps that apart.
-fn names_image(source: &Source, key: &KeyPath, value: &str, image: &ImageName) -> bool {
-    if value.parse::<ImageName>().is_ok_and(|name| name == *image) {
-        return true;
+/// The value files as Helm lays them over each other, as far as they can be read; the last one wins.
+struct Values<'a> {
+    files: Vec<(&'a RepoPath, Arc<Source>)>,
+}
+
+impl<'a> Values<'a> {
+    fn new(target: &'a Target, read: &dyn Fn(&RepoPath) -> FileState) -> Self {
+        let parsed = |file: &'a RepoPath| match read(file) {
+            FileState::Parsed(source) => Some((file, source)),
+            FileState::Missing | FileState::NotRegular(_) | FileState::Unreadable(_) => None,
+        };
+        Self { files: target.values.iter().filter_map(parsed).collect() }
     }
-    let registry_keys = key.parent().and_then(|parent| parent.child("registry").ok()).into_iter();
-    let global_keys =
-        ["global.imageRegistry", "global.image.registry"].into_iter().filter_map(|text| text.parse::<KeyPath>().ok());
-    let registries: Vec<String> = registry_keys
-        .chain(global_keys)
-        .filter_map(|key| match source.read(&key) {
-            Ok(Found::Text { value, .. }) if !value.is_empty() => Some(value),
+
+    /// Gives the text that counts at a key, with its file and line.
+    fn text(&self, key: &KeyPath) -> Option<(&'a RepoPath, String, u64)> {
+        self.files.iter().rev().find_map(|(file, source)| match source.read(key) {
+            Ok(Found::Text { value, line }) => Some((*file, value, line)),
             _ => None,
         })
-        .collect();
-    registries
-        .iter()
-        .any(|registry| format!("{registry}/{value}").parse::<ImageName>().is_ok_and(|name| name == *image))
+    }
+
+    /// Tells whether the name at `key` is the image: whole, or without its registry where a chart keeps that apart.
+    fn name_image(&self, key: &KeyPath, value: &str, image: &ImageName) -> bool {
+        let is_image = |text: &str| text.parse::<ImageName>().is_ok_and(|name| name == *image);
+        let beside = key.parent().and_then(|parent| parent.child("registry").ok()).into_iter();
+        let global = ["global.imageRegistry", "global.image.registry"]
+            .into_iter()
+            .filter_map(|text| text.parse::<KeyPath>().ok());
+        let registries = beside.chain(global).filter_map(|key| self.text(&key)).map(|(_, value, _)| value);
+        is_image(value)
+            || registries
+                .filter(|registry| !registry.is_empty())
+                .any(|registry| is_image(&format!("{registry}/{value}")))
+    }
 }
 
 /// Charts that know `digest` beside `tag` prefer the digest.

@@ -186,7 +186,7 @@ impl Repository {
         let wanted: HashSet<&RepoPath> = images
             .iter()
             .filter_map(|image| image.target.as_ref())
-            .flat_map(|target| target.files.iter().chain([&target.fallback]))
+            .flat_map(|target| target.files.iter().chain(&target.values).chain([&target.fallback]))
             .collect();
         for path in wanted {
             self.load(path);

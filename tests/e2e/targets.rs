@@ -494,3 +494,125 @@ fn applications_of_the_configuration_need_no_manifest() {
     assert_eq!(said.json["problems"].as_array().unwrap().len(), 3, "{said:#?}");
     assert_eq!(world.tag("web"), "1.1.0");
 }
+
+#[test]
+fn the_name_of_the_image_may_stand_in_another_value_file() {
+    let name = |more: &str| format!("{PLAIN}\nrepin.dev/app.helm.image-name: image.repository\n{more}");
+    let explicit = name("repin.dev/write-back-target: helmvalues:prod.yaml");
+    let bare = name("");
+    let tag = "image:\n  tag: 1.0.0\n";
+    let cases: Vec<(&str, &str, [(&str, &str); 2], &str)> = vec![
+        (
+            "default",
+            &bare,
+            [("values.yaml", "image:\n  repository: IMAGE\n"), ("prod.yaml", tag)],
+            "image:\n  tag: 2.0.0\n",
+        ),
+        (
+            "explicit",
+            &explicit,
+            [("values.yaml", "image:\n  repository: IMAGE\n"), ("prod.yaml", tag)],
+            "image:\n  tag: 2.0.0\n",
+        ),
+        (
+            "registry",
+            &bare,
+            [("values.yaml", "image:\n  registry: 'HOST'\n  repository: acme/web\n"), ("prod.yaml", tag)],
+            "image:\n  tag: 2.0.0\n",
+        ),
+        ("other", &bare, [("values.yaml", "image:\n  repository: nginx\n"), ("prod.yaml", tag)], tag),
+        (
+            "nowhere",
+            &bare,
+            [("values.yaml", "a: 1\n"), ("prod.yaml", tag)],
+            "image:\n  tag: 2.0.0\n  repository: IMAGE\n",
+        ),
+        // The later file wins in Helm, so it is the one that is checked.
+        (
+            "overridden",
+            &bare,
+            [
+                ("values.yaml", "image:\n  repository: nginx\n"),
+                ("prod.yaml", "image:\n  repository: IMAGE\n  tag: 1.0.0\n"),
+            ],
+            "image:\n  repository: IMAGE\n  tag: 2.0.0\n",
+        ),
+    ];
+    let rows: Vec<Row<'_>> = cases
+        .iter()
+        .map(|(name, text, files, _)| Row {
+            source: "helm: {valueFiles: [values.yaml, prod.yaml]}",
+            files,
+            ..Row::new(name, text)
+        })
+        .collect();
+    let world = table::world(&rows);
+    let said = world.repin(&["once"]);
+    for (name, _, _, after) in &cases {
+        let expected = if *name == "other" { "failed edit/other-image" } else { "delivered delivered" };
+        let text = world.remote.show(&format!("apps/{name}/prod.yaml"));
+        assert_eq!(
+            (verdict(outcome(&said, name)).as_str(), text),
+            (expected, table::fill(&world, after)),
+            "{name}: {said:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_manifest_may_share_annotations_by_anchor_and_merge_key() {
+    let world = World::create();
+    world.registry.publish("acme/web", &["1.0.0", "1.1.0"]);
+    let text = [
+        "kind: List",
+        "apiVersion: v1",
+        "items:",
+        "- &first",
+        "  apiVersion: argoproj.io/v1alpha1",
+        "  kind: Application",
+        "  metadata:",
+        "    name: a",
+        "    annotations: &common",
+        "      repin.dev/image-list: app=IMAGE",
+        "      repin.dev/app.helm.image-tag: image.tag",
+        "      repin.dev/strict: \"true\"",
+        "  spec: &spec",
+        "    source: {repoURL: 'ADDRESS', path: apps/web}",
+        "- {apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {name: b, annotations: *common}, spec: *spec}",
+        "- <<: *first",
+        "  metadata:",
+        "    name: c",
+        "    annotations:",
+        "      repin.dev/strict: \"false\"",
+        "      <<: [*common, {repin.dev/strict: x, repin.dev/allow-tags: any}]",
+        "",
+    ];
+    let text = table::fill(&world, &text.join("\n")).replace("ADDRESS", &world.remote.url());
+    world.remote.commit(&[("argocd/all.yaml", &text), ("apps/web/values.yaml", &world.values("web", "1.0.0"))], "Add");
+    let said = world.repin(&["once"]);
+    for name in ["a", "b", "c"] {
+        assert_eq!(verdict(outcome(&said, name)), "delivered delivered", "{said:#?}");
+    }
+    assert_eq!(said.json["problems"], json!([]));
+}
+
+#[test]
+fn values_may_live_in_another_repository_than_the_application() {
+    let world = World::create();
+    world.registry.publish("acme/web", &["1.0.0", "1.1.0"]);
+    let other = crate::remote::BareRemote::create();
+    other.commit(&[("apps/web/values.yaml", &world.values("web", "1.0.0"))], "Add values");
+    let text = table::manifest(&world, "web", PLAIN, "path: apps/web").replace(&world.remote.url(), &other.url());
+    world.remote.commit(&[("argocd/web.yaml", &text)], "Add web");
+    let entry = format!("repositories:\n  - name: values\n    url: {}\n    branch: main\n", other.url());
+    world.configure(&world.standard_config().replace("repositories:\n", &entry));
+    let head = world.remote.head();
+    let said = world.repin(&["once"]);
+    let one = outcome(&said, "web");
+    assert_eq!(
+        (verdict(one).as_str(), &one["repository"], &one["commit"]),
+        ("delivered delivered", &json!("values"), &json!(other.head()))
+    );
+    assert!(other.show("apps/web/values.yaml").contains("\"1.1.0\""));
+    assert_eq!(world.remote.head(), head);
+}
