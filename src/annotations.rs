@@ -5,6 +5,7 @@
 
 pub mod image_list;
 pub mod keys;
+mod places;
 mod policy;
 mod values;
 
@@ -59,6 +60,8 @@ pub fn read(application: &Application) -> (Vec<ImageRequest>, Vec<Problem>) {
 #[derive(Clone, Debug)]
 struct Given {
     value: String,
+    /// Otherwise it was reported, and holds what it applies to.
+    is_text: bool,
     line: u64,
     legacy: bool,
 }
@@ -66,6 +69,7 @@ struct Given {
 struct Reader<'a> {
     application: &'a Application,
     given: BTreeMap<String, Given>,
+    without_text: Vec<String>,
     problems: Vec<Problem>,
 }
 
@@ -81,17 +85,21 @@ impl<'a> Reader<'a> {
             if legacy && given.get(name).is_some_and(|other| !other.legacy) {
                 continue;
             }
-            given.insert(
-                name.to_owned(),
-                Given { value: annotation.value.trim().to_owned(), line: annotation.line, legacy },
-            );
+            let value = annotation.value.as_deref().map(|value| value.trim().to_owned());
+            let is_text = value.is_some();
+            let value = value.unwrap_or_default();
+            given.insert(name.to_owned(), Given { value, is_text, line: annotation.line, legacy });
         }
-        Self { application, given, problems: Vec::new() }
+        // Reported where the manifest was read: what follows must not take them for empty texts.
+        let without_text = given.iter().filter(|(_, given)| !given.is_text).map(|(name, _)| name.clone()).collect();
+        given.retain(|_, given| given.is_text);
+        Self { application, given, without_text, problems: Vec::new() }
     }
 
     fn requests(&mut self) -> Vec<ImageRequest> {
         let entries = match self.given.get("image-list") {
             Some(list) => image_list::read(&list.value),
+            None if self.without_text.iter().any(|name| name == "image-list") => return Vec::new(),
             None => {
                 let message = format!(
                     "the Application `{}` has annotations of repin, and no `image-list`",
@@ -172,6 +180,15 @@ impl<'a> Reader<'a> {
         for (code, line, message, hint) in found {
             self.problem(Severity::Error, code, line, message, hint);
         }
+    }
+
+    /// Finds a key without a text that applies to one alias.
+    fn find_without_text(&self, alias: &str) -> Option<&String> {
+        self.without_text.iter().find(|name| match keys::read(name) {
+            Reading::Application(_) => true,
+            Reading::Alias(other, _) => is_alias_spelling(alias, other),
+            Reading::Unknown => false,
+        })
     }
 
     /// Looks a key up for one alias: `<alias>.key` beats `key`, and alias `a/b` is also read as `a_b`.

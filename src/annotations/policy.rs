@@ -121,7 +121,8 @@ impl Reader<'_> {
         if given.value == "any" {
             return None;
         }
-        let Some(source) = given.value.strip_prefix("regexp:") else {
+        // No tag begins or ends with a blank, so `regexp: ^1` means what it says without it.
+        let Some(source) = given.value.strip_prefix("regexp:").map(str::trim) else {
             let hint = format!(
                 "write `{key}: \"regexp:<expression>\"` or `any`; a version range belongs into `image-list` behind the image's `:`"
             );

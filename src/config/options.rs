@@ -65,7 +65,7 @@ fn registry(settings: &RegistrySettings) -> RegistryOptions {
 fn application(settings: &ApplicationSettings) -> Application {
     let annotation = |given: &crate::config::settings::AnnotationSetting| Annotation {
         key: format!("{PREFIX}{}", given.key),
-        value: given.value.clone(),
+        value: Some(given.value.clone()),
         line: given.line,
     };
     Application {

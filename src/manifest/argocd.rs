@@ -135,17 +135,12 @@ impl Reader<'_> {
         let inherited = map.map(Node::inherited_entries).unwrap_or_default();
         for (key, value) in inherited.into_iter().chain(map.map(Node::entries).unwrap_or_default()) {
             let Some(name) = key.as_str().filter(|_| is_ours(key)) else { continue };
-            let Some(text) = value.as_str() else {
+            let text = value.as_str();
+            if text.is_none() {
                 let message = format!("the annotation `{name}` has no text");
-                self.problem(
-                    Severity::Error,
-                    "annotation/invalid",
-                    key.line(),
-                    message,
-                    "annotations are texts: write the value in quotes",
-                );
-                continue;
-            };
+                let hint = "annotations are texts: write the value in quotes";
+                self.problem(Severity::Error, "annotation/invalid", key.line(), message, hint);
+            }
             if let Some(earlier) = found.iter().position(|other| other.key == name) {
                 let message =
                     format!("the annotation `{name}` is given twice; the last one counts, as YAML readers take it");
@@ -158,7 +153,7 @@ impl Reader<'_> {
                 );
                 found.remove(earlier);
             }
-            found.push(Annotation { key: name.to_owned(), value: text.to_owned(), line: key.line() });
+            found.push(Annotation { key: name.to_owned(), value: text.map(str::to_owned), line: key.line() });
         }
         found
     }
@@ -231,7 +226,7 @@ mod tests {
         assert_eq!((app.key.label().as_str(), app.project.as_str(), app.line), ("argocd/web", "shop", 4));
         assert_eq!(
             app.annotations,
-            [Annotation { key: "repin.dev/image-list".into(), value: "app=ghcr.io/acme/web\n".into(), line: 11 }]
+            [Annotation { key: "repin.dev/image-list".into(), value: Some("app=ghcr.io/acme/web\n".into()), line: 11 }]
         );
         assert_eq!(app.sources[0].value_files, ["values.yaml", "../prod.yaml"]);
         assert_eq!(app.sources[0].target_revision.as_deref(), Some("main"));

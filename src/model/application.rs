@@ -16,8 +16,8 @@ pub const DEFAULT_NAMESPACE: &str = "argocd";
 pub struct Annotation {
     /// The key, with its prefix.
     pub key: String,
-    /// The value's text.
-    pub value: String,
+    /// The value's text; none if it is no text, which whoever read it has reported.
+    pub value: Option<String>,
     /// Line of the key in the defining file, from 1.
     pub line: u64,
 }

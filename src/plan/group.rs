@@ -169,7 +169,12 @@ impl Editor<'_> {
                     self.done.insert(place, (commit_number, judgements[*index].to.clone().unwrap_or_default()));
                     subjects.push(*index);
                 }
-                Err(failure) => judgements[*index] = Judgement::failed(&failure),
+                Err(failure) => {
+                    // What was chosen stays said, so that a person knows what to write by hand.
+                    let judgement = &mut judgements[*index];
+                    let (to, back) = (judgement.to.take(), judgement.look_back.take());
+                    *judgement = Judgement::failed(&failure).with(to, back);
+                }
             }
         }
         let first = self.snapshot.subjects.get(*subjects.first()?)?;

@@ -61,7 +61,7 @@ impl Judgement {
         judgement
     }
 
-    fn with(mut self, to: Option<String>, look_back: Option<LookBack>) -> Self {
+    pub(super) fn with(mut self, to: Option<String>, look_back: Option<LookBack>) -> Self {
         self.to = to;
         self.look_back = look_back;
         self

@@ -391,6 +391,15 @@ fn values_that_no_grammar_takes_hold_their_image() {
         ),
         ("number", plus("repin.dev/strict: true"), "pending pending", &[]),
         ("two-keys", plus("repin.dev/app.helm.image-spec: spec"), "failed edit/no-such-key", &["annotation/unused"]),
+        ("nulled", plus("repin.dev/allow-tags:"), "held annotation/invalid", invalid),
+        ("null-tilde", plus("repin.dev/app.ignore-tags: ~"), "held annotation/invalid", invalid),
+        ("a-list", plus("repin.dev/ignore-tags: [latest]"), "held annotation/invalid", invalid),
+        ("a-map", plus("repin.dev/delivery: {x: y}"), "held annotation/invalid", invalid),
+        ("null-unbuilt", plus("repin.dev/hold:"), "held annotation/invalid", invalid),
+        ("null-legacy", plus("argocd-image-updater.argoproj.io/strict:\nrepin.dev/strict: \"true\""), "pending pending", invalid),
+        ("null-of-another", plus("repin.dev/other.strict:"), "pending pending", invalid),
+        ("template", plus("repin.dev/write-back-target: \"helmvalues:/{{path}}/values.yaml\""), "held annotation/invalid", invalid),
+        ("blank", plus("repin.dev/allow-tags: \"regexp: ^[0-9]\""), "pending pending", &[]),
         ("nothing", plus("repin.dev/delivery: none"), "held rule/none", &[]),
     ];
     check(&rows);

@@ -109,7 +109,9 @@ fn a_target_is_relative_to_the_source_path_and_stays_inside_what_annotations_may
     let alias = format!(
         "{PLAIN}\nrepin.dev/app.write-back-target: helmvalues:x.yaml\nrepin.dev/write-back-target: helmvalues:y.yaml"
     );
-    let cases: Vec<(&str, String, &[(&str, &str)], &str)> = vec![
+    // Name, annotations, files, what is expected.
+    type Case<'a> = (&'a str, String, &'a [(&'a str, &'a str)], &'a str);
+    let cases: Vec<Case<'_>> = vec![
         ("bare", text("helmvalues"), &[], "values.yaml#image.tag pending pending"),
         ("file", text("helmvalues:x.yaml"), &[("x.yaml", TAG)], "x.yaml#image.tag pending pending"),
         ("dot", text("helmvalues:./x.yaml"), &[("x.yaml", TAG)], "x.yaml#image.tag pending pending"),
@@ -501,7 +503,9 @@ fn the_name_of_the_image_may_stand_in_another_value_file() {
     let explicit = name("repin.dev/write-back-target: helmvalues:prod.yaml");
     let bare = name("");
     let tag = "image:\n  tag: 1.0.0\n";
-    let cases: Vec<(&str, &str, [(&str, &str); 2], &str)> = vec![
+    // Name, annotations, files, the file that holds the tag afterwards.
+    type Case<'a> = (&'a str, &'a str, [(&'a str, &'a str); 2], &'a str);
+    let cases: Vec<Case<'_>> = vec![
         (
             "default",
             &bare,
@@ -557,6 +561,19 @@ fn the_name_of_the_image_may_stand_in_another_value_file() {
             "{name}: {said:#?}"
         );
     }
+}
+
+#[test]
+fn a_refused_edit_still_says_what_was_chosen() {
+    let shared = "x: &t 1.0.0\nimage:\n  tag: *t\n";
+    let world = table::world(&[with("web", "", &[("values.yaml", shared)])]);
+    let said = world.repin(&["once"]);
+    let one = outcome(&said, "web");
+    assert_eq!(
+        (verdict(one).as_str(), &one["from"], &one["to"], said.code),
+        ("failed edit/shared", &json!("1.0.0"), &json!("2.0.0"), 1)
+    );
+    assert_eq!(world.remote.show("apps/web/values.yaml"), shared);
 }
 
 #[test]
