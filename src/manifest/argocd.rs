@@ -47,7 +47,8 @@ impl Reader<'_> {
     fn document(&mut self, document: &Document) {
         let root = document.root();
         match text(root.get("kind")) {
-            Some("List") => {
+            // `ApplicationList` is what the API itself answers.
+            Some("List" | "ApplicationList") => {
                 root.get("items").map(Node::items).unwrap_or_default().into_iter().for_each(|item| self.object(item))
             }
             _ => self.object(root),

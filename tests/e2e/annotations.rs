@@ -445,6 +445,7 @@ fn applications_are_found_in_every_shape_of_a_file() {
     let make = |name: &str| table::manifest(&world, name, PLAIN, "path: apps/web");
     let nested = |name: &str| make(name).lines().map(|line| format!("    {line}\n")).collect::<String>();
     let list = format!("apiVersion: v1\nkind: List\nitems:\n  -\n{}  -\n{}", nested("l1"), nested("l2"));
+    let api_list = list.replace("kind: List", "kind: ApplicationList").replace("name: l", "name: al");
     let several = format!(
         "# two of them\n---\n{}---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: x}}\n---\n{}...\n",
         make("m1"),
@@ -466,6 +467,7 @@ fn applications_are_found_in_every_shape_of_a_file() {
     world.remote.commit(
         &[
             ("a/list.yaml", &list),
+            ("a/api-list.yaml", &api_list),
             ("a/several.yaml", &several),
             ("a/crlf.yaml", &crlf),
             ("a/bare.yaml", &no_namespace),
@@ -487,6 +489,8 @@ fn applications_are_found_in_every_shape_of_a_file() {
     assert_eq!(
         names,
         [
+            "argocd/al1",
+            "argocd/al2",
             "argocd/bare",
             "argocd/crlf",
             "argocd/json",
@@ -514,6 +518,6 @@ fn applications_are_found_in_every_shape_of_a_file() {
     let commits: Vec<&Value> = said.json["outcomes"].as_array().unwrap().iter().map(|one| &one["commit"]).collect();
     assert!(commits.iter().all(|one| one.is_string() && *one == commits[0]), "{said:#?}");
     let (_, _, body) = world.remote.log().remove(0);
-    assert_eq!(body.lines().filter(|line| line.starts_with("Repin-Application: ")).count(), 8, "{body}");
+    assert_eq!(body.lines().filter(|line| line.starts_with("Repin-Application: ")).count(), 10, "{body}");
     assert_eq!(body.lines().filter(|line| line.starts_with("Repin-Change: ")).count(), 1, "{body}");
 }
