@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::model::outcome::OutcomeResult;
-use crate::model::policy::AfterRollback;
 use crate::plan::judge::Judgement;
 use crate::plan::rollback::LookBack;
 use crate::plan::{Snapshot, Subject};
@@ -83,10 +82,9 @@ pub fn explain(snapshot: &Snapshot, subject: &Subject, judgement: &Judgement, ne
     // A held image has no judgement of the registry's answer; the policy's choice still says what it would want.
     let back = judgement.look_back.as_ref().filter(|back| back.taken_back_by.is_some());
     let rolled_back = back.is_some();
-    let waits = image.policy.after_rollback == AfterRollback::Wait;
     let is_kept_out = |tag: &str| {
         let is_allowed = |back: &LookBack| tag.parse().is_ok_and(|tag| back.allows(&image.policy, &tag));
-        back.is_some_and(|back| waits || !is_allowed(back))
+        back.is_some_and(|back| !is_allowed(back))
     };
     let chosen = judgement.to.clone().or_else(|| {
         let choice = selection::choose(&image.policy, tags).chosen.map(|tag| tag.to_string());

@@ -249,12 +249,7 @@ impl Judge<'_> {
         let is_up = |tag: &Tag| {
             !matches!(selection::compare(policy, tag.as_str(), now), Some(Ordering::Less | Ordering::Equal))
         };
-        match policy.after_rollback {
-            AfterRollback::Next => {
-                selection::choose_where(policy, &listed.tags, |tag| is_up(tag) && back.allows(policy, tag)).chosen
-            }
-            AfterRollback::Wait => None,
-        }
+        selection::choose_where(policy, &listed.tags, |tag| is_up(tag) && back.allows(policy, tag)).chosen
     }
 
     fn rolled_back(&self, back: LookBack) -> Judgement {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::message::trailers::{Change, Resume};
 use crate::model::history::CommitInfo;
 use crate::model::names::{ApplicationKey, Tag};
-use crate::model::policy::Policy;
+use crate::model::policy::{AfterRollback, Policy};
 use crate::selection;
 use crate::selection::Verdict;
 
@@ -69,7 +69,7 @@ pub struct LookBack {
     pub mark: Option<String>,
     /// The commit that went below the mark, if one did.
     pub taken_back_by: Option<Arc<CommitInfo>>,
-    /// Tags that a commit released by name.
+    /// Tags that a commit released by name since something was taken back.
     pub released: Vec<String>,
     /// The place's beginning was not reached.
     pub is_cut: bool,
@@ -78,10 +78,11 @@ pub struct LookBack {
 impl LookBack {
     /// Tells whether a tag may follow although something was taken back.
     pub fn allows(&self, policy: &Policy, tag: &Tag) -> bool {
-        let above = self
-            .mark
-            .as_deref()
-            .is_none_or(|mark| selection::compare(policy, tag.as_str(), mark) == Some(Ordering::Greater));
+        let above = policy.after_rollback == AfterRollback::Next
+            && self
+                .mark
+                .as_deref()
+                .is_none_or(|mark| selection::compare(policy, tag.as_str(), mark) == Some(Ordering::Greater));
         above || self.released.iter().any(|released| released == tag.as_str())
     }
 }
@@ -128,12 +129,13 @@ pub fn look_back(policy: &Policy, application: &ApplicationKey, alias: &str, tim
         Some(_) => true,
         None => false,
     };
-    let taken_back_by = mark.filter(|(index, highest)| *index > 0 && is_below(highest)).and_then(|(index, _)| {
-        let taker =
-            timeline.standings.get(..index)?.iter().rev().find(|standing| standing.stood != Stood::Unreadable)?;
-        Some(taker.commit.clone())
+    let taker = mark.filter(|(index, highest)| *index > 0 && is_below(highest)).and_then(|(index, _)| {
+        timeline.standings.get(..index)?.iter().rev().find(|standing| standing.stood != Stood::Unreadable)
     });
-    let released = mine.iter().filter_map(|release| release.resume.tag.clone()).collect();
+    // A release is spent once its tag stood there: who takes that back means it.
+    let is_newer = |release: &&&Release| taker.is_some_and(|taker| release.at >= taker.at);
+    let released = mine.iter().filter(is_newer).filter_map(|release| release.resume.tag.clone()).collect();
+    let taken_back_by = taker.map(|taker| taker.commit.clone());
     LookBack {
         mark: mark.map(|(_, tag)| tag.to_owned()),
         taken_back_by,

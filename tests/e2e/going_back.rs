@@ -231,6 +231,49 @@ fn every_form_of_the_resume_trailer_releases_what_it_names_and_nothing_else() {
 }
 
 #[test]
+fn a_release_is_spent_once_its_tag_stood_there() {
+    let (world, commit) = updated();
+    world.remote.revert(&commit);
+    world.remote.commit(&[], "Go on\n\nRepin-Resume: web app 1.2.0\n");
+    let one = world.once();
+    assert_eq!(one["to"], "1.2.0");
+    // Whoever takes it back a second time means it.
+    world.remote.revert(one["commit"].as_str().unwrap());
+    for drop_cache in [false, true] {
+        if drop_cache {
+            world.drop_cache();
+        }
+        assert_eq!(verdict(&world.once()), ROLLED_BACK);
+    }
+    world.remote.commit(&[], "Go on again\n\nRepin-Resume: web app 1.1.0\n");
+    assert_eq!(world.once()["to"], "1.1.0");
+    assert_eq!(verdict(&world.once()), ROLLED_BACK);
+    assert_eq!(world.tag("web"), "1.1.0");
+}
+
+#[test]
+fn after_rollback_wait_takes_what_a_trailer_names_and_nothing_above_it() {
+    for (trailer, expected) in [
+        ("Repin-Resume: web app 1.1.0", "1.1.0"),
+        ("Repin-Resume: web app 1.3.0", "1.3.0"),
+        ("Repin-Resume: web", "1.3.0"),
+    ] {
+        let world = World::create();
+        world.registry.publish("acme/web", &["1.0.0", "1.1.0", "1.2.0"]);
+        world.add_app(
+            &App { name: "web", constraint: "", annotations: &["repin.dev/app.after-rollback: wait"] },
+            "1.0.0",
+        );
+        let commit = world.once()["commit"].as_str().unwrap().to_owned();
+        world.remote.revert(&commit);
+        world.registry.publish("acme/web", &["1.3.0"]);
+        assert_eq!(verdict(&world.once()), ROLLED_BACK);
+        world.remote.commit(&[], &format!("Go on\n\n{trailer}\n"));
+        assert_eq!(world.once()["to"], expected, "{trailer}");
+    }
+}
+
+#[test]
 fn a_resume_before_the_step_back_does_not_count() {
     let (world, commit) = updated();
     world.remote.commit(&[], "Go on\n\nRepin-Resume: web\n");
