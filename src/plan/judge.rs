@@ -175,7 +175,13 @@ impl Judge<'_> {
             return Ok(suspicion);
         }
         if let Some(Some(chosen)) = next {
-            return self.take(&chosen, back);
+            // A higher mark may stand in what was not read; what a person named needs none.
+            let is_named = back.released.iter().any(|tag| tag == chosen.as_str());
+            return if back.is_cut && !is_named {
+                Ok(history_unknown(&chosen, back))
+            } else {
+                self.take(&chosen, back)
+            };
         }
         let choice = selection::choose(policy, &listed.tags);
         let Some(chosen) = choice.chosen.clone() else {
@@ -199,12 +205,7 @@ impl Judge<'_> {
                 );
                 Ok(Judgement::held("guard/downgrade", message).with(Some(chosen.to_string()), Some(back)))
             }
-            _ if back.is_cut => {
-                let message = format!(
-                    "{chosen} is allowed, but history is read only in part (`history:`), and whether somebody went back cannot be said"
-                );
-                Ok(Judgement::held("history/unknown", message).with(Some(chosen.to_string()), Some(back)))
-            }
+            _ if back.is_cut => Ok(history_unknown(&chosen, back)),
             _ => self.take(&chosen, back),
         }
     }
@@ -312,6 +313,13 @@ impl Judge<'_> {
         };
         format!("none of the {} tags of {} passes {order}: {}", listed.tags.len(), self.image, counts.join(", "))
     }
+}
+
+fn history_unknown(chosen: &Tag, back: LookBack) -> Judgement {
+    let message = format!(
+        "{chosen} is allowed, but history is read only in part (`history:`), and whether somebody went back from a higher one cannot be said"
+    );
+    Judgement::held("history/unknown", message).with(Some(chosen.to_string()), Some(back))
 }
 
 /// Gives the text that would stand at the place.
