@@ -27,7 +27,7 @@ fn stays_until_the_next_release(world: &World, from: Option<&str>) {
         assert_eq!(world.remote.head(), head);
     }
     world.registry.publish("acme/web", &["1.2.1"]);
-    assert_eq!(world.once()["to"], "1.2.1");
+    world.takes("1.2.1");
     assert_eq!(world.once()["code"], "current");
 }
 
@@ -144,7 +144,7 @@ fn what_stood_only_on_a_side_branch_was_never_there() {
     world.remote.work(&["checkout", "--quiet", "main"]);
     world.remote.work(&["merge", "--quiet", "--no-ff", "-m", "Merge try", "try"]);
     world.remote.push_work("main");
-    assert_eq!(world.once()["to"], "1.1.0");
+    world.takes("1.1.0");
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn a_file_that_was_away_begins_anew() {
     world.remote.remove(&["apps/web/values.yaml"], "Away");
     assert_eq!(world.once()["code"], "edit/no-such-file");
     set(&world, &world.values("web", "1.0.0"), "Here again");
-    assert_eq!(world.once()["to"], "1.2.0");
+    world.takes("1.2.0");
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn a_key_that_was_away_begins_anew() {
     set(&world, "image: {repository: x}\n", "Key away");
     assert_eq!(verdict(&world.once()), ROLLED_BACK);
     set(&world, &world.values("web", "1.0.0"), "Key here again");
-    assert_eq!(world.once()["to"], "1.2.0");
+    world.takes("1.2.0");
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn a_release_is_spent_once_its_tag_stood_there() {
         assert_eq!(verdict(&world.once()), ROLLED_BACK);
     }
     world.remote.commit(&[], "Go on again\n\nRepin-Resume: web app 1.1.0\n");
-    assert_eq!(world.once()["to"], "1.1.0");
+    world.takes("1.1.0");
     assert_eq!(verdict(&world.once()), ROLLED_BACK);
     assert_eq!(world.tag("web"), "1.1.0");
 }
@@ -269,7 +269,7 @@ fn after_rollback_wait_takes_what_a_trailer_names_and_nothing_above_it() {
         world.registry.publish("acme/web", &["1.3.0"]);
         assert_eq!(verdict(&world.once()), ROLLED_BACK);
         world.remote.commit(&[], &format!("Go on\n\n{trailer}\n"));
-        assert_eq!(world.once()["to"], expected, "{trailer}");
+        world.takes(expected);
     }
 }
 
@@ -286,7 +286,7 @@ fn a_downgrade_that_repin_was_allowed_to_make_is_no_step_back() {
     let world = World::create();
     world.registry.publish("acme/web", &["1.0.0", "1.1.0", "1.2.0"]);
     world.add_app(&App { name: "web", constraint: "", annotations: &["repin.dev/allow-downgrade: \"true\""] }, "1.0.0");
-    assert_eq!(world.once()["to"], "1.2.0");
+    world.takes("1.2.0");
     world.registry.remove("acme/web", "1.2.0");
     let one = world.once();
     assert_eq!((verdict(&one).as_str(), &one["to"]), ("delivered delivered", &json!("1.1.0")), "{one:#}");
@@ -312,7 +312,7 @@ fn the_mark_is_what_todays_policy_allows() {
     // 1.2.0 is no longer allowed, so nothing that is was taken back.
     let manifest = world.remote.show("argocd/web.yaml").replace("/acme/web\"", "/acme/web:~1.1\"");
     world.remote.commit(&[("argocd/web.yaml", &manifest)], "Narrow");
-    assert_eq!(world.once()["to"], "1.1.0");
+    world.takes("1.1.0");
 }
 
 #[test]
@@ -340,5 +340,5 @@ fn alphabetical_order_has_a_mark_too() {
     world.remote.revert(&commit);
     assert_eq!(verdict(&world.once()), ROLLED_BACK);
     world.registry.publish("acme/web", &["dev-3"]);
-    assert_eq!(world.once()["to"], "dev-3");
+    world.takes("dev-3");
 }

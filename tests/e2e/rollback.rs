@@ -46,10 +46,10 @@ fn a_resume_trailer_releases_what_was_taken_back(world: &World) {
     world.remote.revert(&commit);
     assert_eq!(held(&world.once()), ("held", "guard/rolled-back"));
     world.remote.commit(&[("NOTES", "go on\n")], "Go on\n\nRepin-Resume: argocd/web app 1.1.0");
-    assert_eq!(world.once()["to"], "1.1.0");
+    world.takes("1.1.0");
     assert_eq!(held(&world.once()), ("held", "guard/rolled-back"));
     world.remote.commit(&[("NOTES", "go on again\n")], "Go on\n\nRepin-Resume: web");
-    assert_eq!(world.once()["to"], "1.2.0");
+    world.takes("1.2.0");
     assert_eq!(held(&world.once()), ("current", "current"));
 }
 
@@ -72,5 +72,5 @@ fn after_rollback_wait_takes_nothing_until_a_person_goes_on(world: &World) {
     assert_eq!(held(&world.once()), ("held", "guard/rolled-back"));
     // A value written by hand that reaches the mark ends it.
     world.remote.commit(&[("apps/web/values.yaml", &world.values("web", "1.1.0"))], "Again by hand");
-    assert_eq!(world.once()["to"], "1.2.0");
+    world.takes("1.2.0");
 }

@@ -208,7 +208,7 @@ fn a_listing_without_the_current_tag_is_good_only_if_that_tag_is_really_gone() {
         assert_eq!((held(outcome(&said, "web")).as_str(), said.code), ("held guard/listing", 0), "{said:#?}");
     }
     world.registry.clear("acme/web");
-    assert_eq!(world.once()["to"], "1.3.0");
+    world.takes("1.3.0");
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn the_chosen_tag_must_answer_and_no_older_one_is_taken_instead() {
     world.registry.set("acme/web", Behaviour::Manifest(503, Vec::new(), Vec::new()));
     assert_eq!(world.once()["result"], "failed");
     world.registry.clear("acme/web");
-    assert_eq!(world.once()["to"], "1.2.0");
+    world.takes("1.2.0");
 }
 
 #[test]
@@ -260,7 +260,27 @@ fn a_cut_history_that_could_matter_holds() {
         assert_eq!(world.repin(&["plan"]).code, 4, "{limit}");
     }
     world.configure(&world.standard_config());
-    assert_eq!(world.once()["to"], "1.2.0");
+    world.takes("1.2.0");
+}
+
+#[test]
+fn above_a_mark_of_a_cut_history_only_what_a_person_names_is_taken() {
+    let world = World::with_web(&["1.0.0", "1.1.0", "1.2.0"]);
+    let commit = world.once()["commit"].as_str().unwrap().to_owned();
+    world.remote.revert(&commit);
+    world.configure(
+        &world.standard_config().replace("    branch: main\n", "    branch: main\n    history: {commits: 2}\n"),
+    );
+    assert_eq!(held(&world.once()), "held guard/rolled-back");
+    world.registry.publish("acme/web", &["1.3.0"]);
+    let one = world.once();
+    assert_eq!((held(&one).as_str(), &one["to"]), ("held history/unknown", &json!("1.3.0")));
+    world.remote.commit(&[], "Go on\n\nRepin-Resume: web app 1.3.0");
+    // The step back must be within what is read.
+    let config = world.standard_config().replace("    branch: main\n", "    branch: main\n    history: {commits: 3}\n");
+    world.configure(&config);
+    let one = world.once();
+    assert_eq!((held(&one).as_str(), &one["to"]), ("delivered delivered", &json!("1.3.0")));
 }
 
 #[test]

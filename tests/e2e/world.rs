@@ -176,6 +176,12 @@ impl World {
         outcomes[0].clone()
     }
 
+    /// Runs `once`, which must write this tag for the single image.
+    pub fn takes(&self, tag: &str) {
+        let outcome = self.once();
+        assert_eq!((outcome["result"].as_str(), outcome["to"].as_str()), (Some("delivered"), Some(tag)), "{outcome:#}");
+    }
+
     /// The tag that stands in an Application's values at the remote's head.
     pub fn tag(&self, name: &str) -> String {
         let text = self.remote.show(&format!("apps/{name}/values.yaml"));
