@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::net::TcpListener;
@@ -76,6 +76,14 @@ async fn readyz(State(status): State<Arc<Status>>) -> impl IntoResponse {
     }
 }
 
-async fn metrics(State(status): State<Arc<Status>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], status.metrics.text())
+/// OpenMetrics for who asks for it, as Prometheus does; else its older format, which every reader takes.
+async fn metrics(State(status): State<Arc<Status>>, headers: HeaderMap) -> impl IntoResponse {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let is_open = accepted.into_iter().any(|value| value.contains("application/openmetrics-text"));
+    let (kind, text) = if is_open {
+        ("application/openmetrics-text; version=1.0.0; charset=utf-8", status.metrics.text())
+    } else {
+        ("text/plain; version=0.0.4; charset=utf-8", status.metrics.prometheus_text())
+    };
+    ([(header::CONTENT_TYPE, kind)], text)
 }

@@ -185,7 +185,27 @@ impl Metrics {
         self.configuration_is_current.set(u64::from(is_taken));
     }
 
-    /// Writes all metrics as text.
+    /// Writes all metrics in the text format of Prometheus (0.0.4), for readers that ask for no other. There the name of
+    /// a counter's family has its suffix.
+    pub fn prometheus_text(&self) -> String {
+        let text = self.text();
+        let counters: Vec<&str> =
+            text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter")).collect();
+        let mut classic = String::with_capacity(text.len());
+        for line in text.lines().filter(|line| *line != "# EOF") {
+            let mut words = line.splitn(4, ' ');
+            match (words.next(), words.next(), words.next(), words.next()) {
+                (Some("#"), Some(what), Some(name), Some(rest)) if counters.contains(&name) => {
+                    classic.push_str(&format!("# {what} {name}_total {rest}"));
+                }
+                _ => classic.push_str(line),
+            }
+            classic.push('\n');
+        }
+        classic
+    }
+
+    /// Writes all metrics as OpenMetrics text (1.0.0).
     pub fn text(&self) -> String {
         let mut text = String::new();
         let registry = self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -237,5 +257,25 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
         }
         assert_eq!(metrics.cycles(), 1);
+    }
+
+    #[test]
+    fn the_older_format_has_the_same_samples_under_full_family_names() {
+        let metrics = Metrics::default();
+        metrics.reload(true);
+        let (open, classic) = (metrics.text(), metrics.prometheus_text());
+        let samples = |text: &str| -> Vec<String> {
+            text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+        };
+        assert_eq!(samples(&open), samples(&classic));
+        assert!(open.contains("# TYPE repin_cycles counter\n") && open.ends_with("# EOF\n"), "{open}");
+        for line in [
+            "# TYPE repin_cycles_total counter",
+            "# HELP repin_cycles_total Finished cycles.",
+            "# TYPE repin_problems gauge",
+        ] {
+            assert!(classic.lines().any(|found| found == line), "{line} in\n{classic}");
+        }
+        assert!(!classic.contains("# EOF"), "{classic}");
     }
 }

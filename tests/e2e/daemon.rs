@@ -98,9 +98,13 @@ fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>, tell: impl Fn() -> S
 }
 
 fn get(address: &str, path: &str) -> (u16, String) {
+    get_with(address, path, "")
+}
+
+fn get_with(address: &str, path: &str, headers: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\n{headers}connection: close\r\n\r\n").unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
@@ -180,11 +184,14 @@ fn health_readiness_and_metrics_say_what_is() {
     assert_eq!(daemon.get("/nothing").0, 404);
     world.registry.clear("acme/web");
     daemon.cycles(1);
+    let (status, open) =
+        get_with(&daemon.address(), "/metrics", "accept: application/openmetrics-text; version=1.0.0\r\n");
+    assert_eq!((status, open.lines().last()), (200, Some("# EOF")));
     let (status, text) = daemon.get("/metrics");
     assert_eq!(status, 200);
     let mut samples = std::collections::BTreeMap::new();
     for line in text.lines() {
-        let known_comment = ["# HELP ", "# TYPE ", "# UNIT ", "# EOF"].iter().any(|start| line.starts_with(start));
+        let known_comment = ["# HELP repin_", "# TYPE repin_"].iter().any(|start| line.starts_with(start));
         if line.starts_with('#') {
             assert!(known_comment, "{line}");
             continue;
@@ -196,7 +203,9 @@ fn health_readiness_and_metrics_say_what_is() {
     }
     assert_eq!(samples["repin_deliveries_total"], "1");
     assert!(samples["repin_cycles_total"].parse::<u32>().unwrap() >= 2);
-    assert_eq!(text.lines().last(), Some("# EOF"));
+    let counters = samples.keys().filter(|name| name.ends_with("_total"));
+    assert!(counters.clone().count() >= 5);
+    counters.for_each(|name| assert!(text.contains(&format!("# TYPE {name} counter\n")), "{name} in {text}"));
 }
 
 #[test]
