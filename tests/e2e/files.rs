@@ -229,6 +229,48 @@ fn a_broken_application_file_is_a_problem_and_the_others_go_on() {
 }
 
 #[test]
+fn an_application_file_that_is_a_bomb_is_named_and_the_others_go_on() {
+    let world = World::with_web(&["1.0.0", "1.1.0"]);
+    let application = |name: &str| world.application(&App { name, constraint: "", annotations: &[] });
+    let mut bomb = application("bomb") + "a0: &a0 [x, x, x, x, x, x, x, x, x]\n";
+    for level in 1..12 {
+        let below = vec![format!("*a{}", level - 1); 9].join(", ");
+        bomb.push_str(&format!("a{level}: &a{level} [{below}]\n"));
+    }
+    let deep = application("deep") + "deep: " + &"[".repeat(50_000) + &"]".repeat(50_000) + "\n";
+    let large = application("large") + &"# padding line\n".repeat(5 * 1024 * 1024 / 15);
+    let unrelated = "# padding line\n".repeat(5 * 1024 * 1024 / 15);
+    let twice = application("twice").replace("kind: Application\n", "kind: Application\nkind: Application\n");
+    let second = application("first") + "---\nbroken: [\n";
+    commit_by_hand(&world, |root| {
+        for (name, text) in [
+            ("bomb", &bomb),
+            ("deep", &deep),
+            ("large", &large),
+            ("none", &unrelated),
+            ("twice", &twice),
+            ("second", &second),
+        ] {
+            write(root, &format!("argocd/{name}.yaml"), text);
+        }
+    });
+    let said = world.repin(&["once"]);
+    assert_eq!(outcome(&said, "web")["result"], "delivered", "{said:#?}");
+    let problems = said.json["problems"].as_array().unwrap();
+    let of = |name: &str| problems.iter().find(|one| one["file"] == format!("argocd/{name}.yaml"));
+    for name in ["deep", "large", "second"] {
+        let found = of(name).unwrap_or_else(|| panic!("{name} in {said:#?}"));
+        assert_eq!((&found["severity"], found["hint"].is_string()), (&"error".into(), true), "{found:#}");
+    }
+    assert_eq!(of("large").unwrap()["code"], "edit/too-large");
+    assert_eq!(of("none"), None);
+    // Aliases cost nothing that nobody asks for, and a broken document takes no other one with it.
+    for name in ["bomb", "first", "twice"] {
+        assert_eq!(outcome(&said, name)["code"], "edit/no-such-file", "{said:#?}");
+    }
+}
+
+#[test]
 fn a_path_that_leaves_the_application_or_the_repository_is_held() {
     let world = World::create();
     let targets = [

@@ -4,6 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use crate::diagnostic::Diagnostic;
 use crate::git::{GitError, Mirror, TreeEntry};
 use crate::manifest::argocd::{may_hold_applications, read_applications};
 use crate::manifest::{EditError, Found, Source};
@@ -16,6 +17,11 @@ use crate::model::tracked::Form;
 use crate::plan::locate::{FileState, tag_of};
 use crate::plan::rollback::Stood;
 use crate::yaml::MAX_BYTES;
+
+/// A file that is too large to be read as YAML is of interest only if it holds this.
+const IMAGE_LIST: &[u8] = b"/image-list";
+/// How large such a file may be, in bytes.
+const SEARCHED_BYTES: u64 = 64 << 20;
 
 /// What one file gave to discovery.
 #[derive(Debug, Default)]
@@ -33,8 +39,13 @@ pub(super) fn discover_file(
 ) -> Result<Discovered, GitError> {
     let bytes = match mirror.read(&entry.blob, MAX_BYTES as u64) {
         Ok(bytes) => bytes,
-        // A file that is too large to be read as YAML is none of ours.
-        Err(GitError::TooLarge { .. }) => return Ok(Discovered::default()),
+        Err(GitError::TooLarge { size, limit, .. }) => {
+            let problems = mirror
+                .read(&entry.blob, SEARCHED_BYTES)
+                .is_ok_and(|bytes| bytes.windows(IMAGE_LIST.len()).any(|found| found == IMAGE_LIST))
+                .then(|| too_large(repository, file, &size, &limit));
+            return Ok(Discovered { applications: Vec::new(), problems: problems.into_iter().collect() });
+        }
         Err(error) => return Err(error),
     };
     if !may_hold_applications(&bytes) {
@@ -81,6 +92,19 @@ pub(in crate::reconcile) fn stood(state: &FileState, key: &KeyPath, form: Form, 
 /// Runs a reader of bytes that others wrote. Its panic is an answer about these bytes, not the end of the cycle.
 fn guarded<T>(read: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(read)).ok()
+}
+
+fn too_large(repository: &str, file: &RepoPath, size: &str, limit: &str) -> Problem {
+    let error = EditError::TooLarge { found: size.to_owned(), limit: limit.to_owned() };
+    Problem {
+        severity: Severity::Error,
+        code: error.code().to_owned(),
+        repository: Some(repository.to_owned()),
+        file: Some(file.to_string()),
+        line: None,
+        message: format!("{file} holds annotations, and nothing in it is known: {error}"),
+        hint: error.hint(),
+    }
 }
 
 fn defect(repository: &str, file: &RepoPath) -> Problem {
