@@ -26,7 +26,7 @@ use crate::telemetry::{Counts, CycleFigures};
 /// How long a push in flight may take after SIGTERM.
 const GRACE: Duration = Duration::from_secs(25);
 /// How often the configuration file is looked at.
-const LOOK: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Why the daemon stopped.
 #[derive(Debug, thiserror::Error)]
