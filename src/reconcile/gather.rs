@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::model::application::Application;
 use crate::model::key_path::KeyPath;
-use crate::model::names::{ApplicationKey, RepoPath};
+use crate::model::names::{ApplicationKey, Branch, RepoPath};
 use crate::model::problem::{Problem, Severity};
 use crate::model::remote_url::RemoteUrl;
 use crate::model::rule::{Glob, Rule};
@@ -27,7 +27,7 @@ impl Reconciler {
     pub(super) async fn gather(&mut self, now: Timestamp, mode: &Mode, report: &mut CycleReport) -> Snapshot {
         let mut snapshot = Snapshot { now, ..Snapshot::default() };
         let readings = self.read_all().await;
-        let mut known = Vec::new();
+        let (mut known, mut never_read) = (Vec::new(), Vec::new());
         let mut applications: Vec<Application> = self.options.applications.clone();
         for (repository, (reading, failure)) in self.repositories.iter().zip(readings) {
             let name = &repository.options.name;
@@ -40,10 +40,12 @@ impl Reconciler {
                 .as_ref()
                 .map(|reading| reading.head.branch.clone())
                 .or_else(|| repository.options.branch.clone());
-            if let Some(branch) = branch {
-                let urls =
-                    std::iter::once(&repository.options.url).chain(&repository.options.also).map(RemoteUrl::normalised);
-                known.push(KnownRepository { name: name.clone(), branch, urls: urls.collect() });
+            let urls =
+                std::iter::once(&repository.options.url).chain(&repository.options.also).map(RemoteUrl::normalised);
+            let urls: Vec<String> = urls.collect();
+            match branch {
+                Some(branch) => known.push(KnownRepository { name: name.clone(), branch, urls }),
+                None => never_read.push((name.clone(), urls)),
             }
             if let Some(reading) = reading {
                 report.unparsed_templates += reading.unparsed_templates;
@@ -51,6 +53,10 @@ impl Reconciler {
                 applications.extend(reading.applications);
                 snapshot.heads.insert(name.clone(), reading.head.commit);
             }
+        }
+        for (name, urls) in never_read {
+            let branches = followed_branches(&applications).into_iter();
+            known.extend(branches.map(|branch| KnownRepository { name: name.clone(), branch, urls: urls.clone() }));
         }
         let mut tracked = Vec::new();
         for application in &applications {
@@ -137,6 +143,15 @@ impl Reconciler {
         // Two targets of one image may turn out to be the same place, or both to be none.
         snapshot.subjects = all.filter(|subject| seen.insert(place_identity(subject))).collect();
     }
+}
+
+/// What the default branch of a repository may be that was never read: whatever its Applications follow. Nothing is
+/// decided there before it is known; its Applications fail for what stands in the way, not for their annotations.
+fn followed_branches(applications: &[Application]) -> BTreeSet<Branch> {
+    let sources = applications.iter().flat_map(|application| &application.sources);
+    let named =
+        sources.filter_map(|source| source.target_revision.as_deref()?.trim_start_matches("refs/heads/").parse().ok());
+    named.chain("main".parse().ok()).collect()
 }
 
 /// Application, alias, file and key: what makes an outcome one outcome.

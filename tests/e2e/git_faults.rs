@@ -128,6 +128,34 @@ fn a_bad_repository_does_not_stop_a_good_one() {
 }
 
 #[test]
+fn an_application_whose_values_are_in_an_unreachable_repository_fails_for_that_reason() {
+    let world = World::with_web(&["1.0.0", "1.1.0"]);
+    let values = BareRemote::create();
+    for (at, revision) in ["HEAD", "main", "trunk"].into_iter().enumerate() {
+        let name = format!("far{at}");
+        let manifest = world
+            .application(&App { name: &name, ..APP })
+            .replace(&world.remote.url(), &values.url())
+            .replace("targetRevision: main", &format!("targetRevision: {revision}"));
+        world.remote.commit(&[(&format!("argocd/{name}.yaml"), &manifest)], "Far");
+    }
+    // Its default branch is not known, and it has none yet.
+    world.configure(&with_second(&world, &values.url()).replace("    branch: main\nregistries", "registries"));
+    let said = while_away(&values, || world.repin(&["once"]));
+    assert_eq!((said.code, outcomes(&said).len()), (1, 4), "{said:#?}");
+    for outcome in outcomes(&said) {
+        let (result, code) = (outcome["result"].as_str().unwrap(), outcome["code"].as_str().unwrap());
+        if outcome["application"] == "argocd/web" {
+            assert_eq!(result, "delivered", "{outcome:#}");
+        } else {
+            assert!(result == "failed" && code.starts_with("git/"), "{outcome:#}");
+            assert_eq!(outcome["repository"], "second");
+        }
+    }
+    assert_eq!(problem(&said)["repository"], "second");
+}
+
+#[test]
 fn an_unreachable_repository_fails_every_application_that_is_known_from_the_mirror() {
     // With the branch named, and with the remote's default branch.
     for branch in ["    branch: main\n", ""] {
