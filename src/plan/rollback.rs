@@ -133,8 +133,15 @@ pub fn look_back(policy: &Policy, application: &ApplicationKey, alias: &str, tim
         timeline.standings.get(..index)?.iter().rev().find(|standing| standing.stood != Stood::Unreadable)
     });
     // A release is spent once its tag stood there: who takes that back means it.
-    let is_newer = |release: &&&Release| taker.is_some_and(|taker| release.at >= taker.at);
-    let released = mine.iter().filter(is_newer).filter_map(|release| release.resume.tag.clone()).collect();
+    let stood_since = |release: &Release, tag: &str| {
+        let newer = timeline.standings.iter().take_while(|standing| standing.at > release.at);
+        newer.into_iter().any(|standing| standing.stood == Stood::Tag(tag.to_owned()))
+    };
+    let is_open = |release: &&&Release| {
+        let is_newer = taker.is_some_and(|taker| release.at >= taker.at);
+        is_newer && release.resume.tag.as_deref().is_some_and(|tag| !stood_since(release, tag))
+    };
+    let released = mine.iter().filter(is_open).filter_map(|release| release.resume.tag.clone()).collect();
     let taken_back_by = taker.map(|taker| taker.commit.clone());
     LookBack {
         mark: mark.map(|(_, tag)| tag.to_owned()),
@@ -266,10 +273,17 @@ mod tests {
     #[test]
     fn a_release_is_for_the_application_and_image_it_names() {
         let line = timeline("1.0.0 1.3.0 1.0.0 !1.3.0");
-        assert!(look_back(&policy("*"), &application(), "app", &line).released.contains(&"1.3.0".to_owned()));
+        assert!(look_back(&policy("*"), &application(), "app", &line).taken_back_by.is_none());
         assert!(look_back(&policy("*"), &application(), "sidecar", &line).taken_back_by.is_some());
         let other = ApplicationKey { name: "api".into(), ..application() };
         assert!(look_back(&policy("*"), &other, "app", &timeline("1.0.0 1.3.0 1.0.0 !")).taken_back_by.is_some());
+    }
+
+    #[test]
+    fn a_release_of_one_tag_is_spent_once_that_tag_stood_there() {
+        let released = |words: &str| look_back(&policy("*"), &application(), "app", &timeline(words)).released;
+        assert_eq!(released("1.0.0 1.1.0 1.3.0 1.0.0 !1.1.0"), ["1.1.0"]);
+        assert_eq!(released("1.0.0 1.1.0 1.3.0 1.0.0 !1.1.0 1.1.0 1.0.0"), [""; 0]);
     }
 
     #[test]
