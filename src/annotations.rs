@@ -168,12 +168,11 @@ impl<'a> Reader<'a> {
                 }
                 Reading::Unknown => {
                     let message = format!("`{name}` is no annotation of repin and has no effect");
-                    found.push((
-                        "annotation/unknown-key",
-                        given.line,
-                        message,
-                        format!("did you mean `{}`?", keys::nearest(name, aliases)),
-                    ));
+                    let hint = match keys::nearest(name, aliases) {
+                        Some(nearest) => format!("did you mean `{nearest}`?"),
+                        None => "remove it; the README lists what there is".to_owned(),
+                    };
+                    found.push(("annotation/unknown-key", given.line, message, hint));
                 }
             }
         }
@@ -193,8 +192,9 @@ impl<'a> Reader<'a> {
 
     /// Looks a key up for one alias: `<alias>.key` beats `key`, and alias `a/b` is also read as `a_b`.
     fn find(&self, alias: &str, name: &str) -> Option<(String, &Given)> {
-        let spellings = [format!("{alias}.{name}"), format!("{}.{name}", alias.replace('/', "_")), name.to_owned()];
-        spellings.into_iter().find_map(|key| self.given.get(&key).map(|given| (key, given)))
+        let own = [format!("{alias}.{name}"), format!("{}.{name}", alias.replace('/', "_"))];
+        let shared = (!keys::is_of_alias_only(name)).then(|| name.to_owned());
+        own.into_iter().chain(shared).find_map(|key| self.given.get(&key).map(|given| (key, given)))
     }
 
     fn line(&self, name: &str) -> u64 {

@@ -138,7 +138,9 @@ fn usage(arguments: &[OsString], error: &clap::Error) -> u8 {
         words.iter().any(|word| word == "--output=json") || words.windows(2).any(|pair| pair == ["--output", "json"]);
     if is_json {
         let text = error.to_string();
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        // Up to the usage: what is wrong, and with which argument.
+        let lines: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:")).collect();
+        let message = lines.join(" ").trim_start_matches("error: ").trim().to_owned();
         let problem = usage_problem("usage/invalid", message, Some("see `repin --help`".to_owned()));
         empty_document(command_of(&words), &[problem]);
     }

@@ -51,11 +51,12 @@ fn trailers(text: &CommitText) -> Trailers {
     }
 }
 
-fn old(place: &WrittenPlace) -> &str {
+/// What stood there, as one printable line: people write anything, and a message must not be forged by it.
+fn old(place: &WrittenPlace) -> String {
     match place.old.as_deref() {
-        None => "(none)",
-        Some("") => "(empty)",
-        Some(old) => old,
+        None => "(none)".to_owned(),
+        Some("") => "(empty)".to_owned(),
+        Some(old) => shorten(&trailers::one_line(old)),
     }
 }
 

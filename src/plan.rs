@@ -153,20 +153,26 @@ fn outcome(subject: &Subject, judgement: &Judgement) -> Outcome {
 /// Failures and the operator's gaps, each once, so that their hints reach a person.
 fn problems(snapshot: &Snapshot, judgements: &[Judgement]) -> Vec<Problem> {
     let mut found = BTreeSet::new();
+    let mut registry_messages = BTreeSet::new();
     for (subject, judgement) in snapshot.subjects.iter().zip(judgements) {
         let image = &subject.tracked;
         let repository = image.target.as_ref().map_or(&image.application.repository, |target| &target.repository);
         let Some(hint) = hint(subject, judgement) else { continue };
         let is_registry = judgement.code.starts_with("registry/");
+        // However many Applications track the image: the first one is the place.
+        if is_registry && !registry_messages.insert(&judgement.message) {
+            continue;
+        }
+        let definition = image.application.file.as_ref().filter(|_| is_registry);
         let is_repository =
             snapshot.repository_failures.get(repository).is_some_and(|failure| failure.message == judgement.message);
         let file = subject.located.as_ref().map(|located| located.file.to_string());
         found.insert(Problem {
             severity: Severity::Error,
             code: judgement.code.clone(),
-            repository: Some(repository.clone()),
-            file: if is_registry || is_repository { None } else { file },
-            line: judgement.failure.as_ref().and_then(|failure| failure.line),
+            repository: Some(if is_registry { &image.application.repository } else { repository }.clone()),
+            file: if is_registry || is_repository { definition.map(ToString::to_string) } else { file },
+            line: definition.map(|_| image.line).or(judgement.failure.as_ref().and_then(|failure| failure.line)),
             message: judgement.message.clone(),
             hint: Some(hint).filter(|hint| !hint.is_empty()),
         });
@@ -185,7 +191,9 @@ pub fn hint(subject: &Subject, judgement: &Judgement) -> Option<String> {
         _ if image.refusal.is_some() => None,
         (_, "registry/unconfigured") => {
             let registry = image.image.as_ref().map_or("", |name| name.registry());
-            Some(format!("add to `registries:` of repin.yaml the line `- host: {registry}`"))
+            Some(format!(
+                "add to `registries:` of repin.yaml the line `- host: {registry}`, with `insecure: true` if it speaks plain HTTP"
+            ))
         }
         (_, "target/outside") => {
             Some("name a file below the source path, or let a rule allow it: `may_write: [<glob>]`".to_owned())

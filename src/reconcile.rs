@@ -222,14 +222,3 @@ fn jittered(attempt: u32) -> Duration {
         .map_or(0, |since| since.subsec_nanos() % 100);
     Duration::from_millis(u64::from(20 * attempt * attempt + spread))
 }
-
-/// Tells whether a person who writes `name` means this Application: `web`, `argocd/web`, or the whole key.
-pub fn is_named(key: &crate::model::names::ApplicationKey, name: &str) -> bool {
-    key.name == name || key.label() == name || full_name(key) == name
-}
-
-/// Gives the name that is unique: repository, defining file and `namespace/name`, joined by `:`.
-pub fn full_name(key: &crate::model::names::ApplicationKey) -> String {
-    let file = key.file.as_ref().map_or("repin.yaml", |file| file.as_str());
-    format!("{}:{file}:{}", key.repository, key.label())
-}

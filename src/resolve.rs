@@ -16,6 +16,8 @@ pub struct KnownRepository {
     pub name: String,
     /// The branch that is read and written.
     pub branch: Branch,
+    /// The remote's default branch, which an Application without `targetRevision` follows; none if it is not known.
+    pub default: Option<Branch>,
     /// Its `url` and `also`, normalised.
     pub urls: Vec<String>,
 }
@@ -24,6 +26,9 @@ pub struct KnownRepository {
 pub fn resolve(application: &Application, known: &[KnownRepository]) -> (Vec<TrackedImage>, Vec<Problem>) {
     let (requests, mut problems) = annotations::read(application);
     let ground = ground(application, known);
+    if let Ok(ground) = &ground {
+        problems.extend(unused_value_files(application, &ground.path));
+    }
     let mut tracked = Vec::new();
     let mut reported = false;
     for request in requests {
@@ -39,7 +44,7 @@ pub fn resolve(application: &Application, known: &[KnownRepository]) -> (Vec<Tra
             Err(stop) => {
                 // One problem for the Application, and one outcome for each image.
                 if !std::mem::replace(&mut reported, true) {
-                    problems.push(problem(application, &stop.refusal, stop.hint.clone()));
+                    problems.push(problem(application, source_line(application), &stop.refusal, stop.hint.clone()));
                 }
                 let mut image = image(application, &request, None, None);
                 image.refusal.get_or_insert(stop.refusal.clone());
@@ -104,6 +109,29 @@ fn ground<'a>(application: &Application, known: &'a [KnownRepository]) -> Result
     Ok(Ground { repository, path, listed })
 }
 
+/// Value files that are none of the repository's: they are passed over, and that is said.
+fn unused_value_files(application: &Application, path: &RepoPath) -> Vec<Problem> {
+    let listed = application.sources.iter().flat_map(|source| &source.value_files);
+    let reason = |file: &String| {
+        if file.starts_with('$') {
+            Some("it belongs to another source")
+        } else if file.contains("://") {
+            Some("it is no file of the repository")
+        } else {
+            path.join(file).is_none().then_some("it leaves the repository")
+        }
+    };
+    listed
+        .filter_map(|file| Some((file, reason(file)?)))
+        .map(|(file, reason)| {
+            let message = format!("the value file `{file}` is passed over: {reason}");
+            let refusal = Refusal { code: "target/outside".to_owned(), message };
+            let hint = "name the file that holds the tag in `write-back-target: helmvalues:<file>`".to_owned();
+            Problem { severity: Severity::Warning, ..problem(application, source_line(application), &refusal, hint) }
+        })
+        .collect()
+}
+
 fn repository<'a>(source: &ApplicationSource, known: &'a [KnownRepository]) -> Result<&'a KnownRepository, Stop> {
     let shown = shown_url(&source.repo_url);
     let same: Vec<&KnownRepository> = match source.repo_url.parse::<RemoteUrl>() {
@@ -118,30 +146,34 @@ fn repository<'a>(source: &ApplicationSource, known: &'a [KnownRepository]) -> R
             Some(chart) => format!("the source is the Helm chart `{chart}` of {shown}, and no Git repository"),
             None => format!("no configured repository has the url {shown}"),
         };
-        let hint = format!(
-            "if it is another name of a configured repository, add to that entry of `repositories:` the line `also: [\"{shown}\"]`; otherwise add an entry for it"
-        );
+        let hint = if source.chart.is_some() {
+            "charts of Helm repositories are not written to; keep the values in a Git source, or wait for a version that reads several sources".to_owned()
+        } else {
+            format!(
+                "if it is another name of a configured repository, add to that entry of `repositories:` the line `also: [\"{shown}\"]`; otherwise add an entry for it"
+            )
+        };
         return Err(stop("repository/unknown", message, hint));
     }
     let revision =
         source.target_revision.as_deref().map(|revision| revision.strip_prefix("refs/heads/").unwrap_or(revision));
-    match revision {
-        None | Some("HEAD") => {
-            same.first().copied().ok_or_else(|| stop("repository/unknown", String::new(), String::new()))
-        }
-        Some(revision) => same.iter().find(|one| one.branch.as_str() == revision).copied().ok_or_else(|| {
-            let branches: Vec<&str> = same.iter().map(|one| one.branch.as_str()).collect();
-            let message = format!(
-                "the Application follows `{revision}` of {shown}, and only `{}` may be written",
-                branches.join("`, `")
-            );
-            let hint = format!(
-                "set `targetRevision: {}`, or configure an entry of `repositories:` with `branch: {revision}`",
-                branches.join(" or ")
-            );
-            stop("target/outside", message, hint)
-        }),
-    }
+    // Without a revision the Application follows what the remote calls its default branch, as Argo CD does.
+    let default = same.iter().find_map(|one| one.default.as_ref()).map(Branch::as_str);
+    let followed = revision.filter(|revision| *revision != "HEAD").or(default);
+    let found = same.iter().find(|one| followed.is_none_or(|followed| one.branch.as_str() == followed));
+    found.copied().ok_or_else(|| {
+        let followed = followed.unwrap_or("HEAD");
+        let branches: Vec<&str> = same.iter().map(|one| one.branch.as_str()).collect();
+        let message = format!(
+            "the Application follows `{followed}` of {shown}, and only `{}` may be written",
+            branches.join("`, `")
+        );
+        let hint = format!(
+            "set `targetRevision: {}`, or configure an entry of `repositories:` with `branch: {followed}`",
+            branches.join(" or ")
+        );
+        stop("target/outside", message, hint)
+    })
 }
 
 fn targeted(
@@ -166,6 +198,7 @@ fn targeted(
                 let refusal = Refusal { code: "target/outside".to_owned(), message };
                 problems.push(problem(
                     application,
+                    annotation_line(application, "write-back-target"),
                     &refusal,
                     "write a path inside the repository, relative to the source path".to_owned(),
                 ));
@@ -210,7 +243,7 @@ fn image(
     };
     TrackedImage {
         application: application.key.clone(),
-        line: application.line,
+        line: annotation_line(application, "/image-list"),
         project: application.project.clone(),
         labels: application.labels.clone(),
         alias: request.alias.clone(),
@@ -223,14 +256,25 @@ fn image(
     }
 }
 
-fn problem(application: &Application, refusal: &Refusal, hint: String) -> Problem {
+/// Gives the line of the first annotation whose key ends so.
+fn annotation_line(application: &Application, end: &str) -> u64 {
+    let found = application.annotations.iter().find(|annotation| annotation.key.ends_with(end));
+    found.map_or(application.line, |annotation| annotation.line)
+}
+
+/// Gives the line of the source's `repoURL`.
+fn source_line(application: &Application) -> u64 {
+    application.sources.first().map_or(application.line, |source| source.line)
+}
+
+fn problem(application: &Application, line: u64, refusal: &Refusal, hint: String) -> Problem {
     let key = &application.key;
     Problem {
         severity: Severity::Error,
         code: refusal.code.clone(),
         repository: key.file.as_ref().map(|_| key.repository.clone()),
         file: key.file.as_ref().map(ToString::to_string),
-        line: Some(application.line),
+        line: Some(line),
         message: format!("{}: {}", key.label(), refusal.message),
         hint: Some(hint),
     }

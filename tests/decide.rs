@@ -73,6 +73,7 @@ impl World {
         let known = [KnownRepository {
             name: "gitops".into(),
             branch: "main".parse().unwrap(),
+            default: None,
             urls: vec!["git.example/acme/gitops".into()],
         }];
         let rule = Rule {

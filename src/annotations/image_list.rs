@@ -15,7 +15,21 @@ pub struct Entry {
 
 /// Reads an image list; empty entries (trailing commas and newlines) are passed over.
 pub fn read(text: &str) -> Vec<Entry> {
-    text.split([',', '\n']).map(str::trim).filter(|entry| !entry.is_empty()).map(entry).collect()
+    text.lines().flat_map(read_line).collect()
+}
+
+/// Reads one line. No image begins with an operator, so a part that does goes on with the constraint before it:
+/// `app=ghcr.io/a/web:>=1.0, <2.0` is one entry.
+fn read_line(line: &str) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for part in line.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let is_operator = part.starts_with(['<', '>', '=', '!', '~', '^']);
+        match entries.last_mut().filter(|last| is_operator && matches!(last.image, Ok((_, Some(_))))) {
+            Some(last) => *last = entry(&format!("{}, {part}", last.raw)),
+            None => entries.push(entry(part)),
+        }
+    }
+    entries
 }
 
 fn entry(raw: &str) -> Entry {
@@ -50,7 +64,7 @@ fn image(text: &str) -> Result<(ImageName, Option<String>), String> {
     };
     let name: ImageName = name.trim().parse().map_err(|error: crate::model::names::NameError| {
         let hint = if name.trim_start().starts_with(['<', '>', '=', '!', '~', '^']) {
-            "; the parts of a constraint are separated by spaces here, for commas separate images"
+            "; a constraint stands behind the image's `:`"
         } else {
             ""
         };
@@ -101,6 +115,7 @@ mod tests {
         check("localhost:5000/org/app:~1.2", &[("app", "localhost:5000/org/app [~1.2]")]);
         check("nginx:>=1.0", &[("nginx", "docker.io/library/nginx [>=1.0]")]);
         check("app=ghcr.io/a/web:>=1.0 <2.0", &[("app", "ghcr.io/a/web [>=1.0 <2.0]")]);
+        check("app=ghcr.io/a/web:>=1.0, <2.0,b=r.io/b", &[("app", "ghcr.io/a/web [>=1.0, <2.0]"), ("b", "r.io/b")]);
         check("app=nginx:=1.0", &[("app", "docker.io/library/nginx [=1.0]")]);
         check("web=127.0.0.1:5100/acme/web", &[("web", "127.0.0.1:5100/acme/web")]);
     }
@@ -113,6 +128,6 @@ mod tests {
             ("app", "<2.0", "x@sha256:abc")
         );
         assert!(found.iter().all(|entry| entry.image.is_err()));
-        assert!(found[1].image.as_ref().unwrap_err().contains("separated by spaces"));
+        assert!(found[1].image.as_ref().unwrap_err().contains("behind the image's `:`"));
     }
 }

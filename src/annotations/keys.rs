@@ -67,6 +67,9 @@ pub const KEYS: &[Key] = &[
     key("notify", Scope::Application, false),
 ];
 
+/// Below this a key is like no other one.
+const LIKE: f64 = 0.6;
+
 /// What an annotation's key, without prefix, turns out to be.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Reading<'a> {
@@ -90,26 +93,32 @@ pub fn read(name: &str) -> Reading<'_> {
     of_alias.map_or(Reading::Unknown, |(alias, key)| Reading::Alias(alias, key))
 }
 
+/// Tells whether a key has a meaning only behind an alias.
+pub fn is_of_alias_only(name: &str) -> bool {
+    KEYS.iter().any(|key| key.name == name && key.scope == Scope::Alias)
+}
+
 /// Gives the position of a key in CONFIGURATION's order; unknown names come last.
 pub fn position(name: &str) -> usize {
     KEYS.iter().position(|key| key.name == name).unwrap_or(KEYS.len())
 }
 
-/// Gives the known key that is nearest to an unknown one, spelled with the alias where it needs one.
-pub fn nearest(name: &str, aliases: &[String]) -> String {
+/// Gives the known key that is nearest to an unknown one, spelled with the alias where it needs one; `None` if none is
+/// like it.
+pub fn nearest(name: &str, aliases: &[String]) -> Option<String> {
     let (alias, rest) = aliases
         .iter()
         .filter_map(|alias| Some((alias.as_str(), name.strip_prefix(alias.as_str())?.strip_prefix('.')?)))
         .next()
         .unwrap_or(("", name));
     let best = KEYS.iter().max_by(|a, b| likeness(rest, a.name).total_cmp(&likeness(rest, b.name)));
-    let Some(best) = best else { return String::new() };
-    match best.scope {
+    let best = best.filter(|best| likeness(rest, best.name) > LIKE)?;
+    Some(match best.scope {
         Scope::Alias if alias.is_empty() => format!("<alias>.{}", best.name),
         Scope::Application => best.name.to_owned(),
         _ if alias.is_empty() => best.name.to_owned(),
         _ => format!("{alias}.{}", best.name),
-    }
+    })
 }
 
 /// Shared words count more than shared letters: `update-interval` means `interval`, not `update-strategy`.
@@ -148,6 +157,11 @@ mod tests {
     }
 
     #[test]
+    fn what_is_like_no_key_is_taken_for_none() {
+        assert_eq!(nearest("zzz", &["app".to_owned()]), None);
+    }
+
+    #[test]
     fn the_nearest_key_is_what_people_meant() {
         let aliases = ["app".to_owned()];
         for (unknown, expected) in [
@@ -161,7 +175,7 @@ mod tests {
             ("writeback-target", "write-back-target"),
             ("app.write-back-method", "write-back-method"),
         ] {
-            assert_eq!(nearest(unknown, &aliases), expected, "{unknown}");
+            assert_eq!(nearest(unknown, &aliases).as_deref(), Some(expected), "{unknown}");
         }
     }
 }

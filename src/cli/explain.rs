@@ -8,7 +8,7 @@ use crate::cli::{FAILED, FINE, Global, USAGE, usage_problem};
 use crate::model::names::ApplicationKey;
 use crate::model::problem::Problem;
 use crate::plan::explain::explain;
-use crate::reconcile::{CycleReport, Mode, full_name, is_named};
+use crate::reconcile::{CycleReport, Mode};
 
 /// Exit 2 if no Application or several bear the name, or the alias is unknown.
 pub(super) async fn run(global: &Global, application: &str, alias: Option<&str>) -> u8 {
@@ -16,12 +16,12 @@ pub(super) async fn run(global: &Global, application: &str, alias: Option<&str>)
         Ok(done) => done,
         Err(code) => return code,
     };
-    let matches: Vec<&ApplicationKey> = report.applications.iter().filter(|key| is_named(key, application)).collect();
+    let matches: Vec<&ApplicationKey> = report.applications.iter().filter(|key| key.is_named(application)).collect();
     let key = match matches.as_slice() {
         [one] => *one,
         [] => return unknown(global, &report, application),
         several => {
-            let names: Vec<String> = several.iter().map(|key| full_name(key)).collect();
+            let names: Vec<String> = several.iter().map(|key| key.full_name()).collect();
             let hint = format!("write one of: {}", names.join(", "));
             return refuse(
                 global,

@@ -115,7 +115,7 @@ pub fn outcomes(list: &[Outcome], palette: Palette) -> String {
         let pad = " ".repeat(width.saturating_sub(name.chars().count()));
         let _ = write!(text, "{name}{pad}  {}", palette.paint(paint, &format!("{word:<9}")));
         if let (OutcomeResult::Delivered | OutcomeResult::Pending, Some(to)) = (outcome.result, &outcome.to) {
-            let _ = write!(text, "  {} -> {to}", outcome.from.as_deref().unwrap_or("(none)"));
+            let _ = write!(text, "  {} -> {to}", outcome.from.as_deref().map_or_else(|| "(none)".to_owned(), clean));
         }
         if let (Some(file), Some(key)) = (&outcome.file, &outcome.key) {
             let _ = write!(text, "  {}", palette.paint(Paint::Cyan, &format!("{file}#{key}")));
@@ -214,7 +214,7 @@ pub fn explained(application: &str, images: &[ExplainedImage], palette: Palette)
             (Some(file), Some(key)) => format!("{file}#{key}"),
             _ => "(unknown)".to_owned(),
         };
-        let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "(none)".to_owned());
+        let shown = |value: &Option<String>| value.as_deref().map_or_else(|| "(none)".to_owned(), clean);
         let _ = writeln!(
             text,
             "  place    {place}\n  policy   {}\n  current  {}\n  chosen   {}",

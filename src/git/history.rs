@@ -159,8 +159,32 @@ impl<'a> Walk<'a> {
                 self.noted.push((self.visited, info));
             }
         }
+        if commit.parent_count() > 1 {
+            self.note_merged(commit)?;
+        }
         self.visited += 1;
         Ok(parent)
+    }
+
+    /// Notes the trailers of what a merge brought: on a protected branch a person can say something only there. They
+    /// count from the merge on.
+    fn note_merged(&mut self, merge: &Commit<'_>) -> Result<(), GitError> {
+        let damaged = |error: git2::Error| self.mirror.damaged(&error);
+        let mut walk = self.mirror.repo.revwalk().map_err(damaged)?;
+        for parent in merge.parent_ids().skip(1) {
+            walk.push(parent).map_err(damaged)?;
+        }
+        for parent in merge.parent_ids().take(1) {
+            walk.hide(parent).map_err(damaged)?;
+        }
+        for id in walk {
+            let commit = id.and_then(|id| self.mirror.repo.find_commit(id)).map_err(damaged)?;
+            if has_own_trailers(commit.message_bytes()) {
+                let info = Arc::new(info(&commit, commit_id(commit.id(), &self.mirror.remote)?));
+                self.noted.push((self.visited, info));
+            }
+        }
+        Ok(())
     }
 
     /// Compares two trees; equal ones are not opened. Trees are sorted, so this is one pass over both.

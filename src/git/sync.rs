@@ -19,6 +19,16 @@ pub struct Head {
     pub branch: Branch,
     /// Its newest commit, with all its objects in the mirror.
     pub commit: CommitId,
+    /// The remote's default branch, if it said which one and has it.
+    pub default: Option<Branch>,
+}
+
+/// What one look at the remote found.
+struct Seen {
+    branch: Branch,
+    head: Oid,
+    is_fetched: bool,
+    default: Option<Branch>,
 }
 
 /// What a remote says about its references.
@@ -51,7 +61,8 @@ impl Mirror {
     pub fn known_head(&self, branch: Option<&Branch>) -> Option<Head> {
         let branch = branch.cloned().or_else(|| self.known_default())?;
         let head = self.repo.refname_to_id(&reference(&branch)).ok()?;
-        Some(Head { branch, commit: commit_id(head, &self.remote).ok()? })
+        let default = self.known_default();
+        Some(Head { branch, commit: commit_id(head, &self.remote).ok()?, default })
     }
 
     /// Gives the remote's default branch of the last look that asked for it; the mirror's `HEAD` names it.
@@ -62,7 +73,7 @@ impl Mirror {
 
     fn try_sync(&mut self, branch: Option<&Branch>) -> Result<Head, GitError> {
         let is_default = branch.is_none();
-        let (branch, head, fetched) = self.look(branch)?;
+        let Seen { branch, head, is_fetched, default } = self.look(branch)?;
         // The commit stands here; its tree may not, if the disk lost it.
         let found = self.repo.find_commit(head).and_then(|commit| commit.tree());
         found.map_err(|error| self.damaged(&error))?;
@@ -71,15 +82,14 @@ impl Mirror {
             self.repo.set_head(&format!("refs/heads/{branch}")).map_err(|error| self.damaged(&error))?;
         }
         self.filled();
-        if fetched {
+        if is_fetched {
             self.tidy();
         }
-        Ok(Head { branch, commit: commit_id(head, &self.remote)? })
+        Ok(Head { branch, commit: commit_id(head, &self.remote)?, default })
     }
 
-    /// Finds a branch in the remote's advertisement and fetches its head if it is missing: the branch, its head,
-    /// whether something was fetched.
-    fn look(&self, branch: Option<&Branch>) -> Result<(Branch, Oid, bool), GitError> {
+    /// Finds a branch in the remote's advertisement and fetches its head if it is missing.
+    fn look(&self, branch: Option<&Branch>) -> Result<Seen, GitError> {
         let session = self.session();
         let mut remote = self.repo.remote_anonymous(&session.url()).map_err(|error| self.damaged(&error))?;
         let advertisement = session.run(|| {
@@ -87,14 +97,16 @@ impl Mirror {
             advertisement(&remote)
         })?;
         let (branch, head) = self.choose(&advertisement, branch)?;
+        let is_there = |name: &&String| advertisement.branches.iter().any(|(branch, _)| branch == *name);
+        let default = advertisement.default.as_ref().filter(is_there).and_then(|name| name.parse().ok());
         if self.repo.find_commit(head).is_ok() {
-            return Ok((branch, head, false));
+            return Ok(Seen { branch, head, is_fetched: false, default });
         }
         let mut options = FetchOptions::new();
         options.download_tags(AutotagOption::None).update_fetchhead(false);
         let refspec = format!("+refs/heads/{branch}:{}", reference(&branch));
         session.run(AssertUnwindSafe(|| remote.fetch(&[refspec.as_str()], Some(&mut options), None)))?;
-        Ok((branch, head, true))
+        Ok(Seen { branch, head, is_fetched: true, default })
     }
 
     /// Reads a branch back after a push: it must hold `commit`, as its head or below it. Returns the head.
@@ -102,8 +114,8 @@ impl Mirror {
     /// Some servers say ok and do not do it (`SECURITY.md`, row 16).
     pub fn read_back(&self, branch: &Branch, commit: &CommitId) -> Result<Head, GitError> {
         let not_written = |remote| GitError::NotWritten { remote, branch: branch.to_string(), commit: commit.short() };
-        let head = match self.look(Some(branch)) {
-            Ok((_, head, _)) => head,
+        let (head, default) = match self.look(Some(branch)) {
+            Ok(seen) => (seen.head, seen.default),
             Err(GitError::NoSuchBranch { remote, .. } | GitError::EmptyRepository { remote }) => {
                 return Err(not_written(remote));
             }
@@ -115,7 +127,7 @@ impl Mirror {
             return Err(not_written(self.remote.clone()));
         }
         self.remember(branch, head)?;
-        Ok(Head { branch: branch.clone(), commit: commit_id(head, &self.remote)? })
+        Ok(Head { branch: branch.clone(), commit: commit_id(head, &self.remote)?, default })
     }
 
     fn choose(&self, advertised: &Advertisement, branch: Option<&Branch>) -> Result<(Branch, Oid), GitError> {

@@ -183,6 +183,7 @@ fn source(node: Node<'_>) -> ApplicationSource {
     let value = |key: &str| text(node.get(key)).map(str::to_owned);
     let files = node.get_path(&["helm", "valueFiles"]).map(Node::items).unwrap_or_default();
     ApplicationSource {
+        line: node.get("repoURL").unwrap_or(node).line(),
         repo_url: value("repoURL").unwrap_or_default(),
         path: value("path").unwrap_or_default(),
         target_revision: value("targetRevision").filter(|revision| !revision.is_empty()),

@@ -110,7 +110,8 @@ impl Trailers {
         let lines: Vec<&str> = message.lines().map(str::trim_end).collect();
         let end = lines.iter().rposition(|line| !line.is_empty()).map_or(0, |at| at + 1);
         let block = lines.get(..end).unwrap_or_default();
-        let start = block.iter().rposition(|line| line.is_empty()).map_or(0, |at| at + 1);
+        // The first paragraph is the subject, and never a block of trailers.
+        let Some(start) = block.iter().rposition(|line| line.is_empty()).map(|at| at + 1) else { return found };
         for line in block.get(start..).unwrap_or_default() {
             let Some((key, value)) = line.split_once(':') else { continue };
             let value = value.trim();
@@ -195,7 +196,8 @@ fn decode(text: &str) -> Option<String> {
     percent_decode_str(text).decode_utf8().ok().map(std::borrow::Cow::into_owned)
 }
 
-fn one_line(text: &str) -> String {
+/// Makes one line of a text: control characters and line separators become blanks.
+pub fn one_line(text: &str) -> String {
     text.split(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')).collect::<Vec<_>>().join(" ")
 }
 
@@ -239,6 +241,7 @@ mod tests {
         assert_eq!(read("Subject\n\nRepin-Resume: web app 1.2.0\nSigned-off-by: a <a@b>\n\n\n"), 1);
         assert_eq!(read("Subject\n\nRepin-Resume: web\n\nThat was it.\n"), 0);
         assert_eq!(read("Subject\n\nRepin-Resume: web app\n"), 0);
+        assert_eq!(read("Repin-Resume: web\n"), 0);
     }
 
     proptest! {

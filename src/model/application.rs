@@ -25,6 +25,8 @@ pub struct Annotation {
 /// One entry of `spec.source` or `spec.sources`.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ApplicationSource {
+    /// Line of `repoURL`, from 1.
+    pub line: u64,
     /// `repoURL` as written.
     pub repo_url: String,
     /// `path`, empty where there is none.

@@ -255,6 +255,17 @@ impl ApplicationKey {
     pub fn label(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
     }
+
+    /// Gives the name that is unique: repository, defining file and `namespace/name`, joined by `:`.
+    pub fn full_name(&self) -> String {
+        let file = self.file.as_ref().map_or("repin.yaml", |file| file.as_str());
+        format!("{}:{file}:{}", self.repository, self.label())
+    }
+
+    /// Tells whether a person who writes `name` means this Application: `web`, `argocd/web`, or the full name.
+    pub fn is_named(&self, name: &str) -> bool {
+        self.name == name || self.label() == name || self.full_name() == name
+    }
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ pub struct Target {
 pub struct TrackedImage {
     /// The Application.
     pub application: ApplicationKey,
-    /// Line of its definition.
+    /// Line of the annotation that lists the image, in the defining file.
     pub line: u64,
     /// Its Argo CD project.
     pub project: String,

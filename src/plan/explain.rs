@@ -13,6 +13,19 @@ use crate::plan::rollback::LookBack;
 use crate::plan::{Snapshot, Subject};
 use crate::selection::{self, Rejection, Verdict};
 
+/// Refusals under which the annotations do not say which tag is wanted, or this version cannot tell.
+const UNKNOWN_CHOICE: [&str; 9] = [
+    "annotation/invalid",
+    "unsupported/update-strategy",
+    "unsupported/extract",
+    "unsupported/platforms",
+    "unsupported/tag-match",
+    "unsupported/min-age",
+    "unsupported/promote-from",
+    "unsupported/soak",
+    "unsupported/verify",
+];
+
 /// One image of the explained Application.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct ExplainedImage {
@@ -87,6 +100,9 @@ pub fn explain(snapshot: &Snapshot, subject: &Subject, judgement: &Judgement, ne
         back.is_some_and(|back| !is_allowed(back))
     };
     let chosen = judgement.to.clone().or_else(|| {
+        if image.refusal.as_ref().is_some_and(|refusal| UNKNOWN_CHOICE.contains(&refusal.code.as_str())) {
+            return None;
+        }
         let choice = selection::choose(&image.policy, tags).chosen.map(|tag| tag.to_string());
         choice.filter(|_| !rolled_back)
     });

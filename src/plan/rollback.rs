@@ -152,8 +152,7 @@ pub fn look_back(policy: &Policy, application: &ApplicationKey, alias: &str, tim
 }
 
 fn concerns(resume: &Resume, application: &ApplicationKey, alias: &str) -> bool {
-    let named = resume.application == application.name || resume.application == application.label();
-    named && resume.alias.as_deref().is_none_or(|wanted| wanted == alias)
+    application.is_named(&resume.application) && resume.alias.as_deref().is_none_or(|wanted| wanted == alias)
 }
 
 fn is_released(releases: &[&Release], at: u64, tag: &str) -> bool {

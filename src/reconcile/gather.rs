@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::model::application::Application;
+use crate::model::application::{Application, PREFIX};
 use crate::model::key_path::KeyPath;
 use crate::model::names::{ApplicationKey, Branch, RepoPath};
 use crate::model::problem::{Problem, Severity};
@@ -36,6 +36,7 @@ impl Reconciler {
                 report.problems.push(repository_problem(name, &failure));
                 snapshot.repository_failures.insert(name.clone(), failure);
             }
+            let default = reading.as_ref().and_then(|reading| reading.head.default.clone());
             let branch = reading
                 .as_ref()
                 .map(|reading| reading.head.branch.clone())
@@ -44,7 +45,7 @@ impl Reconciler {
                 std::iter::once(&repository.options.url).chain(&repository.options.also).map(RemoteUrl::normalised);
             let urls: Vec<String> = urls.collect();
             match branch {
-                Some(branch) => known.push(KnownRepository { name: name.clone(), branch, urls }),
+                Some(branch) => known.push(KnownRepository { name: name.clone(), branch, default, urls }),
                 None => never_read.push((name.clone(), urls)),
             }
             if let Some(reading) = reading {
@@ -56,13 +57,18 @@ impl Reconciler {
         }
         for (name, urls) in never_read {
             let branches = followed_branches(&applications).into_iter();
-            known.extend(branches.map(|branch| KnownRepository { name: name.clone(), branch, urls: urls.clone() }));
+            known.extend(branches.map(|branch| KnownRepository {
+                name: name.clone(),
+                branch,
+                default: None,
+                urls: urls.clone(),
+            }));
         }
         let mut tracked = Vec::new();
         for application in &applications {
             let (images, mut problems) = resolve(application, &known);
             if application.key.file.is_none() {
-                problems.iter_mut().for_each(|problem| problem.file = Some(self.options.configuration.clone()));
+                problems.iter_mut().for_each(|problem| in_configuration(problem, &self.options.configuration));
             }
             report.problems.extend(problems);
             tracked.extend(images);
@@ -214,9 +220,15 @@ fn effective(
     rule
 }
 
+/// Turns a problem of an Application of repin.yaml into one of that file, where keys have no prefix.
+fn in_configuration(problem: &mut Problem, file: &str) {
+    problem.file = Some(file.to_owned());
+    problem.hint = problem.hint.take().map(|hint| hint.replace(PREFIX, ""));
+}
+
 /// The images of the explained Application, and those that share a place with it.
 fn explained(tracked: Vec<TrackedImage>, name: &str) -> Vec<TrackedImage> {
-    let is_meant = |image: &TrackedImage| crate::reconcile::is_named(&image.application, name);
+    let is_meant = |image: &TrackedImage| image.application.is_named(name);
     let places: BTreeSet<String> = tracked.iter().filter(|image| is_meant(image)).flat_map(place_names).collect();
     tracked
         .into_iter()

@@ -105,7 +105,7 @@ fn files_that_cannot_be_written_are_named() {
         "apps/template/values.yaml:3 edit/template",
         "apps/map/values.yaml:",
         "other/values.yaml:- target/outside",
-        "argocd/escape.yaml:1 target/outside",
+        "argocd/escape.yaml:9 target/outside",
         "apps/name/values.yaml:2 edit/other-image",
     ] {
         assert_eq!(found.iter().filter(|one| one.starts_with(expected)).count(), 1, "{expected}: {found:#?}");

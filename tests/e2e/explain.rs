@@ -165,7 +165,7 @@ fn chosen_is_what_the_policy_wants_in_every_situation() {
         ),
         ("pin", hold("repin.dev/pin: digest"), "1.0.0", "1.0.0", "2.0.0", "unsupported/pin"),
         ("quiet", hold("repin.dev/delivery: none"), "1.0.0", "1.0.0", "2.0.0", "rule/none"),
-        ("bad", hold("repin.dev/strict: x"), "1.0.0", "1.0.0", "2.0.0", "annotation/invalid"),
+        ("bad", hold("repin.dev/strict: x"), "1.0.0", "1.0.0", "null", "annotation/invalid"),
         ("auto", "repin.dev/image-list: app=IMAGE".into(), "1.0.0", "null", "2.0.0", "unsupported/auto"),
         ("empty", PLAIN.into(), "", "", "2.0.0", ""),
         ("text", PLAIN.into(), "dev", "dev", "2.0.0", ""),
