@@ -242,7 +242,7 @@ impl Global {
     }
 }
 
-/// Commands other than the daemon log warnings only: their answer is on stdout.
+/// Commands other than the daemon log errors only: their answer is on stdout.
 fn init_log(settings: &Settings, command: &str) {
     let level = if command == "run" { settings.log.level.as_str() } else { "error" };
     telemetry::init(level, settings.log.format == LogFormat::Json);

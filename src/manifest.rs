@@ -19,7 +19,7 @@ mod splice;
 use std::str;
 use std::sync::OnceLock;
 
-use crate::model::key_path::KeyPath;
+use crate::model::key_path::{KeyPath, Segment};
 use crate::yaml::{self, Document, Kind, Style};
 
 pub use edit::{Edit, Edited, apply, inverse};
@@ -110,6 +110,34 @@ impl Source {
     /// Gives the documents of the file, in order.
     pub fn documents(&self) -> &[Document] {
         &self.documents
+    }
+
+    /// Gives the key path with every predicate replaced by the index of the item it finds: two paths to one scalar
+    /// become equal.
+    pub fn canonical(&self, path: &KeyPath) -> String {
+        let mut node = self.documents.first().map(Document::root);
+        let mut spelled = Vec::new();
+        for segment in path.segments() {
+            let index = match segment {
+                Segment::Where { field, value } => node.and_then(|node| {
+                    let matches = |item: &yaml::Node<'_>| item.get(field).and_then(yaml::Node::as_str) == Some(value);
+                    node.items().iter().position(matches)
+                }),
+                Segment::Index(index) => Some(*index),
+                Segment::Key(_) => None,
+            };
+            spelled.push(match (segment, index) {
+                (_, Some(index)) => format!("[{index}]"),
+                (Segment::Key(key), None) => format!("{key:?}"),
+                (other, None) => format!("{other:?}"),
+            });
+            node = node.and_then(|node| match (segment, index) {
+                (Segment::Key(key), _) => node.get(key),
+                (_, Some(index)) => node.items().get(index).copied(),
+                (_, None) => None,
+            });
+        }
+        spelled.join(".")
     }
 
     /// Reads the value at a key path of the first document, through aliases and merge keys.

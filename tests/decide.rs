@@ -376,3 +376,53 @@ fn the_image_name_is_parsed_once_for_all() {
     let image: ImageName = "r.example/web".parse().unwrap();
     assert_eq!(World::web("", "1.0.0", &["1.0.0"]).snapshot().subjects[0].tracked.image, Some(image));
 }
+
+#[test]
+fn two_spellings_of_one_scalar_are_one_place() {
+    let spelled = |second: &'static str, constraint: &str| {
+        let mut world = World::web(":1.x", "1.0.0", &["1.0.0", "1.1.0", "1.3.0"]);
+        world.files.insert("apps/web/values.yaml", "containers:\n  - name: app\n    tag: 1.0.0\n".into());
+        world.applications[0].1[1] = annotation("app.helm.image-tag", "containers[0].tag");
+        world.add("two", "apps/web/values.yaml", constraint);
+        world.applications[1].1[1] = annotation("app.helm.image-tag", second);
+        world
+    };
+    let agreeing = spelled("containers[name=app].tag", ":1.x");
+    assert_eq!(agreeing.outcomes(), ["pending pending 1.3.0", "pending pending 1.3.0"]);
+    assert_eq!(agreeing.decide().changes[0].commits.len(), 1, "one scalar, one commit");
+    let disagreeing = spelled("containers[name=app].tag", ":1.1.x");
+    assert_eq!(disagreeing.outcomes(), ["held place/contested 1.3.0", "held place/contested 1.1.0"]);
+}
+
+#[test]
+fn who_may_not_write_a_place_holds_no_owner_of_it() {
+    let intruder = |key: &'static str, value: &str| {
+        let mut world = World::web("", "1.0.0", &["1.0.0", "1.1.0"]);
+        world.files.insert("team/web/values.yaml", values("1.0.0"));
+        world.add("stranger", "team/web/values.yaml", "");
+        // `owner` has its source at `apps/owner`; only `may_write: apps/**` reaches further.
+        world.applications[1].1.push(annotation(key, value));
+        world.add("late", "apps/web/values.yaml", "");
+        world
+    };
+    for (key, value, expected) in [
+        ("hold", "freeze", "held unsupported/hold -"),
+        ("strict", "maybe", "held annotation/invalid -"),
+        ("allow-downgrade", "true", "held target/outside -"),
+    ] {
+        let outcomes = intruder(key, value).outcomes();
+        assert_eq!(outcomes, ["pending pending 1.1.0", expected, "pending pending 1.1.0"], "{key}");
+    }
+}
+
+#[test]
+fn what_is_no_tag_is_not_overwritten_by_one() {
+    for (value, code) in [
+        ("r.example/web:1.0.0", "failed edit/other-image -"),
+        ("\"two words\"", "failed edit/other-image -"),
+        ("latest", "pending pending 1.1.0"),
+        ("\"\"", "pending pending 1.1.0"),
+    ] {
+        assert_eq!(World::web("", value, &["latest", "1.1.0"]).outcomes(), [code], "{value}");
+    }
+}

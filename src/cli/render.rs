@@ -108,7 +108,8 @@ pub fn result(result: OutcomeResult) -> (&'static str, Paint) {
 /// Lists outcomes: who, what became of it, from and to, why.
 pub fn outcomes(list: &[Outcome], palette: Palette) -> String {
     let mut text = String::new();
-    let names: Vec<String> = list.iter().map(|outcome| format!("{} {}", outcome.application, outcome.alias)).collect();
+    let names: Vec<String> =
+        list.iter().map(|outcome| clean(&format!("{} {}", outcome.application, outcome.alias))).collect();
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     for (outcome, name) in list.iter().zip(&names) {
         let (word, paint) = result(outcome.result);
@@ -118,7 +119,7 @@ pub fn outcomes(list: &[Outcome], palette: Palette) -> String {
             let _ = write!(text, "  {} -> {to}", outcome.from.as_deref().map_or_else(|| "(none)".to_owned(), clean));
         }
         if let (Some(file), Some(key)) = (&outcome.file, &outcome.key) {
-            let _ = write!(text, "  {}", palette.paint(Paint::Cyan, &format!("{file}#{key}")));
+            let _ = write!(text, "  {}", palette.paint(Paint::Cyan, &clean(&format!("{file}#{key}"))));
         }
         if let Some(commit) = &outcome.commit {
             let _ = write!(text, "  {}", commit.get(..10).unwrap_or(commit));
@@ -207,11 +208,11 @@ pub fn explained(application: &str, images: &[ExplainedImage], palette: Palette)
         let _ = writeln!(
             text,
             "{}  {}",
-            palette.paint(Paint::Bold, &format!("{application} {}", image.alias)),
+            palette.paint(Paint::Bold, &clean(&format!("{application} {}", image.alias))),
             image.image
         );
         let place = match (&image.target.file, &image.target.key) {
-            (Some(file), Some(key)) => format!("{file}#{key}"),
+            (Some(file), Some(key)) => clean(&format!("{file}#{key}")),
             _ => "(unknown)".to_owned(),
         };
         let shown = |value: &Option<String>| value.as_deref().map_or_else(|| "(none)".to_owned(), clean);

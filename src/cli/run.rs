@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::{FAILED, FINE, Global, render};
+use crate::cli::{CONFIGURATION, FAILED, FINE, Global, render, usage_problem};
 use crate::config;
-use crate::daemon;
+use crate::daemon::{self, DaemonError};
+use crate::diagnostic::Diagnostic;
 
 /// Exit 0 after SIGTERM or SIGINT, 1 if a part ended by itself, 3 if the configuration cannot be used.
 pub(super) async fn run(global: &Global) -> u8 {
@@ -35,6 +36,10 @@ pub(super) async fn run(global: &Global) -> u8 {
     };
     match daemon::run(path, known, settings, Arc::default(), stop).await {
         Ok(()) => FINE,
+        Err(DaemonError::Registry(error)) => {
+            global.refuse("run", &[usage_problem(error.code(), error.to_string(), error.hint())]);
+            CONFIGURATION
+        }
         Err(error) => {
             tracing::error!("{error}");
             FAILED

@@ -8,24 +8,29 @@ use crate::message;
 use crate::model::change::{ChangeSet, CommitText, FileChange, PlannedCommit, WrittenPlace};
 use crate::model::names::{ApplicationKey, Branch, RepoPath};
 use crate::model::outcome::OutcomeResult;
-use crate::plan::judge::{Judgement, new_value, rule_hold};
+use crate::plan::judge::{Judgement, is_within_reach, new_value, rule_hold};
 use crate::plan::locate::{Current, FileState, Located, edit_failure};
 use crate::plan::{Snapshot, Subject};
 
-/// What is guarded: one key of one file on one branch of one repository.
+/// What is guarded: one scalar of one file on one branch of one repository.
 type Place = (String, Branch, RepoPath, String);
 
 fn place(subject: &Subject) -> Option<Place> {
     let target = subject.tracked.target.as_ref()?;
-    let file = subject.located.as_ref()?.file.clone();
-    Some((target.repository.clone(), target.branch.clone(), file, target.key.to_string()))
+    let located = subject.located.as_ref()?;
+    Some((target.repository.clone(), target.branch.clone(), located.file.clone(), located.spot.clone()))
+}
+
+/// The key path as a person wrote it.
+fn key(subject: &Subject) -> String {
+    subject.tracked.key.as_ref().map(ToString::to_string).unwrap_or_default()
 }
 
 /// Places that several images want, with the positions of these. Who may not write there is no owner, and holds nobody.
-fn shared(snapshot: &Snapshot, judgements: &[Judgement]) -> BTreeMap<Place, Vec<usize>> {
+fn shared(snapshot: &Snapshot) -> BTreeMap<Place, Vec<usize>> {
     let mut owners: BTreeMap<Place, Vec<usize>> = BTreeMap::new();
-    for (index, (subject, judgement)) in snapshot.subjects.iter().zip(judgements).enumerate() {
-        if let Some(place) = place(subject).filter(|_| judgement.code != "target/outside") {
+    for (index, subject) in snapshot.subjects.iter().enumerate() {
+        if let Some(place) = place(subject).filter(|_| is_within_reach(subject)) {
             owners.entry(place).or_default().push(index);
         }
     }
@@ -35,7 +40,7 @@ fn shared(snapshot: &Snapshot, judgements: &[Judgement]) -> BTreeMap<Place, Vec<
 
 /// Guard 5: of the rules of all owners of a place the strictest holds.
 pub fn strictest(snapshot: &Snapshot, judgements: &mut [Judgement]) {
-    for (place, indexes) in shared(snapshot, judgements) {
+    for (place, indexes) in shared(snapshot) {
         let rule = |index: usize| snapshot.subjects.get(index).and_then(|subject| subject.rule.as_ref());
         let strict = indexes.iter().copied().filter_map(|index| Some((index, rule(index)?)));
         let Some((strict, rule)) = strict.max_by_key(|(_, rule)| (rule.delivery, !rule.unsupported.is_empty())) else {
@@ -60,7 +65,7 @@ pub fn strictest(snapshot: &Snapshot, judgements: &mut [Judgement]) {
 
 /// Guard 5: a place has one desired value. Owners that disagree are all held, each named.
 pub fn contest(snapshot: &Snapshot, judgements: &mut [Judgement]) {
-    let owners = shared(snapshot, judgements);
+    let owners = shared(snapshot);
     for (place, indexes) in &owners {
         let wanted: Vec<(OutcomeResult, Option<String>)> =
             indexes.iter().map(|i| (judgements[*i].result, judgements[*i].to.clone())).collect();
@@ -78,7 +83,8 @@ pub fn contest(snapshot: &Snapshot, judgements: &mut [Judgement]) {
             format!("{} ({}) {says}", image.application.label(), image.alias)
         };
         let names: Vec<String> = indexes.iter().map(|index| name(*index)).collect();
-        let message = format!("{}#{} has several owners that do not agree: {}", place.2, place.3, names.join("; "));
+        let key = indexes.first().and_then(|index| snapshot.subjects.get(*index)).map(key).unwrap_or_default();
+        let message = format!("{}#{key} has several owners that do not agree: {}", place.2, names.join("; "));
         for index in indexes {
             let judgement = &mut judgements[*index];
             let guarded = judgement.result == OutcomeResult::Held && judgement.code.starts_with("guard/");
@@ -96,7 +102,7 @@ pub fn observe(snapshot: &Snapshot, judgements: &mut [Judgement]) {
     let observed: BTreeSet<Place> = snapshot
         .subjects
         .iter()
-        .filter(|subject| subject.rule.as_ref().is_some_and(|rule| rule.observe))
+        .filter(|subject| is_within_reach(subject) && subject.rule.as_ref().is_some_and(|rule| rule.observe))
         .filter_map(place)
         .collect();
     for (subject, judgement) in snapshot.subjects.iter().zip(judgements) {
@@ -159,6 +165,12 @@ impl Editor<'_> {
                 continue;
             }
             match self.edit(subject, &judgements[*index]) {
+                // Nothing to write, and no empty commit that would stop the others of its push.
+                Ok((before, after, ..)) if before == after.text() => {
+                    let judgement = &mut judgements[*index];
+                    judgement.result = OutcomeResult::Current;
+                    judgement.code = "current".to_owned();
+                }
                 Ok((before, after, file, value)) => {
                     files
                         .entry(file.clone())
@@ -194,7 +206,7 @@ impl Editor<'_> {
             hint: None,
             line: None,
         };
-        let (Some(target), Some(Located { file, site: Ok(site) }), Some(image), Some(to)) =
+        let (Some(target), Some(Located { file, site: Ok(site), .. }), Some(image), Some(to)) =
             (&subject.tracked.target, &subject.located, &subject.tracked.image, &judgement.to)
         else {
             return Err(missing("the place"));
@@ -209,8 +221,8 @@ impl Editor<'_> {
         let refused = |error: crate::manifest::EditError| edit_failure(file, &error);
         let value = new_value(target, site, image, to);
         let mut text = before.set(&target.key, &value).map_err(refused)?.text;
-        if let Some(key) = &site.write_name {
-            text = Source::parse(&text).and_then(|source| source.set(key, &image.to_string())).map_err(refused)?.text;
+        if let Some((key, name)) = &site.write_name {
+            text = Source::parse(&text).and_then(|source| source.set(key, name)).map_err(refused)?.text;
         }
         let after = Source::parse(&text).map_err(refused)?;
         Ok((before.text().to_owned(), Arc::new(after), file.clone(), value))
@@ -247,7 +259,7 @@ fn written_place(subject: &Subject, judgement: &Judgement, place: &Place, value:
     };
     WrittenPlace {
         file: place.2.to_string(),
-        key: place.3.clone(),
+        key: key(subject),
         alias: subject.tracked.alias.clone(),
         image: subject.tracked.image_text.clone(),
         old,

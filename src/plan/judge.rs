@@ -89,8 +89,7 @@ pub fn before_scan(snapshot: &Snapshot, subject: &Subject) -> Option<Judgement> 
         };
         return Some(Judgement::failed(&failure));
     };
-    let own = located.file.is_within(&target.own_path) || target.listed.contains(&located.file);
-    if !own && !rule.may_write.iter().any(|glob| glob.is_match(located.file.as_str())) {
+    if !is_within_reach(subject) {
         let message = format!(
             "{} is neither below the source path `{}` nor one of its value files, and no rule's `may_write` allows it",
             located.file, target.own_path
@@ -135,6 +134,15 @@ pub(super) fn rule_hold(rule: &EffectiveRule, file: &RepoPath) -> Option<Judgeme
     let setting = rule.unsupported.first()?;
     let message = format!("the rules set `{setting}` for {file}, which this version does not carry out");
     held(&format!("unsupported/{setting}"), message)
+}
+
+/// Tells whether an Application may have its place written at all (CONFIGURATION "What annotations may reach"). Who may
+/// not is no owner of the place, whatever else holds it.
+pub fn is_within_reach(subject: &Subject) -> bool {
+    let (Some(target), Some(located)) = (&subject.tracked.target, &subject.located) else { return false };
+    let is_own = located.file.is_within(&target.own_path) || target.listed.contains(&located.file);
+    let is_allowed = |rule: &EffectiveRule| rule.may_write.iter().any(|glob| glob.is_match(located.file.as_str()));
+    is_own || subject.rule.as_ref().is_some_and(is_allowed)
 }
 
 /// Judges one image. A question means that the snapshot lacks an answer.

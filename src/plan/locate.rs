@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::diagnostic::Diagnostic;
 use crate::manifest::{EditError, Found, Source};
 use crate::model::key_path::KeyPath;
-use crate::model::names::{ImageName, RepoPath};
+use crate::model::names::{ImageName, RepoPath, Tag};
 use crate::model::tracked::{Form, Target, TrackedImage};
 
 /// A file of the repository, as it was found at the head.
@@ -58,8 +58,9 @@ pub struct Site {
     pub pinned: bool,
     /// For [`Form::Spec`]: the image's name as it is written there.
     pub name: Option<String>,
-    /// The image's name must be written here, for it is absent.
-    pub write_name: Option<KeyPath>,
+    /// Where the image's name must be written, for it is absent, and as what: without its registry where the chart keeps
+    /// that apart.
+    pub write_name: Option<(KeyPath, String)>,
 }
 
 /// A located image: the file that counts, and what stands there or why it cannot be said.
@@ -67,6 +68,8 @@ pub struct Site {
 pub struct Located {
     /// The file that would be written.
     pub file: RepoPath,
+    /// The key path without predicates, so that two spellings of one scalar are one place.
+    pub spot: String,
     /// The place.
     pub site: Result<Site, Failure>,
 }
@@ -77,19 +80,23 @@ pub fn locate(image: &TrackedImage, target: &Target, read: &dyn Fn(&RepoPath) ->
         match read(file) {
             FileState::Parsed(source) => match source.read(&target.key) {
                 Ok(Found::Absent { .. }) => {}
-                _ => return Located { file: file.clone(), site: site(image, target, file, &source, read) },
+                _ => return at(target, file, Some(&source), site(image, target, file, &source, read)),
             },
             FileState::Missing => {}
             // A file that cannot be read may hold the key, so no other one may be taken for it.
-            broken => return Located { file: file.clone(), site: Err(unusable(file, &broken)) },
+            broken => return at(target, file, None, Err(unusable(file, &broken))),
         }
     }
     let file = &target.fallback;
-    let site = match read(file) {
-        FileState::Parsed(source) => site(image, target, file, &source, read),
-        broken => Err(unusable(file, &broken)),
-    };
-    Located { file: file.clone(), site }
+    match read(file) {
+        FileState::Parsed(source) => at(target, file, Some(&source), site(image, target, file, &source, read)),
+        broken => at(target, file, None, Err(unusable(file, &broken))),
+    }
+}
+
+fn at(target: &Target, file: &RepoPath, source: Option<&Source>, site: Result<Site, Failure>) -> Located {
+    let spot = source.map_or_else(|| target.key.to_string(), |source| source.canonical(&target.key));
+    Located { file: file.clone(), spot, site }
 }
 
 /// Gives the tag of a value as it stands at a place: the text itself, or what follows the name of a spec.
@@ -164,7 +171,10 @@ fn site(
                     });
                 }
                 Some(_) => None,
-                None => Some(key.clone()),
+                None if values.name_image(key, name.repository(), name) => {
+                    Some((key.clone(), name.repository().to_owned()))
+                }
+                None => Some((key.clone(), name.to_string())),
             }
         }
         _ => None,
@@ -195,7 +205,17 @@ fn site(
     }
     let pinned = value.contains('@') || (target.form == Form::Tag && has_digest_beside(source, &target.key));
     let (name, tag) = match target.form {
-        Form::Tag => (None, Some(value.split_once('@').map_or(value.as_str(), |(tag, _)| tag).to_owned())),
+        Form::Tag => {
+            let tag = value.split_once('@').map_or(value.as_str(), |(tag, _)| tag);
+            // A wrong key path must not overwrite what is no tag.
+            if !tag.is_empty() && tag.parse::<Tag>().is_err() {
+                let message = format!("`{}` holds `{value}`, which is no image tag", target.key);
+                let hint =
+                    "correct the key path; for a place that holds the whole image with its tag use `helm.image-spec`";
+                return fail("edit/other-image", message, hint, line);
+            }
+            (None, Some(tag.to_owned()))
+        }
         Form::Spec => {
             let (name, tag) = split_spec(value);
             let same =

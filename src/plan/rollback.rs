@@ -89,8 +89,13 @@ impl LookBack {
 
 /// Looks back from today's value of one image's place.
 pub fn look_back(policy: &Policy, application: &ApplicationKey, alias: &str, timeline: &Timeline) -> LookBack {
-    let mine: Vec<&Release> =
-        timeline.releases.iter().filter(|release| concerns(&release.resume, application, alias)).collect();
+    // A release of the very tag that stands when it is made says nothing about taking that tag back later.
+    let stands_then = |release: &Release| {
+        let then = timeline.standings.iter().find(|standing| standing.at <= release.at).map(|standing| &standing.stood);
+        matches!((then, &release.resume.tag), (Some(Stood::Tag(then)), Some(tag)) if then == tag)
+    };
+    let is_mine = |release: &&Release| concerns(&release.resume, application, alias) && !stands_then(release);
+    let mine: Vec<&Release> = timeline.releases.iter().filter(is_mine).collect();
     let released_all = mine.iter().filter(|release| release.resume.tag.is_none()).map(|release| release.at).max();
     let mut values: Vec<(usize, &str)> = Vec::new();
     let mut reached_start = false;
@@ -262,6 +267,8 @@ mod tests {
             ("1.0.0 1.3.0 1.0.0 !", "*", Some("1.0.0"), None),
             ("1.0.0 1.3.0 1.0.0 ! 1.3.0 1.0.0", "*", Some("1.3.0"), Some(5)),
             ("1.0.0 1.2.0 1.3.0 1.0.0 !1.3.0", "*", Some("1.2.0"), Some(2)),
+            // Released while it stood: who takes it back afterwards means it.
+            ("1.0.0 1.3.0 !1.3.0 1.0.0", "*", Some("1.3.0"), Some(3)),
         ] {
             let back = look_back(&policy(constraint), &application(), "app", &timeline(words));
             let taken_by = back.taken_back_by.map(|commit| commit.subject.clone());

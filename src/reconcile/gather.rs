@@ -180,7 +180,14 @@ struct Piece {
 
 fn place(repository: &mut Repository, piece: Piece, rules: &[Rule], observe: bool, now: Timestamp) -> Placed {
     let (indexes, images): (Vec<usize>, Vec<TrackedImage>) = piece.images.into_iter().unzip();
-    let located = repository.locate(&images);
+    let located = match repository.locate(&images) {
+        Ok(located) => located,
+        Err(error) => {
+            let unplaced = |tracked| Subject { tracked, located: None, rule: None, timeline: Timeline::default() };
+            let subjects = indexes.into_iter().zip(images.into_iter().map(unplaced)).collect();
+            return (subjects, Some(failure_of(&repository.options.name, &error)));
+        }
+    };
     let pairs: Vec<(&TrackedImage, Option<&Located>)> =
         images.iter().zip(&located).map(|(image, located)| (image, located.as_ref())).collect();
     let (timelines, failure) = match piece.is_read.then(|| repository.timelines(&pairs, now)) {
@@ -287,7 +294,7 @@ pub(super) fn file_problems(snapshot: &Snapshot) -> Vec<Problem> {
 /// What the editor would refuse in any case.
 fn refused(snapshot: &Snapshot, subject: &Subject) -> Option<Judgement> {
     let (target, image) = (subject.tracked.target.as_ref()?, subject.tracked.image.as_ref()?);
-    let Located { file, site: Ok(site) } = subject.located.as_ref()? else { return None };
+    let Located { file, site: Ok(site), .. } = subject.located.as_ref()? else { return None };
     let FileState::Parsed(source) = snapshot.files.get(&(target.repository.clone(), file.clone()))? else {
         return None;
     };

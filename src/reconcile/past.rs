@@ -52,7 +52,10 @@ impl Repository {
                     continue;
                 }
                 // One parse of a version serves all its places.
-                let state = self.sources.get(&blob).cloned().unwrap_or_else(|| parsed(mirror, &blob));
+                let state = match self.sources.get(&blob) {
+                    Some(state) => state.clone(),
+                    None => parsed(mirror, &blob)?,
+                };
                 for (key, form, image) in missing {
                     self.stood
                         .insert((blob, (*key).clone(), *form, (*image).clone()), stood(&state, key, *form, image));

@@ -62,10 +62,12 @@ pub struct Repository {
     pub(super) releases: Arc<Vec<Release>>,
     pub(super) released_at: Option<CommitId>,
     unparsed_templates: usize,
+    /// The last reading that went well.
+    last: Option<Reading>,
 }
 
 /// What a repository holds at its head.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Reading {
     /// The head.
     pub head: Head,
@@ -93,6 +95,7 @@ impl Repository {
             releases: Arc::default(),
             released_at: None,
             unparsed_templates: 0,
+            last: None,
         }
     }
 
@@ -107,8 +110,12 @@ impl Repository {
             return (None, failure);
         }
         match self.discover() {
-            Ok(reading) => (Some(reading), failure),
-            Err(error) => (None, failure.or_else(|| Some(failure_of(&self.options.name, &error)))),
+            Ok(reading) => {
+                self.last = Some(reading.clone());
+                (Some(reading), failure)
+            }
+            // Its Applications are still known, and each of them fails.
+            Err(error) => (self.last.clone(), failure.or_else(|| Some(failure_of(&self.options.name, &error)))),
         }
     }
 
@@ -182,17 +189,21 @@ impl Repository {
     }
 
     /// Finds where the tags of the images stand that target this repository.
-    pub fn locate(&mut self, images: &[TrackedImage]) -> Vec<Option<Located>> {
+    ///
+    /// # Errors
+    /// A file that the mirror lost: no other one may be taken for it.
+    pub fn locate(&mut self, images: &[TrackedImage]) -> Result<Vec<Option<Located>>, GitError> {
         let wanted: HashSet<&RepoPath> = images
             .iter()
             .filter_map(|image| image.target.as_ref())
             .flat_map(|target| target.files.iter().chain(&target.values).chain([&target.fallback]))
             .collect();
         for path in wanted {
-            self.load(path);
+            self.load(path)?;
         }
         let this = &*self;
-        images.iter().map(|image| Some(locate(image, image.target.as_ref()?, &|path| this.state(path)))).collect()
+        let found = |image: &TrackedImage| Some(locate(image, image.target.as_ref()?, &|path| this.state(path)));
+        Ok(images.iter().map(found).collect())
     }
 
     /// Gives a file as it was found at the head.
@@ -225,10 +236,12 @@ impl Repository {
         Ok(None)
     }
 
-    fn load(&mut self, path: &RepoPath) {
-        let Ok(Some(entry)) = self.entry(path).map(|entry| entry.cloned()) else { return };
-        let (Some(mirror), false) = (&self.mirror, self.sources.contains_key(&entry.blob)) else { return };
-        self.sources.insert(entry.blob, parsed(mirror, &entry.blob));
+    fn load(&mut self, path: &RepoPath) -> Result<(), GitError> {
+        let Ok(Some(entry)) = self.entry(path).map(|entry| entry.cloned()) else { return Ok(()) };
+        let (Some(mirror), false) = (&self.mirror, self.sources.contains_key(&entry.blob)) else { return Ok(()) };
+        let state = parsed(mirror, &entry.blob)?;
+        self.sources.insert(entry.blob, state);
+        Ok(())
     }
 
     /// Forgets what no head of this cycle needs any more.

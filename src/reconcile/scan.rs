@@ -1,17 +1,21 @@
 //! Scan: answers a decision's questions from the registries, each once a cycle however many images share it.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 
 use crate::diagnostic::Diagnostic;
 use crate::model::names::{Digest, ImageName, Tag};
 use crate::plan::{Failure, Listed, Question, Snapshot};
 use crate::reconcile::Reconciler;
-use crate::registry::RegistryError;
+use crate::registry::{Registries, RegistryError};
 
-/// Questions that are under way at once, over all registries.
-const CONCURRENCY: usize = 32;
+/// Questions to one registry that are under way at once.
+const CONCURRENCY: usize = 8;
+/// After so many requests without an answer a registry is not asked again in the same cycle.
+const GIVE_UP_AFTER: u32 = 3;
 
 /// What the registries answered in this cycle; a second attempt asks nothing again.
 #[derive(Debug, Default)]
@@ -35,31 +39,13 @@ enum Answer {
 impl Reconciler {
     /// Answers questions into the snapshot.
     pub(super) async fn answer(&mut self, questions: Vec<Question>, snapshot: &mut Snapshot, known: &mut Answers) {
-        let registries = self.registries.clone();
-        let answers: Vec<Answer> = stream::iter(questions)
-            .map(|question| {
-                let registries = registries.clone();
-                async move {
-                    match question {
-                        Question::Listing(image) => {
-                            let listing = registries.list_tags(&image).await.map_err(|error| failure(&error));
-                            let listed = listing.map(|listing| Listed {
-                                tags: listing.tags,
-                                truncated: listing.truncated.map(|cut| cut.reason().to_owned()),
-                                was_filled: false,
-                            });
-                            Answer::Listing(image, listed)
-                        }
-                        Question::Manifest(image, tag) => {
-                            let digest = registries.resolve_tag(&image, &tag).await.map_err(|error| failure(&error));
-                            Answer::Manifest(image, tag, digest)
-                        }
-                    }
-                }
-            })
-            .buffer_unordered(CONCURRENCY)
-            .collect()
-            .await;
+        let mut by_host: BTreeMap<String, Vec<Question>> = BTreeMap::new();
+        for question in questions {
+            let (Question::Listing(image) | Question::Manifest(image, _)) = &question;
+            by_host.entry(image.registry().to_owned()).or_default().push(question);
+        }
+        let hosts = by_host.into_values().map(|questions| ask_host(self.registries.clone(), questions));
+        let answers: Vec<Answer> = join_all(hosts).await.into_iter().flatten().collect();
         let mut filled = Vec::new();
         for answer in answers {
             match answer {
@@ -81,6 +67,56 @@ impl Reconciler {
         }
         self.cache.remember_filled(&filled);
     }
+}
+
+/// Asks one registry; the others go on beside it. One that stays silent or asks to wait is given up for this cycle, so
+/// that a hundred images of it cost no more time than a few.
+async fn ask_host(registries: Arc<Registries>, questions: Vec<Question>) -> Vec<Answer> {
+    let lost: Mutex<(u32, Option<Failure>)> = Mutex::default();
+    let (registries, lost) = (&registries, &lost);
+    let ask = |question: Question| async move {
+        let given_up = {
+            let lost = lost.lock().unwrap_or_else(PoisonError::into_inner);
+            lost.1.clone().filter(|_| lost.0 >= GIVE_UP_AFTER)
+        };
+        let note = |error: &RegistryError| {
+            if !matches!(error.code(), "registry/unreachable" | "registry/timeout" | "registry/rate-limited") {
+                return;
+            }
+            let mut lost = lost.lock().unwrap_or_else(PoisonError::into_inner);
+            *lost = (lost.0 + 1, Some(failure(error)));
+        };
+        match (question, given_up) {
+            (Question::Listing(image), Some(failure)) => {
+                let failure = given_up_for(&image, &failure);
+                Answer::Listing(image, Err(failure))
+            }
+            (Question::Manifest(image, tag), Some(failure)) => {
+                let failure = given_up_for(&image, &failure);
+                Answer::Manifest(image, tag, Err(failure))
+            }
+            (Question::Listing(image), None) => {
+                let listing = registries.list_tags(&image).await.inspect_err(note).map_err(|error| failure(&error));
+                let listed = listing.map(|listing| Listed {
+                    tags: listing.tags,
+                    truncated: listing.truncated.map(|cut| cut.reason().to_owned()),
+                    was_filled: false,
+                });
+                Answer::Listing(image, listed)
+            }
+            (Question::Manifest(image, tag), None) => {
+                let digest = registries.resolve_tag(&image, &tag).await.inspect_err(note);
+                Answer::Manifest(image, tag, digest.map_err(|error| failure(&error)))
+            }
+        }
+    };
+    stream::iter(questions).map(ask).buffer_unordered(CONCURRENCY).collect().await
+}
+
+fn given_up_for(image: &ImageName, failure: &Failure) -> Failure {
+    let message =
+        format!("{image} was not asked for: its registry was given up for this cycle after {}", failure.message);
+    Failure { message, ..failure.clone() }
 }
 
 fn failure(error: &RegistryError) -> Failure {

@@ -58,22 +58,22 @@ pub(super) fn discover_file(
     ))
 }
 
-/// Reads a blob as YAML.
-pub(in crate::reconcile) fn parsed(mirror: &Mirror, blob: &BlobId) -> FileState {
+/// Reads a blob as YAML. What the mirror lost is an error and never taken for an absent file.
+pub(in crate::reconcile) fn parsed(mirror: &Mirror, blob: &BlobId) -> Result<FileState, GitError> {
     let bytes = match mirror.read(blob, MAX_BYTES as u64) {
         Ok(bytes) => bytes,
         Err(GitError::TooLarge { size, limit, .. }) => {
-            return FileState::Unreadable(Arc::new(EditError::TooLarge { found: size, limit }));
+            return Ok(FileState::Unreadable(Arc::new(EditError::TooLarge { found: size, limit })));
         }
-        Err(_) => return FileState::Missing,
+        Err(error) => return Err(error),
     };
     let parsed = guarded(|| Source::from_bytes(&bytes)).unwrap_or_else(|| {
         Err(EditError::InvalidYaml { line: 1, message: "reading it met a defect of repin".to_owned(), template: false })
     });
-    match parsed {
+    Ok(match parsed {
         Ok(source) => FileState::Parsed(Arc::new(source)),
         Err(error) => FileState::Unreadable(Arc::new(error)),
-    }
+    })
 }
 
 /// Tells what stands at a key of a file.
