@@ -1,7 +1,7 @@
 //! One cycle: gather, decide, act.
 //!
 //! [`Reconciler`] keeps between cycles what cannot have changed. It chooses nothing: `plan::decide` does, and a moved
-//! head means that everything is gathered and decided again. The only place that tries again.
+//! head means that everything is gathered and decided again. The only place that starts over.
 
 mod act;
 pub mod failpoint;

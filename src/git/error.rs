@@ -226,7 +226,7 @@ impl Diagnostic for GitError {
             Self::NotRegular { .. } => "point to the file itself: links and submodules are never followed",
             Self::TooLarge { .. } => "point to a smaller file, or make the repository smaller",
             Self::Corrupt { .. } => "nothing: the mirror is made again; if it stays, run `git fsck` on the server",
-            Self::BadCommit { .. } => "correct the name, address and message in the configuration of commits",
+            Self::BadCommit { .. } => "report it with this message: it is a defect of repin",
         };
         Some(hint.to_owned())
     }

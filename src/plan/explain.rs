@@ -13,18 +13,9 @@ use crate::plan::rollback::LookBack;
 use crate::plan::{Snapshot, Subject};
 use crate::selection::{self, Rejection, Verdict};
 
-/// Refusals under which the annotations do not say which tag is wanted, or this version cannot tell.
-const UNKNOWN_CHOICE: [&str; 9] = [
-    "annotation/invalid",
-    "unsupported/update-strategy",
-    "unsupported/extract",
-    "unsupported/platforms",
-    "unsupported/tag-match",
-    "unsupported/min-age",
-    "unsupported/promote-from",
-    "unsupported/soak",
-    "unsupported/verify",
-];
+/// Unbuilt keys without which it cannot be said which tag is wanted.
+const CHOOSING_KEYS: [&str; 8] =
+    ["update-strategy", "extract", "platforms", "tag-match", "min-age", "promote-from", "soak", "verify"];
 
 /// One image of the explained Application.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -100,7 +91,11 @@ pub fn explain(snapshot: &Snapshot, subject: &Subject, judgement: &Judgement, ne
         back.is_some_and(|back| !is_allowed(back))
     };
     let chosen = judgement.to.clone().or_else(|| {
-        if image.refusal.as_ref().is_some_and(|refusal| UNKNOWN_CHOICE.contains(&refusal.code.as_str())) {
+        let hides_choice = |code: &str| {
+            code == "annotation/invalid"
+                || code.strip_prefix("unsupported/").is_some_and(|key| CHOOSING_KEYS.contains(&key))
+        };
+        if image.refusal.as_ref().is_some_and(|refusal| hides_choice(&refusal.code)) {
             return None;
         }
         let choice = selection::choose(&image.policy, tags).chosen.map(|tag| tag.to_string());

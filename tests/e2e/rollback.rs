@@ -74,3 +74,38 @@ fn after_rollback_wait_takes_nothing_until_a_person_goes_on(world: &World) {
     world.remote.commit(&[("apps/web/values.yaml", &world.values("web", "1.1.0"))], "Again by hand");
     world.takes("1.2.0");
 }
+
+#[test]
+fn a_resume_trailer_counts_where_a_merge_brought_it() {
+    let world = World::with_web(&["1.0.0", "1.1.0"]);
+    let commit = world.once()["commit"].as_str().unwrap().to_owned();
+    world.remote.revert(&commit);
+    assert_eq!(held(&world.once()), ("held", "guard/rolled-back"));
+    world.remote.work(&["checkout", "--quiet", "-b", "go-on"]);
+    world.remote.work(&["commit", "--quiet", "--allow-empty", "-m", "Go on\n\nRepin-Resume: argocd/web"]);
+    world.remote.work(&["checkout", "--quiet", "main"]);
+    world.remote.work(&["merge", "--quiet", "--no-ff", "-m", "Merge branch 'go-on'", "go-on"]);
+    world.remote.push_work("main");
+    world.takes("1.1.0");
+}
+
+#[test]
+fn a_version_that_the_mirror_lost_hides_no_step_back() {
+    let world = World::with_web(&["1.0.0", "1.1.0"]);
+    let commit = world.once()["commit"].as_str().unwrap().to_owned();
+    let blob = world.remote.git(&["rev-parse", &format!("{commit}:apps/web/values.yaml")]);
+    let head = world.remote.revert(&commit);
+    assert_eq!(held(&world.once()), ("held", "guard/rolled-back"));
+    let (directory, file) = blob.trim().split_at(2);
+    let lost = std::fs::read_dir(world.cache()).unwrap().filter_map(|entry| {
+        let path = entry.unwrap().path().join("objects").join(directory).join(file);
+        std::fs::remove_file(path).ok()
+    });
+    assert_eq!(lost.count(), 1, "the mirror holds its own commit's blob as a loose object");
+    for _ in 0..3 {
+        let outcome = world.once();
+        assert!(["failed", "held"].contains(&outcome["result"].as_str().unwrap()), "{outcome:#}");
+        assert_eq!(world.remote.head(), head);
+    }
+    assert_eq!(held(&world.once()), ("held", "guard/rolled-back"));
+}
