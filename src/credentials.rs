@@ -4,6 +4,7 @@
 //! same host, same port, path below the same prefix. Reading them from files or variables is the configuration's task.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use url::Url;
 
@@ -22,8 +23,36 @@ pub enum Credentials {
         /// The password, or the token used as one.
         password: Secret,
     },
-    /// A token, as HTTP Bearer (RFC 6750).
+    /// A token, as HTTP Bearer (RFC 6750); for Git as the password of a user, see [`Credentials::for_git`].
     Token(Secret),
+    /// A private key for ssh.
+    SshKey {
+        /// The key as OpenSSH writes it, PEM.
+        key: Secret,
+        /// What it is encrypted with.
+        passphrase: Option<Secret>,
+    },
+    /// The keys of an ssh agent.
+    SshAgent {
+        /// Its socket.
+        socket: PathBuf,
+    },
+}
+
+impl Credentials {
+    /// Gives user and password for Git over HTTP, if these are credentials for it.
+    ///
+    /// Servers of Git take tokens as passwords. GitHub wants the user `x-access-token` for the tokens of Apps and
+    /// ignores it otherwise; GitLab (personal, group and project access tokens), Gitea, Forgejo and Azure DevOps take
+    /// any user. Deploy tokens of GitLab and tokens of Bitbucket want a user of their own: those are
+    /// [`Credentials::Basic`].
+    pub fn for_git(&self) -> Option<(&str, &Secret)> {
+        match self {
+            Self::Basic { username, password } => Some((username, password)),
+            Self::Token(token) => Some(("x-access-token", token)),
+            Self::Anonymous | Self::SshKey { .. } | Self::SshAgent { .. } => None,
+        }
+    }
 }
 
 /// Why credentials cannot be bound to a place.

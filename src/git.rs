@@ -6,10 +6,15 @@
 //!
 //! Specs: git's object and pack formats, gitprotocol-pack(5) version 0.
 
+mod access;
+mod address;
 mod commit;
 mod error;
 mod history;
+mod http_stream;
+mod https;
 mod mirror;
+mod network;
 mod process;
 mod push;
 mod sync;
@@ -17,6 +22,7 @@ mod tidy;
 mod transport;
 mod tree;
 
+pub use access::Access;
 pub use commit::Identity;
 pub use error::{GitError, Remote};
 pub use history::{History, HistoryLimits};

@@ -1,7 +1,8 @@
 //! The one way to speak HTTP to the outside: clients with limits, and bodies that end.
 //!
 //! Redirects are never followed here (the caller knows which host may be asked next), unverified TLS does not exist,
-//! and no body is read without a cap and a deadline. It knows no protocol and holds no credentials.
+//! and no body is read without a cap and a deadline. It knows no protocol; of secrets it holds what a connection needs:
+//! the password of a proxy and the key of a client certificate.
 
 use std::error::Error;
 use std::io;
@@ -10,8 +11,11 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use futures_util::StreamExt;
-use reqwest::{Certificate, Client, ClientBuilder, Response, redirect};
+use reqwest::{Certificate, Client, ClientBuilder, Identity, Proxy, Response, redirect};
 use tokio::time::{Instant, timeout_at};
+use url::Url;
+
+use crate::secret::Secret;
 
 /// What one client may do. A client is made per host, so that an extra authority is trusted for that host only.
 #[derive(Clone, Debug)]
@@ -26,6 +30,22 @@ pub struct ClientOptions {
     pub ca: Option<Vec<u8>>,
     /// No proxy of the environment is used. Right for loopback addresses, as in Go's `net/http`.
     pub direct: bool,
+    /// URL of the one proxy, `http`, `https`, `socks5` or `socks5h` (names are looked up there); it may hold a user and
+    /// a password. Comes before `direct`.
+    pub proxy: Option<Secret>,
+    /// What proves to the server who asks, in the TLS handshake.
+    pub client_certificate: Option<ClientCertificate>,
+    /// Compressed bodies are asked for and opened.
+    pub decompress: bool,
+}
+
+/// A certificate of our own with its key. `Debug` shows no key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ClientCertificate {
+    /// The certificate and those that lead to its authority, PEM.
+    pub chain: Vec<u8>,
+    /// The key, PEM, not encrypted.
+    pub key: Secret,
 }
 
 impl Default for ClientOptions {
@@ -36,6 +56,9 @@ impl Default for ClientOptions {
             insecure: false,
             ca: None,
             direct: false,
+            proxy: None,
+            client_certificate: None,
+            decompress: true,
         }
     }
 }
@@ -49,6 +72,15 @@ pub enum HttpError {
         /// What the TLS library says.
         reason: String,
     },
+    /// The client certificate and its key cannot be used.
+    #[error("the client certificate and its key cannot be used: {reason}")]
+    ClientCertificate {
+        /// What the TLS library says.
+        reason: String,
+    },
+    /// The URL of the proxy cannot be used. It is not shown: it may hold a password.
+    #[error("the proxy is no http://, https://, socks5:// or socks5h:// URL with a host")]
+    Proxy,
     /// No client can be made, for instance because the machine has no certificate authorities.
     #[error("no HTTP client can be made: {reason}")]
     Client {
@@ -75,17 +107,17 @@ pub enum HttpError {
 /// Makes a client: rustls with ring, the platform's authorities, no redirects, timeouts, `repin/<version>` as user agent.
 ///
 /// # Errors
-/// `Authorities` if `ca` is no PEM, `Client` if the machine has no certificate authorities or TLS cannot be set up.
+/// `Authorities` if `ca` is no PEM, `ClientCertificate` and `Proxy` if one cannot be used, `Client` if the machine has no certificate authorities or TLS cannot be set up.
 pub fn client(options: &ClientOptions) -> Result<Client, HttpError> {
     install_crypto_provider();
     let authorities = match &options.ca {
         Some(pem) => authorities(pem)?,
         None => Vec::new(),
     };
-    let merged = builder(options).tls_certs_merge(authorities.clone()).build();
+    let merged = builder(options)?.tls_certs_merge(authorities.clone()).build();
     let built = match merged {
         // A machine without any certificate authority (a minimal image) must still reach a plain server.
-        Err(_) if options.insecure => builder(options).tls_certs_only(authorities).build(),
+        Err(_) if options.insecure => builder(options)?.tls_certs_only(authorities).build(),
         other => other,
     };
     built.map_err(|error| HttpError::Client { reason: root_cause(&error) })
@@ -146,8 +178,32 @@ pub fn root_cause(error: &reqwest::Error) -> String {
     })
 }
 
-fn builder(options: &ClientOptions) -> ClientBuilder {
-    let builder = Client::builder()
+/// Tells whether a text is the URL of a proxy that can be used.
+pub fn is_proxy(url: &str) -> bool {
+    let known = |url: Url| matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h") && url.has_host();
+    url.parse().is_ok_and(known)
+}
+
+/// Checks a client certificate and its key without connecting.
+///
+/// # Errors
+/// `ClientCertificate` with what is wrong.
+pub fn check_client_certificate(given: &ClientCertificate) -> Result<(), HttpError> {
+    install_crypto_provider();
+    let client = Client::builder().no_proxy().identity(identity(given)?).tls_certs_only([]).build();
+    client.map(drop).map_err(|error| HttpError::ClientCertificate { reason: root_cause(&error) })
+}
+
+/// Checks that a text holds certificates of authorities, PEM.
+///
+/// # Errors
+/// `Authorities` with what is wrong.
+pub fn check_authorities(pem: &[u8]) -> Result<(), HttpError> {
+    authorities(pem).map(drop)
+}
+
+fn builder(options: &ClientOptions) -> Result<ClientBuilder, HttpError> {
+    let mut builder = Client::builder()
         .redirect(redirect::Policy::none())
         .referer(false)
         .https_only(!options.insecure)
@@ -155,7 +211,28 @@ fn builder(options: &ClientOptions) -> ClientBuilder {
         .timeout(options.total_timeout)
         .pool_idle_timeout(Duration::from_secs(30))
         .user_agent(concat!("repin/", env!("CARGO_PKG_VERSION")));
-    if options.direct { builder.no_proxy() } else { builder }
+    if !options.decompress {
+        builder = builder.gzip(false);
+    }
+    if let Some(given) = &options.client_certificate {
+        builder = builder.identity(identity(given)?);
+    }
+    match &options.proxy {
+        Some(url) if is_proxy(url.expose()) => {
+            let proxy = Proxy::all(url.expose()).map_err(|_| HttpError::Proxy)?;
+            Ok(builder.proxy(proxy))
+        }
+        Some(_) => Err(HttpError::Proxy),
+        None if options.direct => Ok(builder.no_proxy()),
+        None => Ok(builder),
+    }
+}
+
+fn identity(given: &ClientCertificate) -> Result<Identity, HttpError> {
+    let mut pem = given.chain.clone();
+    pem.push(b'\n');
+    pem.extend_from_slice(given.key.expose().as_bytes());
+    Identity::from_pem(&pem).map_err(|error| HttpError::ClientCertificate { reason: root_cause(&error) })
 }
 
 fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {

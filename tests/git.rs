@@ -2,11 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "support/git_http.rs"]
+mod git_http;
+#[path = "support/proxy.rs"]
+mod proxy;
 #[path = "support/remote.rs"]
 mod remote;
 
 #[path = "git/history.rs"]
 mod history;
+#[path = "git/https.rs"]
+mod https;
 #[path = "git/mirror.rs"]
 mod mirror;
 #[path = "git/push.rs"]

@@ -53,10 +53,28 @@ pub enum GitError {
         reason: String,
     },
     /// There is no repository at the address.
-    #[error("{remote} is no Git repository")]
+    #[error("{remote} is no Git repository{}", because(reason))]
     NotARepository {
         /// The remote.
         remote: Remote,
+        /// What the server said; may be empty.
+        reason: String,
+    },
+    /// The remote cannot prove who it is, or wants a proof of us that it does not get.
+    #[error("no protected connection to {remote}: {reason}")]
+    Tls {
+        /// The remote.
+        remote: Remote,
+        /// What the TLS library or the server said.
+        reason: String,
+    },
+    /// The remote points to a place that the credentials are not for.
+    #[error("{remote} points to {to}, where nothing was sent")]
+    Redirected {
+        /// The remote.
+        remote: Remote,
+        /// The place, safe to show.
+        to: String,
     },
     /// The address is of a kind that cannot be used.
     #[error("{remote} cannot be used as a remote: {reason}")]
@@ -184,6 +202,8 @@ impl Diagnostic for GitError {
             Self::Unreachable { .. } => "git/unreachable",
             Self::Unauthorized { .. } => "git/unauthorized",
             Self::NotARepository { .. } => "git/not-a-repository",
+            Self::Tls { .. } => "git/tls",
+            Self::Redirected { .. } => "git/redirected",
             Self::TransportUnsupported { .. } => "git/transport-unsupported",
             Self::NoSuchBranch { .. } => "git/no-such-branch",
             Self::EmptyRepository { .. } => "git/empty-repository",
@@ -205,13 +225,37 @@ impl Diagnostic for GitError {
             Self::Unreachable { reason, .. } if reason.contains("is not installed") => {
                 "install git, or put it on the PATH of repin"
             }
+            Self::Unreachable { reason, .. } if reason.contains("through the proxy") => {
+                "look at the proxy, and at `proxy` of the repository"
+            }
+            Self::Unreachable { reason, .. } if reason.contains("larger than it takes") => {
+                "raise the server's limit on the size of a request (nginx: `client_max_body_size`)"
+            }
             Self::Unreachable { .. } => "look at the server and the way to it; repin tries again",
             Self::Unauthorized { reason, .. } if reason.contains("dubious ownership") => {
                 "let the repository belong to the user that runs repin, or add it to `safe.directory` of that user's git configuration"
             }
+            Self::Unauthorized { reason, .. } if reason.contains("none are configured") => {
+                "set `credentials` of the repository"
+            }
+            Self::Unauthorized { reason, .. } if reason.contains("are wrong") => {
+                "replace the secret that `credentials` of the repository names; it may have expired"
+            }
             Self::Unauthorized { .. } => "give the account that repin uses the right to read and to push",
             Self::NotARepository { .. } => "check the address of the repository, and that repin may read it",
-            Self::TransportUnsupported { .. } => "use an absolute path or file:///path of a repository on this machine",
+            Self::TransportUnsupported { .. } => {
+                "use https://, ssh://, git@host:path, or the absolute path of a repository on this machine"
+            }
+            Self::Tls { reason, .. } if reason.contains("UnknownIssuer") => {
+                "give the certificate of the server's own authority in `ca` of the repository"
+            }
+            Self::Tls { reason, .. } if reason.contains("ertificateRequired") || reason.contains("SSL certificate") => {
+                "give `client_certificate` of the repository, from an authority that the server knows"
+            }
+            Self::Tls { .. } => "look at the server's certificate: its names, its dates, and who signed it",
+            Self::Redirected { .. } => {
+                "if you trust that place, make it the `url` of the repository; a login page means that `credentials` are missing or wrong"
+            }
             Self::NoSuchBranch { branch: None, .. } => "set the branch, or give the remote a default branch",
             Self::NoSuchBranch { .. } => "correct the branch, or create it",
             Self::EmptyRepository { .. } => "push a first commit",
@@ -241,6 +285,8 @@ impl Diagnostic for GitError {
             | Self::Corrupt { .. } => Retry::Later,
             Self::Unauthorized { .. }
             | Self::NotARepository { .. }
+            | Self::Tls { .. }
+            | Self::Redirected { .. }
             | Self::TransportUnsupported { .. }
             | Self::NoSuchBranch { .. }
             | Self::EmptyRepository { .. }
@@ -268,6 +314,10 @@ pub(in crate::git) fn plain(text: &str, limit: usize) -> String {
     let mut cut: String = joined.chars().take(limit).collect();
     cut.push('…');
     cut
+}
+
+fn because(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(": {reason}") }
 }
 
 fn wanted(branch: Option<&str>) -> String {

@@ -14,10 +14,12 @@ use git2::{Commit, ErrorCode, Oid, Repository, RepositoryInitOptions};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+use crate::git::access::Access;
+use crate::git::address::Address;
 use crate::git::error::{GitError, Remote, plain};
 use crate::git::process::Limits;
 use crate::git::tidy;
-use crate::git::transport::{self, Address, Session};
+use crate::git::transport::{self, Route, Session};
 use crate::model::history::CommitId;
 use crate::model::names::Branch;
 
@@ -39,8 +41,12 @@ const LOCK_PAUSE: Duration = Duration::from_millis(10);
 pub struct Options {
     /// The cache directory; made if it is missing.
     pub cache: PathBuf,
-    /// The remote: an absolute path or a `file://` address.
+    /// The remote, as `git clone` takes it; `http://` for this machine only.
     pub url: String,
+    /// What is needed to get in, beside the address.
+    pub access: Access,
+    /// Longest time to connect to another machine and to log in.
+    pub connect_timeout: Duration,
     /// Longest wait for the next byte of the remote; hooks may be slow.
     pub idle_timeout: Duration,
     /// Longest conversation with the remote: one fetch, one push.
@@ -50,11 +56,13 @@ pub struct Options {
 }
 
 impl Options {
-    /// Fills in the defaults: 10 minutes without a byte, 30 minutes in all, `git` on the PATH.
+    /// Fills in the defaults: anonymous, 20 seconds to connect, 10 minutes without a byte, 30 minutes in all, `git` on the PATH.
     pub fn new(cache: impl Into<PathBuf>, url: impl Into<String>) -> Self {
         Self {
             cache: cache.into(),
             url: url.into(),
+            access: Access::default(),
+            connect_timeout: Duration::from_secs(20),
             idle_timeout: Duration::from_secs(600),
             total_timeout: Duration::from_secs(1_800),
             program: PathBuf::from("git"),
@@ -73,8 +81,8 @@ impl fmt::Debug for Options {
 pub struct Mirror {
     pub(in crate::git) repo: Repository,
     pub(in crate::git) remote: Remote,
-    address: Address,
-    options: Options,
+    route: Route,
+    limits: Limits,
     place: Place,
     /// An object was missing or damaged: made again at the next `sync`, or deleted at the end.
     broken: Cell<bool>,
@@ -99,6 +107,7 @@ impl Mirror {
         transport::prepare();
         let address = Address::parse(&options.url)?;
         let remote = Remote::shown(&options.url);
+        let route = Route::new(&address, &remote, options)?;
         let cache = std::path::absolute(&options.cache).map_err(|error| disk(&remote, &options.cache, &error))?;
         fs::create_dir_all(&cache).map_err(|error| disk(&remote, &cache, &error))?;
         let hash = hex::encode(Sha256::digest(address.normalized().as_bytes()));
@@ -116,8 +125,9 @@ impl Mirror {
             (Place::Private { directory, lock }, (repo, false, false))
         };
         let broken = Cell::new(false);
-        let mirror = Self { repo, remote, address, options: options.clone(), place, broken, fresh, remade };
-        Ok(mirror)
+        let limits =
+            Limits { connect: options.connect_timeout, idle: options.idle_timeout, total: options.total_timeout };
+        Ok(Self { repo, remote, route, limits, place, broken, fresh, remade })
     }
 
     /// Gives the name of the remote, safe to show.
@@ -157,8 +167,7 @@ impl Mirror {
 
     /// Starts a conversation with the remote.
     pub(in crate::git) fn session(&self) -> Session {
-        let limits = Limits { idle: self.options.idle_timeout, total: self.options.total_timeout };
-        Session::new(&self.address, &self.remote, &self.options.program, limits)
+        Session::new(&self.route, &self.remote, self.limits)
     }
 
     /// Tells whether it was just made, so that making it again cannot help.

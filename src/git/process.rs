@@ -23,6 +23,8 @@ const KEPT_VARIABLES: [&str; 7] = ["PATH", "HOME", "USER", "LOGNAME", "TMPDIR", 
 /// How long a conversation may take.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::git) struct Limits {
+    /// Longest time to connect and to log in; of no meaning for a process.
+    pub(in crate::git) connect: Duration,
     /// Longest wait for the next byte.
     pub(in crate::git) idle: Duration,
     /// Longest conversation.

@@ -1,9 +1,10 @@
-//! The way to a remote: which addresses are allowed, and how libgit2 talks to them.
+//! The way to a remote: how libgit2 talks to it, and what an error of libgit2 means.
 //!
 //! A repository on this machine is served by git's own `upload-pack` and `receive-pack` in a child process, because
 //! libgit2's own local transport runs no hooks and does not compare before it sets a branch. No shell is involved and
 //! nothing of our environment but a short list goes to the child, so no hook sees a secret of ours.
-//! Another way to a remote is another variant of [`Address`] and another arm where a service starts.
+//! The ways over a network are written in Rust ([`crate::git::https`]): libgit2 itself connects nowhere. Another way is
+//! another variant of [`Route`] and another arm where a service starts.
 //!
 //! Spec: gitprotocol-pack(5), version 0 (libgit2 speaks no other).
 
@@ -17,7 +18,12 @@ use std::sync::{Arc, Mutex, Once, PoisonError};
 use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream, Transport};
 use git2::{ConfigLevel, ErrorClass};
 
+use crate::git::address::Address;
 use crate::git::error::{GitError, Remote, plain};
+use crate::git::http_stream::HttpStream;
+use crate::git::https::{HttpExchange, HttpRemote};
+use crate::git::mirror::Options;
+use crate::git::network::Conversation;
 use crate::git::process::{Limits, Pipe, Process, Trouble};
 
 /// The scheme that libgit2 sees; the rest of the address is the number of a session.
@@ -27,64 +33,26 @@ const MAX_REASON: usize = 2_000;
 /// libgit2 keeps parsed objects up to this size, in bytes, for the whole process.
 const OBJECT_CACHE: isize = 16 << 20;
 
-/// The address of a remote, checked.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(in crate::git) enum Address {
-    /// A repository on this machine.
-    Local(PathBuf),
+/// How a remote is reached, with what is kept between conversations.
+#[derive(Clone)]
+pub(in crate::git) enum Route {
+    /// Through git's own programs: the `git` to run, and the repository.
+    Local { program: PathBuf, path: PathBuf },
+    /// Over HTTP.
+    Http(Arc<HttpRemote>),
 }
 
-impl Address {
-    /// Reads an absolute path or a `file://` address. Anything else is refused by its kind.
-    pub(in crate::git) fn parse(text: &str) -> Result<Self, GitError> {
-        let refuse = |reason: String| GitError::TransportUnsupported { remote: Remote::shown(text), reason };
-        if text.chars().any(char::is_control) {
-            return Err(refuse("the address holds control characters".to_owned()));
+impl Route {
+    /// Prepares the way to an address; connects nowhere.
+    pub(in crate::git) fn new(address: &Address, remote: &Remote, options: &Options) -> Result<Self, GitError> {
+        match address {
+            Address::Local(path) => Ok(Self::Local { program: options.program.clone(), path: path.clone() }),
+            Address::Http(url) => Ok(Self::Http(Arc::new(HttpRemote::new(url, remote, options)?))),
+            Address::Ssh(_) => Err(GitError::TransportUnsupported {
+                remote: remote.clone(),
+                reason: "ssh is not supported yet".to_owned(),
+            }),
         }
-        let path = match text.split_once("://") {
-            Some(("file", rest)) => {
-                let rest = rest.strip_prefix("localhost").unwrap_or(rest);
-                let decoded = percent_encoding::percent_decode_str(rest).decode_utf8();
-                decoded.map_err(|_| refuse("the path is not UTF-8".to_owned()))?.into_owned()
-            }
-            Some((scheme, _)) => {
-                return Err(refuse(format!("`{}://` is not supported yet", plain(scheme, 20))));
-            }
-            None if text.starts_with('/') => text.to_owned(),
-            None if text.contains("::") => return Err(refuse("remote helpers (`name::`) are never run".to_owned())),
-            None if text.contains(':') => return Err(refuse("ssh is not supported yet".to_owned())),
-            None => return Err(refuse("the path is not absolute".to_owned())),
-        };
-        if !path.starts_with('/') {
-            return Err(refuse("the path is not absolute".to_owned()));
-        }
-        if path.chars().any(char::is_control) {
-            return Err(refuse("the path holds control characters".to_owned()));
-        }
-        let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
-        if parts.is_empty() {
-            return Err(refuse("the path is the root of the file system".to_owned()));
-        }
-        Ok(Self::Local(PathBuf::from(format!("/{}", parts.join("/")))))
-    }
-
-    /// Gives one spelling for all spellings of this address.
-    pub(in crate::git) fn normalized(&self) -> String {
-        match self {
-            Self::Local(path) => format!("file://{}", path.display()),
-        }
-    }
-
-    /// Gives a short readable name for a directory: letters, digits, `.`, `_` and `-` of the last two parts.
-    pub(in crate::git) fn readable(&self) -> String {
-        let Self::Local(path) = self;
-        let text = path.display().to_string();
-        let mut parts: Vec<&str> = text.rsplit('/').filter(|part| !part.is_empty()).take(2).collect();
-        parts.reverse();
-        let name = parts.join("-");
-        let name = name.strip_suffix(".git").unwrap_or(&name);
-        let legal = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '_' };
-        name.chars().map(legal).take(60).collect::<String>().trim_start_matches(['.', '-']).to_owned()
     }
 }
 
@@ -97,27 +65,33 @@ pub(in crate::git) struct Session {
 
 /// What the transport needs to know, and what it saw.
 struct Shared {
-    address: Address,
-    program: PathBuf,
+    way: Way,
     limits: Limits,
+    conversation: Arc<Conversation>,
     process: Mutex<Option<Arc<Process>>>,
     refused: Mutex<Option<Trouble>>,
+}
+
+/// The way of one conversation.
+enum Way {
+    Local { program: PathBuf, path: PathBuf },
+    Http(Arc<HttpExchange>),
 }
 
 static SESSIONS: Mutex<BTreeMap<u64, Arc<Shared>>> = Mutex::new(BTreeMap::new());
 
 impl Session {
     /// Prepares a conversation; nothing is started before libgit2 connects to [`Session::url`].
-    pub(in crate::git) fn new(address: &Address, remote: &Remote, program: &Path, limits: Limits) -> Self {
+    pub(in crate::git) fn new(route: &Route, remote: &Remote, limits: Limits) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let shared = Arc::new(Shared {
-            address: address.clone(),
-            program: program.to_owned(),
-            limits,
-            process: Mutex::new(None),
-            refused: Mutex::new(None),
-        });
+        let conversation = Arc::new(Conversation::new(remote, limits));
+        let way = match route {
+            Route::Local { program, path } => Way::Local { program: program.clone(), path: path.clone() },
+            Route::Http(http) => Way::Http(HttpExchange::new(Arc::clone(http), Arc::clone(&conversation))),
+        };
+        let (process, refused) = (Mutex::new(None), Mutex::new(None));
+        let shared = Arc::new(Shared { way, limits, conversation, process, refused });
         SESSIONS.lock().unwrap_or_else(PoisonError::into_inner).insert(number, Arc::clone(&shared));
         Self { number, shared, remote: remote.clone() }
     }
@@ -138,6 +112,9 @@ impl Session {
 
     /// Finds the cause of an error: what the transport saw comes before what libgit2 says.
     pub(in crate::git) fn explain(&self, error: &git2::Error) -> GitError {
+        if let Some(trouble) = self.shared.conversation.trouble() {
+            return trouble;
+        }
         let process = self.shared.process.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let refused = self.shared.refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let remote = self.remote.clone();
@@ -150,7 +127,7 @@ impl Session {
                 let text = plain(&text, MAX_REASON);
                 let reason = if text.is_empty() { said } else { text };
                 if reason.contains("does not appear to be a git repository") {
-                    GitError::NotARepository { remote }
+                    GitError::NotARepository { remote, reason: String::new() }
                 } else if reason.contains("dubious ownership") || reason.contains("Permission denied") {
                     GitError::Unauthorized { remote, reason }
                 } else {
@@ -215,7 +192,8 @@ fn connect(remote: &git2::Remote<'_>) -> Result<Transport, git2::Error> {
     let shared = number.and_then(|number: u64| sessions.get(&number).cloned());
     let shared = shared.ok_or_else(|| git2::Error::from_str("the session has ended"))?;
     drop(sessions);
-    Transport::smart(remote, false, Subtransport(shared))
+    let is_stateless = matches!(shared.way, Way::Http(_));
+    Transport::smart(remote, is_stateless, Subtransport(shared))
 }
 
 /// What libgit2 asks for a stream to a service.
@@ -223,12 +201,30 @@ struct Subtransport(Arc<Shared>);
 
 impl SmartSubtransport for Subtransport {
     fn action(&self, _url: &str, service: Service) -> Result<Box<dyn SmartSubtransportStream>, git2::Error> {
+        match &self.0.way {
+            Way::Local { program, path } => self.start(program, path, service),
+            Way::Http(exchange) => Ok(Box::new(HttpStream::new(exchange, service))),
+        }
+    }
+
+    fn close(&self) -> Result<(), git2::Error> {
+        Ok(())
+    }
+}
+
+impl Subtransport {
+    /// Starts git's own program for a repository on this machine.
+    fn start(
+        &self,
+        program: &Path,
+        path: &Path,
+        service: Service,
+    ) -> Result<Box<dyn SmartSubtransportStream>, git2::Error> {
         let service = match service {
             Service::UploadPackLs | Service::UploadPack => "upload-pack",
             Service::ReceivePackLs | Service::ReceivePack => "receive-pack",
         };
-        let Address::Local(path) = &self.0.address;
-        match Process::start(&self.0.program, service, path, self.0.limits) {
+        match Process::start(program, service, path, self.0.limits) {
             Ok((process, pipe)) => {
                 *self.0.process.lock().unwrap_or_else(PoisonError::into_inner) = Some(process);
                 Ok(Box::new(Stream(pipe)))
@@ -238,10 +234,6 @@ impl SmartSubtransport for Subtransport {
                 Err(git2::Error::from_str("git cannot be started"))
             }
         }
-    }
-
-    fn close(&self) -> Result<(), git2::Error> {
-        Ok(())
     }
 }
 
@@ -267,46 +259,4 @@ impl Write for Stream {
 /// git2 aborts the process if the text of an error holds a NUL.
 fn printable(error: std::io::Error) -> std::io::Error {
     std::io::Error::new(error.kind(), plain(&error.to_string(), MAX_REASON))
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::panic)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_absolute_local_repositories_are_remotes() {
-        for (text, expected) in [
-            ("/srv/git/web.git", Ok("file:///srv/git/web.git")),
-            ("file:///srv/git/web.git", Ok("file:///srv/git/web.git")),
-            ("file://localhost/srv//git/./web.git/", Ok("file:///srv/git/web.git")),
-            ("file:///srv/a%20b", Ok("file:///srv/a b")),
-            ("file:///srv/a%0ab", Err("the path holds control characters")),
-            ("file://host/srv", Err("the path is not absolute")),
-            ("/srv/\n", Err("the address holds control characters")),
-            ("/", Err("the path is the root of the file system")),
-            ("https://user:canary@example.com/web", Err("`https://` is not supported yet")),
-            ("ssh://-oProxyCommand=x/web", Err("`ssh://` is not supported yet")),
-            ("git@example.com:web", Err("ssh is not supported yet")),
-            ("ext::sh -c touch% /tmp/x", Err("remote helpers (`name::`) are never run")),
-            ("--upload-pack=x", Err("the path is not absolute")),
-            ("repin-session://0", Err("`repin-session://` is not supported yet")),
-        ] {
-            match (Address::parse(text), expected) {
-                (Ok(address), Ok(normal)) => assert_eq!(address.normalized(), normal, "{text}"),
-                (Err(GitError::TransportUnsupported { reason, remote }), Err(rule)) => {
-                    assert_eq!(reason, rule, "{text}");
-                    assert!(!remote.to_string().contains("canary"), "{remote}");
-                }
-                (other, _) => panic!("{text}: {other:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn the_name_of_a_mirror_is_readable_and_harmless() {
-        for (path, name) in [("/srv/git/web.git", "git-web"), ("/x", "x"), ("/srv/a b/..c", "a_b-..c"), ("/-x", "x")] {
-            assert_eq!(Address::parse(path).unwrap().readable(), name);
-        }
-    }
 }

@@ -77,6 +77,21 @@ impl RemoteUrl {
         self.user.as_deref()
     }
 
+    /// Gives the port, with the default of its scheme; none for a local path.
+    pub fn port(&self) -> Option<u16> {
+        self.port.or(self.transport.default_port())
+    }
+
+    /// Gives the path, decoded: without the slash after the host of a URL, as written for `git@host:path`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Tells whether it is written `git@host:path`, whose path starts at the home of the user.
+    pub fn is_scp_like(&self) -> bool {
+        self.transport == Transport::Ssh && !self.text.contains("://")
+    }
+
     /// Gives the path of a local repository, absolute.
     pub fn local_path(&self) -> Option<&Path> {
         (self.transport == Transport::Local).then(|| Path::new(&self.path))

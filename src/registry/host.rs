@@ -197,6 +197,8 @@ impl Host {
                 format!("Basic {}", STANDARD.encode(format!("{username}:{}", password.expose())))
             }
             Credentials::Token(token) => format!("Bearer {}", token.expose()),
+            // Not for a registry; nothing is sent.
+            Credentials::SshKey { .. } | Credentials::SshAgent { .. } => return None,
         };
         let mut header = HeaderValue::from_str(&text).ok()?;
         header.set_sensitive(true);
@@ -344,7 +346,7 @@ impl Host {
 /// Gives every form in which credentials are sent.
 fn secrets(credentials: &Credentials) -> Vec<String> {
     let mut forms = match credentials {
-        Credentials::Anonymous => Vec::new(),
+        Credentials::Anonymous | Credentials::SshKey { .. } | Credentials::SshAgent { .. } => Vec::new(),
         Credentials::Basic { username, password } => {
             let sent = STANDARD.encode(format!("{username}:{}", password.expose()));
             vec![sent, password.expose().to_owned(), password.expose().to_ascii_lowercase()]

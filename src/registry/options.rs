@@ -130,7 +130,14 @@ impl RegistryOptions {
         let (connect_timeout, total_timeout) = (limits.connect_timeout, limits.request_timeout);
         Ok(Checked {
             name,
-            client: ClientOptions { connect_timeout, total_timeout, insecure: self.insecure, ca: self.ca, direct },
+            client: ClientOptions {
+                connect_timeout,
+                total_timeout,
+                insecure: self.insecure,
+                ca: self.ca,
+                direct,
+                ..ClientOptions::default()
+            },
             redirects_to: if self.api_url.is_none() { public.map_or(&[], |public| public.redirects_to) } else { &[] },
             api,
             credentials: self.credentials,
@@ -144,6 +151,7 @@ impl RegistryOptions {
             // RFC 7617: the first colon ends the user.
             Credentials::Basic { username, .. } => !username.contains(':'),
             Credentials::Token(token) => token.expose().bytes().all(|c| c.is_ascii_graphic()),
+            Credentials::SshKey { .. } | Credentials::SshAgent { .. } => false,
         }
     }
 }

@@ -80,15 +80,6 @@ fn what_is_no_usable_repository_is_one_problem_and_exit_1() {
         ),
         (empty.url(), "main", &["git/empty-repository"], "has no commits", "first commit"),
         (own.clone(), "release", &["git/no-such-branch"], "`release`; it has `main`", "branch"),
-        (
-            "https://git.example.com/acme/gitops.git".into(),
-            "main",
-            &["git/transport-unsupported"],
-            "https://git.example.com",
-            "path",
-        ),
-        ("ssh://git@git.example.com/acme/gitops.git".into(), "main", &["git/transport-unsupported"], "ssh", "path"),
-        ("git@git.example.com:acme/gitops.git".into(), "main", &["git/transport-unsupported"], "ssh", "path"),
     ] {
         let config = world.standard_config().replace(&own, &url).replace("branch: main", &format!("branch: {branch}"));
         world.configure(&config);

@@ -182,7 +182,7 @@ fn what_is_no_repository_is_said_so() {
         assert_eq!(error.to_string(), format!("{} is no Git repository", place.display()));
         assert_eq!(error.code(), "git/not-a-repository");
     }
-    for url in ["https://user:canary@example.com/x", "ssh://git@example.com/x", "ext::sh -c x", "relative/path"] {
+    for url in ["https://user:canary@example.com/x", "http://example.com/x", "ext::sh -c x", "relative/path"] {
         let options = Options::new(world.cache.path(), url);
         let error = Mirror::open(&options).err().unwrap();
         assert_eq!(error.code(), "git/transport-unsupported");

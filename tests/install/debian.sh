@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs by package name what the tests beside Rust and git use: a real registry, and other readers of YAML.
+# Installs by package name what the tests beside Rust and git use: a real registry, servers of Git, and other readers of
+# YAML.
 # For Debian and root. What is already there stays as it is; no service is started.
 set -euo pipefail
 
@@ -24,6 +25,12 @@ wanted=()
 has docker-registry || wanted+=(docker-registry)
 has htpasswd || wanted+=(apache2-utils)
 has openssl || wanted+=(openssl)
+# Servers stand where the PATH of people does not look.
+has_server() { has "$1" || [ -x "/usr/sbin/$1" ]; }
+has_server nginx || wanted+=(nginx-light)
+has_server fcgiwrap || wanted+=(fcgiwrap)
+has_server sshd || wanted+=(openssh-server)
+has ssh-keygen || wanted+=(openssh-client)
 /usr/bin/python3 -c 'import yaml' >/dev/null 2>&1 || wanted+=(python3-yaml)
 has node || wanted+=(nodejs)
 has npm || wanted+=(npm)
@@ -53,7 +60,12 @@ else
   fi
 fi
 
-# Nor at the next boot: the tests start a registry of their own, on a free port.
-if [[ " ${wanted[*]} " == *" docker-registry "* ]] && has systemctl; then
-  systemctl --quiet disable docker-registry.service || true
+# Nor at the next boot: the tests start servers of their own, on free ports.
+if has systemctl; then
+  for package in docker-registry:docker-registry.service nginx-light:nginx.service fcgiwrap:fcgiwrap.socket \
+    openssh-server:ssh.service; do
+    if [[ " ${wanted[*]} " == *" ${package%%:*} "* ]]; then
+      systemctl --quiet disable "${package#*:}" || true
+    fi
+  done
 fi

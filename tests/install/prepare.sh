@@ -59,7 +59,17 @@ for program in docker-registry htpasswd openssl; do
   fi
 done
 
+for server in nginx:nginx-light fcgiwrap:fcgiwrap sshd:openssh-server; do
+  program=$(PATH=$PATH:/usr/sbin:/sbin command -v "${server%%:*}" || true)
+  if [ -n "$program" ]; then
+    echo "${server%%:*}: $program"
+  else
+    left_out "Git over a network" "${server%%:*} is not installed; Debian: ${server#*:}"
+  fi
+done
+
 if [ $required -eq 1 ]; then
+  set_variable REPIN_REQUIRE_SERVERS 1
   set_variable REPIN_REQUIRE_READERS 1
   set_variable REPIN_REQUIRE_REGISTRY 1
 fi
