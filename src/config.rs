@@ -6,6 +6,7 @@
 
 mod access;
 mod checks;
+mod git_access;
 pub mod interval;
 pub mod keys;
 pub mod options;
@@ -44,9 +45,7 @@ pub fn load(path: &Path) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
         vec![problem(path, "config/unreadable", None, message, Some(hint))]
     })?;
     let default_cache = default_cache(std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME"));
-    let is_file =
-        |path: &Path| std::fs::metadata(path).is_ok_and(|data| data.is_file()) && std::fs::File::open(path).is_ok();
-    parse(&text, &Surroundings { file: path, secrets: &secrets::read, is_file: &is_file, default_cache })
+    parse(&text, &Surroundings { file: path, secrets: &secrets::read, files: &secrets::read_bytes, default_cache })
 }
 
 /// What [`parse`] needs to know besides the text.
@@ -55,8 +54,8 @@ pub struct Surroundings<'a> {
     pub file: &'a Path,
     /// Gives the value of a secret, or why there is none (never with the value in it).
     pub secrets: &'a dyn Fn(&SecretRef) -> Result<Secret, String>,
-    /// Tells whether a file is there and readable.
-    pub is_file: &'a dyn Fn(&Path) -> bool,
+    /// Gives the content of a file that is no secret, or why there is none.
+    pub files: &'a dyn Fn(&Path) -> Result<Vec<u8>, String>,
     /// Where the cache goes if the file does not say; none makes that an error.
     pub default_cache: Option<PathBuf>,
 }

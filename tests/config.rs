@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use repin::config::secrets::SecretRef;
 use repin::config::settings::{
-    AnnotationSetting, ApplicationSettings, CacheSettings, Credentials, HistorySettings, LogFormat, LogLevel,
-    LogSettings, RegistrySettings, RepositorySettings, ServerSettings, Settings,
+    AccessSettings, AnnotationSetting, ApplicationSettings, CacheSettings, ClientCertificateSettings, Credentials,
+    HistorySettings, LogFormat, LogLevel, LogSettings, RegistrySettings, RepositorySettings, ServerSettings, Settings,
 };
 use repin::config::{Surroundings, interval, keys, load, parse, schema};
 use repin::model::problem::{Problem, Severity};
@@ -24,12 +24,26 @@ fn read(text: &str) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
     let secrets = |reference: &SecretRef| match reference {
         SecretRef::Env(name) if name == "UNSET" => Err(format!("{reference} is not set")),
         SecretRef::Env(name) if name == "EMPTY" => Ok(Secret::new("")),
+        SecretRef::Env(name) if name == "LINES" => Ok(Secret::new("a\nb")),
+        SecretRef::Env(name) if name == "PROXY" => Ok(Secret::new(format!("http://me:{CANARY}@proxy.example:3128"))),
+        SecretRef::Env(name) if name == "SSH_AUTH_SOCK" => Ok(Secret::new("/run/agent")),
+        SecretRef::Env(name) if name == "KEY" => Ok(private_key()),
+        SecretRef::File(path) if path.to_string_lossy().contains("key") => Ok(private_key()),
         SecretRef::Env(_) | SecretRef::File(_) => Ok(Secret::new(CANARY)),
     };
-    let is_file = |path: &Path| !path.ends_with("missing.pem");
+    let files = |path: &Path| match path.file_name().and_then(|name| name.to_str()) {
+        Some("missing.pem") => Err("cannot be read".to_owned()),
+        Some("repin.pem") => Ok(std::fs::read("tests/registry/tls/server.pem").unwrap()),
+        Some("text.pem") => Ok(b"hello".to_vec()),
+        _ => Ok(std::fs::read("tests/registry/tls/ca.pem").unwrap()),
+    };
     let file = Path::new("/etc/repin/repin.yaml");
     let default_cache = Some(PathBuf::from("/home/me/.cache/repin"));
-    parse(text, &Surroundings { file, secrets: &secrets, is_file: &is_file, default_cache })
+    parse(text, &Surroundings { file, secrets: &secrets, files: &files, default_cache })
+}
+
+fn private_key() -> Secret {
+    Secret::new(std::fs::read_to_string("tests/registry/tls/server.key.pem").unwrap())
 }
 
 fn settings(text: &str) -> Settings {
@@ -104,6 +118,7 @@ rules:
             also: vec![],
             discover: globs(&["**/*.yaml"]),
             credentials: None,
+            access: AccessSettings::default(),
             may_write: vec![],
             history: HistorySettings::default(),
             line: 3,
@@ -157,9 +172,33 @@ fn every_setting_of_the_example_is_read() {
                 also: vec!["ssh://git@git.internal:7999/acme/gitops.git".parse().unwrap()],
                 discover: globs(&["apps/**/*.yaml", "clusters/**/*.yaml"]),
                 credentials: Some(Credentials::Basic { username: Secret::new("repin"), password: secret() }),
+                access: AccessSettings {
+                    known_hosts: None,
+                    ca: Some("/etc/repin/certs/example-ca.pem".into()),
+                    proxy: Some(Secret::new("http://proxy.example.com:3128")),
+                    client_certificate: Some(ClientCertificateSettings {
+                        cert: "/etc/repin/certs/repin.pem".into(),
+                        key: private_key(),
+                    }),
+                },
                 may_write: globs(&["environments/*/versions.yaml"]),
                 history: HistorySettings { commits: Some(50_000), days: Some(730) },
                 line: line("- name: gitops"),
+            },
+            RepositorySettings {
+                name: "platform".into(),
+                url: "ssh://git@git.example.com:7999/acme/platform.git".parse().unwrap(),
+                branch: None,
+                also: vec![],
+                discover: globs(&["**/*.yaml", "**/*.yml"]),
+                credentials: Some(Credentials::SshKey { key: private_key(), passphrase: Some(secret()) }),
+                access: AccessSettings {
+                    known_hosts: Some("/etc/repin/ssh/known_hosts".into()),
+                    ..AccessSettings::default()
+                },
+                may_write: vec![],
+                history: HistorySettings::default(),
+                line: line("- name: platform"),
             },
             RepositorySettings {
                 name: "lab".into(),
@@ -168,6 +207,7 @@ fn every_setting_of_the_example_is_read() {
                 also: vec![],
                 discover: globs(&["**/*.yaml", "**/*.yml"]),
                 credentials: None,
+                access: AccessSettings::default(),
                 may_write: vec![],
                 history: HistorySettings::default(),
                 line: line("- name: lab"),
@@ -266,6 +306,12 @@ fn the_example_shows_every_key() {
         "repositories[].credentials.token",
         "repositories[].credentials.token.env",
         "repositories[].credentials.token.file",
+        "repositories[].credentials.ssh_key.env",
+        "repositories[].credentials.passphrase.file",
+        "repositories[].credentials.ssh_agent",
+        "repositories[].proxy.env",
+        "repositories[].proxy.file",
+        "repositories[].client_certificate.key.env",
         "registries[].credentials.username.env",
         "registries[].credentials.password.env",
         "registries[].credentials.token.env",
@@ -284,6 +330,116 @@ fn collect(node: Node<'_>, prefix: &str, into: &mut BTreeSet<String>) {
         collect(value, &format!("{path}."), into);
         value.items().into_iter().for_each(|item| collect(item, &format!("{path}[]."), into));
         into.insert(path);
+    }
+}
+
+/// Asserts the problems of the keys that tell how a repository is reached.
+fn check_access(url: &str, keys: &str, expected: &[&str]) {
+    check_whole(&format!("repositories: [{{name: a, url: \"{url}\", {keys}}}]\n"), expected);
+}
+
+#[test]
+fn what_is_for_https_and_what_is_for_ssh_are_not_mixed() {
+    let (https, ssh) = ("https://git.example/a", "git@git.example:a");
+    for keys in [
+        "credentials: {token: {env: T}}",
+        "ca: ca.pem",
+        "proxy: \"socks5://127.0.0.1:1080\"",
+        "proxy: {env: PROXY}",
+        "client_certificate: {cert: repin.pem, key: {file: key.pem}}",
+    ] {
+        check_access(https, keys, &[]);
+        let (key, _) = keys.split_once(':').unwrap();
+        let only = if matches!(key, "credentials" | "proxy") { "http(s)" } else { "https" };
+        let problem = format!("1 config/invalid-value: `repositories[0].{key}` is for {only} URLs, and `url` is none");
+        check_access(ssh, keys, &[&problem]);
+    }
+    for keys in [
+        "credentials: {ssh_key: {env: KEY}}",
+        "credentials: {ssh_key: {env: KEY}, passphrase: {env: T}}",
+        "credentials: {ssh_agent: true}",
+        "known_hosts: hosts",
+    ] {
+        check_access(ssh, keys, &[]);
+        let (key, _) = keys.split_once(':').unwrap();
+        let problem = format!("1 config/invalid-value: `repositories[0].{key}` is for ssh URLs, and `url` is none");
+        check_access(https, keys, &[&problem]);
+    }
+}
+
+#[test]
+fn what_cannot_reach_a_repository_is_found_at_the_start() {
+    let (https, ssh) = ("https://git.example/a", "git@git.example:a");
+    for (url, keys, problem) in [
+        (
+            https,
+            "ca: missing.pem",
+            "unreadable: `repositories[0].ca` names /etc/repin/missing.pem, which is no readable file",
+        ),
+        (
+            https,
+            "ca: text.pem",
+            "unreadable: `repositories[0].ca` names /etc/repin/text.pem, and the certificate authorities given are no PEM certificates: there is no certificate in it",
+        ),
+        (
+            https,
+            "proxy: \"ftp://proxy.example\"",
+            "invalid-value: `repositories[0].proxy` is no http, https, socks5 or socks5h URL",
+        ),
+        (https, "proxy: {env: T}", "invalid-value: `repositories[0].proxy` is no http, https, socks5 or socks5h URL"),
+        (
+            https,
+            "proxy: \"http://me:hunter2-canary@proxy.example\"",
+            "secret: `repositories[0].proxy` holds a user or a password, and secrets are given by reference only",
+        ),
+        (
+            https,
+            "client_certificate: {cert: missing.pem, key: {file: key.pem}}",
+            "unreadable: `repositories[0].client_certificate.cert` names /etc/repin/missing.pem, which is no readable file",
+        ),
+        (
+            https,
+            "client_certificate: {cert: repin.pem, key: {env: T}}",
+            "secret: `repositories[0].client_certificate.key` is no private key in PEM form",
+        ),
+        (
+            https,
+            "client_certificate: {cert: repin.pem}",
+            "missing-key: `repositories[0].client_certificate.key` is missing, and it is required",
+        ),
+        (
+            https,
+            "credentials: {token: {env: LINES}}",
+            "secret: `repositories[0].credentials.token` has no value that can be sent: it holds control characters or more than one line",
+        ),
+        (
+            ssh,
+            "known_hosts: missing.pem",
+            "unreadable: `repositories[0].known_hosts` names /etc/repin/missing.pem, which is no readable file",
+        ),
+        (
+            ssh,
+            "credentials: {ssh_key: {env: T}}",
+            "secret: `repositories[0].credentials.ssh_key` is no private key in PEM form",
+        ),
+        (ssh, "credentials: {passphrase: {env: T}}", "missing-key: `repositories[0].credentials` has no `ssh_key`"),
+        (
+            ssh,
+            "credentials: {ssh_agent: false}",
+            "invalid-value: `repositories[0].credentials.ssh_agent` is false, which says nothing",
+        ),
+        (
+            ssh,
+            "credentials: {ssh_agent: true, ssh_key: {env: KEY}}",
+            "invalid-value: `repositories[0].credentials` has `ssh_agent` beside a key",
+        ),
+        (
+            ssh,
+            "credentials: {ssh_key: {env: KEY}, token: {env: T}}",
+            "invalid-value: `repositories[0].credentials` mixes what is for https with what is for ssh",
+        ),
+    ] {
+        check_access(url, keys, &[&format!("1 config/{problem}")]);
     }
 }
 
@@ -511,9 +667,10 @@ fn a_repository_has_one_name_one_safe_url_and_one_writer() {
     check_whole(
         r#"repositories: [{name: a, url: "http://git.example/a", credentials: {token: {env: T}}}]"#,
         &[
-            "warning 1 config/plain-credentials: `repositories[0].credentials` is sent over plain HTTP: everybody on the way can read it",
+            "1 config/invalid-value: `repositories[0].url` is plain http:// to another machine: everybody on the way could change what is deployed",
         ],
     );
+    check_whole(r#"repositories: [{name: a, url: "http://127.0.0.1:3000/a", credentials: {token: {env: T}}}]"#, &[]);
     check_whole(
         "repositories: [{name: a, url: /a, forge: github, branches: [x], schedule: 1m}]",
         &[
@@ -982,8 +1139,8 @@ fn the_server_can_be_turned_off_and_take_any_port() {
 }
 
 #[test]
-fn credentials_over_plain_http_are_warned_of_unless_they_stay_on_the_machine() {
-    for (host, warned) in [
+fn a_repository_over_plain_http_is_refused_unless_it_is_on_this_machine() {
+    for (host, refused) in [
         ("127.0.0.1", false),
         ("127.0.0.1:5000", false),
         ("localhost:5000", false),
@@ -994,9 +1151,9 @@ fn credentials_over_plain_http_are_warned_of_unless_they_stay_on_the_machine() {
         ("git.example.com", true),
     ] {
         let text = format!("repositories: [{{name: a, url: 'http://{host}/x', credentials: {{token: {{env: T}}}}}}]\n");
-        let (_, problems) = read(&text).unwrap();
+        let problems = read(&text).map_or_else(|problems| problems, |(_, problems)| problems);
         let codes: Vec<_> = problems.iter().map(|problem| problem.code.as_str()).collect();
-        assert_eq!(codes, if warned { vec!["config/plain-credentials"] } else { vec![] }, "{host}");
+        assert_eq!(codes, if refused { vec!["config/invalid-value"] } else { vec![] }, "{host}");
     }
 }
 
@@ -1142,7 +1299,7 @@ fn a_file_is_loaded_with_its_secrets_from_beside_it() {
     let path = directory.path().join("repin.yaml");
     std::fs::write(directory.path().join("token"), format!("{CANARY}\n")).unwrap();
     std::fs::write(directory.path().join("empty"), "\n").unwrap();
-    std::fs::write(directory.path().join("ca.pem"), "x").unwrap();
+    std::fs::copy("tests/registry/tls/ca.pem", directory.path().join("ca.pem")).unwrap();
     let write = |token: &str, ca: &str| {
         let registry = format!("{{host: ghcr.io, ca: {ca}, credentials: {{token: {{file: {token}}}}}}}");
         std::fs::write(&path, format!("{MINIMAL}registries: [{registry}]\ncache: {{path: here}}\n")).unwrap();

@@ -6,18 +6,22 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use crate::config::keys;
-use crate::config::reader::Value;
+use crate::config::reader::{Fields, Value};
 use crate::config::secrets::SecretRef;
 use crate::config::settings::Credentials;
+use crate::http::check_authorities;
 use crate::secret::Secret;
 
 pub(super) fn credentials(value: &Value<'_>) -> Option<Credentials> {
-    let fields = value.fields(&keys::CREDENTIALS);
+    login(&value.fields(&keys::CREDENTIALS), "give `username` and `password`, or `token`")
+}
+
+/// Reads a login or a token.
+pub(super) fn login(fields: &Fields<'_>, hint: &str) -> Option<Credentials> {
     let username =
         fields.get("username").map(|value| (value, if value.is_scalar() { username(value) } else { secret(value) }));
     let password = fields.get("password").map(|value| (value, secret(value)));
     let token = fields.get("token").map(|value| (value, secret(value)));
-    let hint = "give `username` and `password`, or `token`";
     if !fields.is_clean {
         return None;
     }
@@ -51,7 +55,30 @@ fn username(value: &Value<'_>) -> Option<Secret> {
     Some(Secret::new(text))
 }
 
-fn secret(value: &Value<'_>) -> Option<Secret> {
+/// A secret of one line.
+pub(super) fn secret(value: &Value<'_>) -> Option<Secret> {
+    let secret = any_secret(value)?;
+    if secret.expose().contains(char::is_control) {
+        let message = "has no value that can be sent: it holds control characters or more than one line";
+        value.error("config/secret", message, "check what the name or the file holds");
+        return None;
+    }
+    Some(secret)
+}
+
+/// A private key, PEM.
+pub(super) fn private_key(value: &Value<'_>) -> Option<Secret> {
+    let secret = any_secret(value)?;
+    let text = secret.expose().trim_start();
+    if !text.starts_with("-----BEGIN ") || !text.contains("PRIVATE KEY-----") {
+        let hint = "give the file that ssh-keygen or openssl wrote, not its public part";
+        value.error("config/secret", "is no private key in PEM form", hint);
+        return None;
+    }
+    Some(secret)
+}
+
+fn any_secret(value: &Value<'_>) -> Option<Secret> {
     let by_reference = "write `{env: NAME}` or `{file: path}`";
     if value.is_scalar() {
         let hint = format!("{by_reference}, and replace a secret that was in a shared file");
@@ -101,6 +128,27 @@ fn secret(value: &Value<'_>) -> Option<Secret> {
             None
         }
     }
+}
+
+/// A file that is there and can be read, with its content; one that is not is reported.
+pub(super) fn file(value: &Value<'_>) -> Option<(PathBuf, Option<Vec<u8>>)> {
+    let path = path(value)?;
+    let content = (value.reader.around.files)(&path).ok();
+    if content.is_none() {
+        let message = format!("names {}, which is no readable file", path.display());
+        value.error("config/unreadable", message, "check the path");
+    }
+    Some((path, content))
+}
+
+/// A file with certificates of authorities.
+pub(super) fn authorities(value: &Value<'_>) -> Option<PathBuf> {
+    let (path, content) = file(value)?;
+    if let Some(Err(error)) = content.map(|pem| check_authorities(&pem)) {
+        let message = format!("names {}, and {error}", path.display());
+        value.error("config/unreadable", message, "give a PEM file, which begins with -----BEGIN CERTIFICATE-----");
+    }
+    Some(path)
 }
 
 /// A path of the file system; relative ones start at the configuration's directory.

@@ -108,7 +108,23 @@ pub const REPOSITORY: Table = Table {
         optional("branch", Shape::Text, "Branch that is read and written. Default: the remote's default branch."),
         optional("also", Shape::Texts, "Other URLs under which Applications name this repository."),
         optional("discover", Shape::Texts, "Globs of files that define Applications. Default **/*.yaml and **/*.yml."),
-        optional("credentials", Shape::Map(&CREDENTIALS), "For an http(s) URL."),
+        optional(
+            "credentials",
+            Shape::Map(&GIT_CREDENTIALS),
+            "A login or a token for https, a key or an agent for ssh.",
+        ),
+        optional(
+            "known_hosts",
+            Shape::Text,
+            "OpenSSH file of the host keys to believe. Default: those of the user and of the machine.",
+        ),
+        optional("ca", Shape::Text, "PEM file with the certificates of the server's own authority, for https."),
+        optional(
+            "proxy",
+            Shape::TextOrSecret,
+            "http, https, socks5 or socks5h URL, for https; by reference if it holds a password.",
+        ),
+        optional("client_certificate", Shape::Map(&CLIENT_CERTIFICATE), "Our own certificate, for https."),
         optional("may_write", Shape::Texts, "Globs of files outside the source paths that may be written."),
         optional("history", Shape::Map(&HISTORY), "Limits on the history that is read. Default: none."),
     ],
@@ -145,6 +161,30 @@ pub const CREDENTIALS: Table = Table {
         optional("username", Shape::TextOrSecret, "With `password`."),
         optional("password", Shape::Secret, "With `username`."),
         optional("token", Shape::Secret, "Instead of `username` and `password`."),
+    ],
+    hides: true,
+    ..PLAIN
+};
+
+/// `repositories[].credentials`.
+pub const GIT_CREDENTIALS: Table = Table {
+    keys: &[
+        optional("username", Shape::TextOrSecret, "With `password`."),
+        optional("password", Shape::Secret, "With `username`."),
+        optional("token", Shape::Secret, "Instead of them; sent as the password of x-access-token."),
+        optional("ssh_key", Shape::Secret, "Private key for ssh, as ssh-keygen writes it."),
+        optional("passphrase", Shape::Secret, "With `ssh_key`, if it is encrypted."),
+        optional("ssh_agent", Shape::Bool, "true: the agent at SSH_AUTH_SOCK."),
+    ],
+    hides: true,
+    ..PLAIN
+};
+
+/// `repositories[].client_certificate`.
+pub const CLIENT_CERTIFICATE: Table = Table {
+    keys: &[
+        required("cert", Shape::Text, "PEM file with the certificate and those up to its authority."),
+        required("key", Shape::Secret, "Its key, PEM, not encrypted."),
     ],
     hides: true,
     ..PLAIN

@@ -1,12 +1,13 @@
 //! Settings -> the `Options` of the modules below, so that none of them knows the configuration.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::config::settings::{
     ApplicationSettings, Credentials as Given, RegistrySettings, RepositorySettings, Settings,
 };
 use crate::credentials::Credentials;
-use crate::git::{HistoryLimits, Identity};
+use crate::git::{Access, HistoryLimits, Identity};
+use crate::http::ClientCertificate;
 use crate::model::application::{Annotation, Application, ApplicationSource, PREFIX};
 use crate::model::names::ApplicationKey;
 use crate::reconcile::Options;
@@ -40,24 +41,55 @@ fn repository(settings: &RepositorySettings, cache: &Path) -> RepositoryOptions 
         may_write: settings.may_write.clone(),
         history: HistoryLimits { commits: settings.history.commits, days: settings.history.days },
         cache: cache.to_owned(),
+        access: access(settings),
     }
 }
 
-fn registry(settings: &RegistrySettings) -> RegistryOptions {
-    let credentials = match &settings.credentials {
+/// A file that went away since the check is seen as no PEM, which the modules below refuse with their own errors.
+fn access(settings: &RepositorySettings) -> Access {
+    let given = &settings.access;
+    let read = |path: &PathBuf| std::fs::read(path).unwrap_or_default();
+    let known_hosts = match &given.known_hosts {
+        Some(path) => vec![path.clone()],
+        None => {
+            let own = std::env::var_os("HOME").map(|home| Path::new(&home).join(".ssh/known_hosts"));
+            own.into_iter().chain([PathBuf::from("/etc/ssh/ssh_known_hosts")]).collect()
+        }
+    };
+    Access {
+        credentials: credentials(settings.credentials.as_ref()),
+        ca: given.ca.as_ref().map(read),
+        proxy: given.proxy.clone(),
+        client_certificate: given
+            .client_certificate
+            .as_ref()
+            .map(|own| ClientCertificate { chain: read(&own.cert), key: own.key.clone() }),
+        known_hosts,
+    }
+}
+
+fn credentials(given: Option<&Given>) -> Credentials {
+    match given {
         None => Credentials::Anonymous,
         Some(Given::Basic { username, password }) => {
             Credentials::Basic { username: username.expose().to_owned(), password: password.clone() }
         }
         Some(Given::Token(token)) => Credentials::Token(token.clone()),
-    };
+        Some(Given::SshKey { key, passphrase }) => {
+            Credentials::SshKey { key: key.clone(), passphrase: passphrase.clone() }
+        }
+        Some(Given::SshAgent { socket }) => Credentials::SshAgent { socket: socket.clone() },
+    }
+}
+
+fn registry(settings: &RegistrySettings) -> RegistryOptions {
     RegistryOptions {
         host: settings.host.clone(),
         api_url: settings.api_url.clone(),
         insecure: settings.insecure,
         // A file that went away since the check is seen as no PEM, which the registry module refuses with its own error.
         ca: settings.ca.as_ref().map(|path| std::fs::read(path).unwrap_or_default()),
-        credentials,
+        credentials: credentials(settings.credentials.as_ref()),
         requests_per_second: settings.requests_per_second,
     }
 }

@@ -1,9 +1,11 @@
 //! The entries of `repositories` and `registries`.
 
-use crate::config::access::{credentials, path, warn_plain};
+use crate::config::access::{authorities, credentials, path, warn_plain};
+use crate::config::git_access::access;
 use crate::config::keys;
 use crate::config::reader::Value;
 use crate::config::settings::{HistorySettings, RegistrySettings, RepositorySettings};
+use crate::http::is_loopback;
 use crate::model::names::{Branch, ImageName, NameError};
 use crate::model::remote_url::{RemoteUrl, Transport};
 
@@ -23,20 +25,7 @@ pub(super) fn repository(value: &Value<'_>) -> Option<RepositorySettings> {
         Some(value) => value.path_globs(),
         None => ["**/*.yaml", "**/*.yml"].iter().filter_map(|glob| glob.parse().ok()).collect(),
     };
-    let credentials = fields.get("credentials").map(|value| (value, credentials(value)));
-    if let (Some((value, _)), Some(url)) = (&credentials, &url) {
-        match url.transport() {
-            Transport::Https => {}
-            Transport::Http => warn_plain(value, url.host()),
-            Transport::Ssh | Transport::Local => {
-                value.error(
-                    "config/invalid-value",
-                    "is for http(s) URLs, and `url` is none",
-                    "remove it, or change `url`",
-                );
-            }
-        }
-    }
+    let (credentials, access) = access(&fields, url.as_ref());
     let history = fields.get("history").map(history).unwrap_or_default();
     let may_write = fields.get("may_write").map(Value::path_globs).unwrap_or_default();
     Some(RepositorySettings {
@@ -45,7 +34,8 @@ pub(super) fn repository(value: &Value<'_>) -> Option<RepositorySettings> {
         branch: branch.unwrap_or_default(),
         also,
         discover,
-        credentials: credentials.and_then(|(_, read)| read),
+        credentials,
+        access,
         may_write,
         history,
         line: value.line,
@@ -79,6 +69,11 @@ fn remote_url(value: &Value<'_>, connects: bool) -> Option<RemoteUrl> {
         value.error("config/secret", "holds a user, which may be a token", hint);
         return None;
     }
+    if connects && url.transport() == Transport::Http && !url.host().is_some_and(is_loopback) {
+        let message = "is plain http:// to another machine: everybody on the way could change what is deployed";
+        value.error("config/invalid-value", message, "use https://, with `ca` if the authority is your own");
+        return None;
+    }
     Some(url)
 }
 
@@ -98,18 +93,12 @@ pub(super) fn registry(value: &Value<'_>) -> Option<RegistrySettings> {
         warn_plain(value, host.as_deref());
     }
     let ca = fields.get("ca").and_then(|value| {
-        let path = path(value)?;
         if insecure {
             let message = "is there, and `insecure: true` means plain HTTP, which has no certificates";
             value.error("config/invalid-value", message, "remove one of them; to trust an own authority, keep `ca`");
-        } else if !(value.reader.around.is_file)(&path) {
-            value.error(
-                "config/unreadable",
-                format!("names {}, which is no readable file", path.display()),
-                "check the path",
-            );
+            return path(value);
         }
-        Some(path)
+        authorities(value)
     });
     let requests_per_second = fields.get("requests_per_second").and_then(|value| {
         let number: Option<f64> = value.text()?.parse().ok();

@@ -10,6 +10,8 @@ use crate::secret::Secret;
 
 /// Largest secret, in bytes.
 const MAX_BYTES: u64 = 64 * 1024;
+/// Largest other file, in bytes: a bundle of all public authorities is a quarter of it.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// Where a secret is kept.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -32,7 +34,7 @@ impl fmt::Display for SecretRef {
 /// Reads a secret from the environment or from a file; line ends at its end are dropped.
 ///
 /// # Errors
-/// What is wrong with the place: not set, not readable, not UTF-8, empty, more than one line, over 64 KiB.
+/// What is wrong with the place: not set, not readable, not UTF-8, empty, more than one line unless it is PEM, over 64 KiB.
 pub fn read(reference: &SecretRef) -> Result<Secret, String> {
     let value = match reference {
         SecretRef::Env(name) => match std::env::var(name) {
@@ -46,23 +48,37 @@ pub fn read(reference: &SecretRef) -> Result<Secret, String> {
     if value.is_empty() {
         return Err(format!("{reference} is empty"));
     }
-    if value.contains(char::is_control) {
+    // A private key has lines.
+    let is_pem = value.trim_start().starts_with("-----BEGIN ");
+    if value.contains(|c: char| c.is_control() && !(is_pem && matches!(c, '\n' | '\r'))) {
         return Err(format!("{reference} holds control characters or more than one line"));
     }
     Ok(Secret::new(value))
 }
 
 fn read_file(path: &Path) -> Result<String, String> {
+    String::from_utf8(read_at_most(path, MAX_BYTES)?).map_err(|_| "is not UTF-8".to_owned())
+}
+
+/// Reads a file of at most 1 MiB that is no secret, such as certificates and host keys.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
+    read_at_most(path, MAX_FILE_BYTES)
+}
+
+fn read_at_most(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     let reason = |error: std::io::Error| format!("cannot be read: {error}");
     if !std::fs::metadata(path).map_err(reason)?.is_file() {
         return Err("is not a regular file".to_owned());
     }
     let mut bytes = Vec::new();
-    std::fs::File::open(path).map_err(reason)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(reason)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(format!("is larger than {MAX_BYTES} bytes"));
+    std::fs::File::open(path).map_err(reason)?.take(most + 1).read_to_end(&mut bytes).map_err(reason)?;
+    if bytes.len() as u64 > most {
+        return Err(format!("is larger than {most} bytes"));
     }
-    String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -61,6 +61,8 @@ pub struct RepositorySettings {
     pub discover: Vec<Glob>,
     /// Credentials for its host.
     pub credentials: Option<Credentials>,
+    /// Whom to believe, and the way there.
+    pub access: AccessSettings,
     /// Files outside the Applications' source paths that may be written.
     pub may_write: Vec<Glob>,
     /// How much history is read.
@@ -75,6 +77,28 @@ impl RepositorySettings {
         let wanted = url.normalised();
         std::iter::once(&self.url).chain(&self.also).any(|own| own.normalised() == wanted)
     }
+}
+
+/// Whom to believe on the way to a repository, and the way there.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct AccessSettings {
+    /// File with the host keys that ssh may believe; none = those of the user and of the machine.
+    pub known_hosts: Option<PathBuf>,
+    /// File with the certificates (PEM) of the server's own authority.
+    pub ca: Option<PathBuf>,
+    /// URL of a proxy; it may hold a user and a password.
+    pub proxy: Option<Secret>,
+    /// Our own certificate.
+    pub client_certificate: Option<ClientCertificateSettings>,
+}
+
+/// A certificate of our own.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ClientCertificateSettings {
+    /// File with the certificate and those up to its authority, PEM.
+    pub cert: PathBuf,
+    /// Its key, PEM.
+    pub key: Secret,
 }
 
 /// Limits on the history that is read to find values that somebody took back; none = all of it.
@@ -117,6 +141,18 @@ pub enum Credentials {
     },
     /// A token.
     Token(Secret),
+    /// A private key for ssh; for repositories only.
+    SshKey {
+        /// The key, PEM.
+        key: Secret,
+        /// What it is encrypted with.
+        passphrase: Option<Secret>,
+    },
+    /// The agent at this socket, for ssh; for repositories only.
+    SshAgent {
+        /// The socket.
+        socket: PathBuf,
+    },
 }
 
 /// An Application for a repository that has no manifest of one.

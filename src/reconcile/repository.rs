@@ -43,6 +43,8 @@ pub struct RepositoryOptions {
     pub history: HistoryLimits,
     /// Directory of the mirrors.
     pub cache: PathBuf,
+    /// What is needed to get in.
+    pub access: git::Access,
 }
 
 /// The tag at one key of one blob, memoised.
@@ -128,7 +130,10 @@ impl Repository {
         // The cache may be deleted at any time, also under a running process.
         let mirror = match self.mirror.take().filter(|mirror| !mirror.is_gone()) {
             Some(mirror) => mirror,
-            None => Mirror::open(&git::Options::new(self.options.cache.clone(), self.options.url.to_string()))?,
+            None => {
+                let options = git::Options::new(self.options.cache.clone(), self.options.url.to_string());
+                Mirror::open(&git::Options { access: self.options.access.clone(), ..options })?
+            }
         };
         let mirror = self.mirror.insert(mirror);
         let head = mirror.sync(self.options.branch.as_ref());

@@ -80,6 +80,7 @@ mod tests {
             may_write: Vec::new(),
             history: HistoryLimits::default(),
             cache: std::path::PathBuf::from("/nonexistent"),
+            access: crate::git::Access::default(),
         })
     }
 
