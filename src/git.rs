@@ -4,7 +4,7 @@
 //! from (`SECURITY.md`, row 1). Everything here blocks: call it where blocking is allowed. Nothing here decides what is
 //! written or tries again.
 //!
-//! Specs: git's object and pack formats, gitprotocol-pack(5) version 0.
+//! Specs: git's object and pack formats, gitprotocol-pack(5) and gitprotocol-http(5) version 0, and what they run over.
 
 mod access;
 mod address;
@@ -13,10 +13,14 @@ mod error;
 mod history;
 mod http_stream;
 mod https;
+mod known_hosts;
 mod mirror;
 mod network;
 mod process;
 mod push;
+mod ssh;
+mod ssh_login;
+mod ssh_stream;
 mod sync;
 mod tidy;
 mod transport;

@@ -8,6 +8,8 @@ mod git_http;
 mod proxy;
 #[path = "support/remote.rs"]
 mod remote;
+#[path = "support/sshd.rs"]
+mod sshd;
 
 #[path = "git/history.rs"]
 mod history;
@@ -17,6 +19,8 @@ mod https;
 mod mirror;
 #[path = "git/push.rs"]
 mod push;
+#[path = "git/ssh.rs"]
+mod ssh;
 #[path = "git/tree.rs"]
 mod tree;
 

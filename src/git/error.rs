@@ -68,6 +68,44 @@ pub enum GitError {
         /// What the TLS library or the server said.
         reason: String,
     },
+    /// The host shows a key, and none is known for it.
+    #[error("the host key of {host} is not known: it shows {key}, and there is none for it in {files}")]
+    HostKeyUnknown {
+        /// The remote.
+        remote: Remote,
+        /// The host, as known_hosts names it.
+        host: String,
+        /// Algorithm and fingerprint.
+        key: String,
+        /// Where it was looked for.
+        files: String,
+    },
+    /// The host shows another key than the one that is known.
+    #[error("the host key of {host} has changed: it shows {key}, and {place} has {known}")]
+    HostKeyChanged {
+        /// The remote.
+        remote: Remote,
+        /// The host, as known_hosts names it.
+        host: String,
+        /// Algorithm and fingerprint of the key that it shows.
+        key: String,
+        /// File and line of the known one.
+        place: String,
+        /// Algorithm and fingerprint of the known one.
+        known: String,
+    },
+    /// The host shows a key that is marked as revoked.
+    #[error("the host key of {host} is revoked: it shows {key}, which {place} revokes")]
+    HostKeyRevoked {
+        /// The remote.
+        remote: Remote,
+        /// The host, as known_hosts names it.
+        host: String,
+        /// Algorithm and fingerprint.
+        key: String,
+        /// File and line.
+        place: String,
+    },
     /// The remote points to a place that the credentials are not for.
     #[error("{remote} points to {to}, where nothing was sent")]
     Redirected {
@@ -203,6 +241,9 @@ impl Diagnostic for GitError {
             Self::Unauthorized { .. } => "git/unauthorized",
             Self::NotARepository { .. } => "git/not-a-repository",
             Self::Tls { .. } => "git/tls",
+            Self::HostKeyUnknown { .. } => "git/host-key-unknown",
+            Self::HostKeyChanged { .. } => "git/host-key-changed",
+            Self::HostKeyRevoked { .. } => "git/host-key-revoked",
             Self::Redirected { .. } => "git/redirected",
             Self::TransportUnsupported { .. } => "git/transport-unsupported",
             Self::NoSuchBranch { .. } => "git/no-such-branch",
@@ -238,6 +279,12 @@ impl Diagnostic for GitError {
             Self::Unauthorized { reason, .. } if reason.contains("none are configured") => {
                 "set `credentials` of the repository"
             }
+            Self::Unauthorized { reason, .. } if reason.contains("private key cannot be used") => {
+                "look at `ssh_key` and `passphrase` of the repository"
+            }
+            Self::Unauthorized { reason, .. } if reason.contains("is not accepted") => {
+                "add the public part of the key to the account or to the deploy keys on the server"
+            }
             Self::Unauthorized { reason, .. } if reason.contains("are wrong") => {
                 "replace the secret that `credentials` of the repository names; it may have expired"
             }
@@ -253,6 +300,13 @@ impl Diagnostic for GitError {
                 "give `client_certificate` of the repository, from an authority that the server knows"
             }
             Self::Tls { .. } => "look at the server's certificate: its names, its dates, and who signed it",
+            Self::HostKeyUnknown { .. } => {
+                "compare the fingerprint with the one that the server's operator publishes; if it is the same, add the line of `ssh-keyscan` to `known_hosts` of the repository"
+            }
+            Self::HostKeyChanged { .. } => {
+                "somebody may be in between: ask the server's operator, and replace the line only if the change is theirs"
+            }
+            Self::HostKeyRevoked { .. } => "do not go on: ask the server's operator for its new key",
             Self::Redirected { .. } => {
                 "if you trust that place, make it the `url` of the repository; a login page means that `credentials` are missing or wrong"
             }
@@ -286,6 +340,9 @@ impl Diagnostic for GitError {
             Self::Unauthorized { .. }
             | Self::NotARepository { .. }
             | Self::Tls { .. }
+            | Self::HostKeyUnknown { .. }
+            | Self::HostKeyChanged { .. }
+            | Self::HostKeyRevoked { .. }
             | Self::Redirected { .. }
             | Self::TransportUnsupported { .. }
             | Self::NoSuchBranch { .. }

@@ -3,7 +3,7 @@
 //! A repository on this machine is served by git's own `upload-pack` and `receive-pack` in a child process, because
 //! libgit2's own local transport runs no hooks and does not compare before it sets a branch. No shell is involved and
 //! nothing of our environment but a short list goes to the child, so no hook sees a secret of ours.
-//! The ways over a network are written in Rust ([`crate::git::https`]): libgit2 itself connects nowhere. Another way is
+//! The ways over a network are written in Rust (`https.rs`, `ssh.rs`): libgit2 itself connects nowhere. Another way is
 //! another variant of [`Route`] and another arm where a service starts.
 //!
 //! Spec: gitprotocol-pack(5), version 0 (libgit2 speaks no other).
@@ -25,6 +25,7 @@ use crate::git::https::{HttpExchange, HttpRemote};
 use crate::git::mirror::Options;
 use crate::git::network::Conversation;
 use crate::git::process::{Limits, Pipe, Process, Trouble};
+use crate::git::ssh::SshRemote;
 
 /// The scheme that libgit2 sees; the rest of the address is the number of a session.
 const SCHEME: &str = "repin-session";
@@ -40,6 +41,8 @@ pub(in crate::git) enum Route {
     Local { program: PathBuf, path: PathBuf },
     /// Over HTTP.
     Http(Arc<HttpRemote>),
+    /// Over ssh.
+    Ssh(Arc<SshRemote>),
 }
 
 impl Route {
@@ -48,10 +51,7 @@ impl Route {
         match address {
             Address::Local(path) => Ok(Self::Local { program: options.program.clone(), path: path.clone() }),
             Address::Http(url) => Ok(Self::Http(Arc::new(HttpRemote::new(url, remote, options)?))),
-            Address::Ssh(_) => Err(GitError::TransportUnsupported {
-                remote: remote.clone(),
-                reason: "ssh is not supported yet".to_owned(),
-            }),
+            Address::Ssh(url) => Ok(Self::Ssh(Arc::new(SshRemote::new(url, options)))),
         }
     }
 }
@@ -76,6 +76,7 @@ struct Shared {
 enum Way {
     Local { program: PathBuf, path: PathBuf },
     Http(Arc<HttpExchange>),
+    Ssh(Arc<SshRemote>),
 }
 
 static SESSIONS: Mutex<BTreeMap<u64, Arc<Shared>>> = Mutex::new(BTreeMap::new());
@@ -89,6 +90,7 @@ impl Session {
         let way = match route {
             Route::Local { program, path } => Way::Local { program: program.clone(), path: path.clone() },
             Route::Http(http) => Way::Http(HttpExchange::new(Arc::clone(http), Arc::clone(&conversation))),
+            Route::Ssh(ssh) => Way::Ssh(Arc::clone(ssh)),
         };
         let (process, refused) = (Mutex::new(None), Mutex::new(None));
         let shared = Arc::new(Shared { way, limits, conversation, process, refused });
@@ -204,6 +206,10 @@ impl SmartSubtransport for Subtransport {
         match &self.0.way {
             Way::Local { program, path } => self.start(program, path, service),
             Way::Http(exchange) => Ok(Box::new(HttpStream::new(exchange, service))),
+            Way::Ssh(remote) => match remote.open(&self.0.conversation, service) {
+                Ok(stream) => Ok(Box::new(stream)),
+                Err(error) => Err(git2::Error::from_str(&error.to_string())),
+            },
         }
     }
 
