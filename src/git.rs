@@ -31,5 +31,6 @@ pub use commit::Identity;
 pub use error::{GitError, Remote};
 pub use history::{History, HistoryLimits};
 pub use mirror::{Mirror, Options};
+pub use ssh_login::is_encrypted_key;
 pub use sync::Head;
 pub use tree::{EntryKind, Listing, TreeEntry};

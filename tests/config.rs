@@ -28,6 +28,11 @@ fn read(text: &str) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
         SecretRef::Env(name) if name == "PROXY" => Ok(Secret::new(format!("http://me:{CANARY}@proxy.example:3128"))),
         SecretRef::Env(name) if name == "SSH_AUTH_SOCK" => Ok(Secret::new("/run/agent")),
         SecretRef::Env(name) if name == "KEY" => Ok(private_key()),
+        SecretRef::Env(name) if name == "LOCKED" => Ok(locked_key()),
+        SecretRef::Env(name) if name == "CUT" => {
+            Ok(Secret::new("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n"))
+        }
+        SecretRef::File(path) if path.ends_with("platform-key") => Ok(locked_key()),
         SecretRef::File(path) if path.to_string_lossy().contains("key") => Ok(private_key()),
         SecretRef::Env(_) | SecretRef::File(_) => Ok(Secret::new(CANARY)),
     };
@@ -40,6 +45,11 @@ fn read(text: &str) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
     let file = Path::new("/etc/repin/repin.yaml");
     let default_cache = Some(PathBuf::from("/home/me/.cache/repin"));
     parse(text, &Surroundings { file, secrets: &secrets, files: &files, default_cache })
+}
+
+/// A key whose passphrase is [`CANARY`].
+fn locked_key() -> Secret {
+    Secret::new(std::fs::read_to_string("tests/data/ssh/locked").unwrap())
 }
 
 fn private_key() -> Secret {
@@ -191,7 +201,7 @@ fn every_setting_of_the_example_is_read() {
                 branch: None,
                 also: vec![],
                 discover: globs(&["**/*.yaml", "**/*.yml"]),
-                credentials: Some(Credentials::SshKey { key: private_key(), passphrase: Some(secret()) }),
+                credentials: Some(Credentials::SshKey { key: locked_key(), passphrase: Some(secret()) }),
                 access: AccessSettings {
                     known_hosts: Some("/etc/repin/ssh/known_hosts".into()),
                     ..AccessSettings::default()
@@ -356,7 +366,7 @@ fn what_is_for_https_and_what_is_for_ssh_are_not_mixed() {
     }
     for keys in [
         "credentials: {ssh_key: {env: KEY}}",
-        "credentials: {ssh_key: {env: KEY}, passphrase: {env: T}}",
+        "credentials: {ssh_key: {env: LOCKED}, passphrase: {env: T}}",
         "credentials: {ssh_agent: true}",
         "known_hosts: hosts",
     ] {
@@ -422,6 +432,11 @@ fn what_cannot_reach_a_repository_is_found_at_the_start() {
             "credentials: {ssh_key: {env: T}}",
             "secret: `repositories[0].credentials.ssh_key` is no private key in PEM form",
         ),
+        (
+            ssh,
+            "credentials: {ssh_key: {env: LOCKED}}",
+            "missing-key: `repositories[0].credentials` has a key that is encrypted, and no `passphrase`",
+        ),
         (ssh, "credentials: {passphrase: {env: T}}", "missing-key: `repositories[0].credentials` has no `ssh_key`"),
         (
             ssh,
@@ -441,6 +456,14 @@ fn what_cannot_reach_a_repository_is_found_at_the_start() {
     ] {
         check_access(url, keys, &[&format!("1 config/{problem}")]);
     }
+}
+
+#[test]
+fn a_key_that_is_cut_is_found_at_the_start() {
+    let text = "repositories: [{name: a, url: 'git@git.example:a', credentials: {ssh_key: {env: CUT}}}]\n";
+    let problems = read(text).unwrap_err();
+    assert_eq!(problems.len(), 1, "{}", shown(&problems));
+    assert!(problems[0].message.contains("has a key that cannot be read: "), "{}", shown(&problems));
 }
 
 #[test]

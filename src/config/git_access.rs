@@ -9,6 +9,7 @@ use crate::config::keys;
 use crate::config::reader::{Fields, Value};
 use crate::config::secrets::SecretRef;
 use crate::config::settings::{AccessSettings, ClientCertificateSettings, Credentials};
+use crate::git::is_encrypted_key;
 use crate::http::{ClientCertificate, check_client_certificate, is_proxy};
 use crate::model::remote_url::{RemoteUrl, Transport};
 use crate::secret::Secret;
@@ -65,7 +66,19 @@ fn credentials(value: &Value<'_>) -> Option<Credentials> {
                 Some(read) => Some(read?),
                 None => None,
             };
-            Some(Credentials::SshKey { key: key?, passphrase })
+            let key = key?;
+            match is_encrypted_key(&key) {
+                Ok(true) if passphrase.is_none() => {
+                    let message = "has a key that is encrypted, and no `passphrase`";
+                    fields.whole().error("config/missing-key", message, "give the `passphrase` that it was made with");
+                }
+                Ok(_) => {}
+                Err(reason) => {
+                    let message = format!("has a key that cannot be read: {reason}");
+                    fields.whole().error("config/secret", message, "`ssh-keygen -y -f FILE` tells whether it is whole");
+                }
+            }
+            Some(Credentials::SshKey { key, passphrase })
         }
         (None, None, Some((value, is_on))) => match is_on? {
             true => socket(value).map(|socket| Credentials::SshAgent { socket }),

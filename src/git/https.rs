@@ -96,7 +96,7 @@ impl HttpExchange {
         url.set_query(Some(&format!("service={service}")));
         for _ in 0..=MAX_REDIRECTS {
             let request = self.request(Method::GET, &url);
-            let response = self.answer(self.conversation.wait(async { request.send().await })?)?;
+            let response = self.answer(self.conversation.wait_for_answer(async { request.send().await })?)?;
             if !response.status().is_redirection() {
                 self.check(&response, &format!("application/x-{service}-advertisement"), &url)?;
                 let mut base = url;

@@ -12,6 +12,8 @@ use crate::git::process::Limits;
 
 /// Longest text of a server in a message, in characters.
 const MAX_TEXT: usize = 2_000;
+/// Longest wait for the beginning of an answer that no hook delays.
+const ANSWER: Duration = Duration::from_secs(60);
 
 /// Gives the threads that carry all connections to remotes. Call [`Runtime::block_on`] of it only where blocking is
 /// allowed: connections must go on while libgit2 is busy, so they cannot live on the thread that waits for them.
@@ -60,6 +62,11 @@ impl Conversation {
     /// Waits for a step, at most as long as the conversation allows. Blocks.
     pub(in crate::git) fn wait<T>(&self, step: impl Future<Output = T>) -> io::Result<T> {
         self.wait_at_most(self.limits.idle, step)
+    }
+
+    /// Waits for the beginning of an answer that no hook delays. Blocks.
+    pub(in crate::git) fn wait_for_answer<T>(&self, step: impl Future<Output = T>) -> io::Result<T> {
+        self.wait_at_most(self.limits.idle.min(ANSWER), step)
     }
 
     /// Waits for a step within a limit of its own. Blocks.

@@ -15,9 +15,22 @@ use russh::keys::{Algorithm, HashAlg, PrivateKey, PrivateKeyWithHashAlg};
 
 use crate::credentials::Credentials;
 use crate::git::ssh::{Guard, SshError};
+use crate::secret::Secret;
 
 /// Keys of an agent that are tried; servers end a connection after a few.
 const MAX_AGENT_KEYS: usize = 5;
+
+/// Tells whether a private key is encrypted, without opening it: that costs time by design.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn is_encrypted_key(key: &Secret) -> Result<bool, String> {
+    match russh::keys::decode_secret_key(key.expose(), None) {
+        Ok(_) => Ok(false),
+        Err(russh::keys::Error::KeyIsEncrypted) => Ok(true),
+        Err(error) => Err(error.to_string()),
+    }
+}
 
 /// What proves who asks, read and ready before anything is sent.
 pub(in crate::git) enum Proof {

@@ -5,10 +5,16 @@
 
 #[path = "../support/docker_registry.rs"]
 mod docker_registry;
+#[path = "../support/git_http.rs"]
+mod git_http;
+#[path = "../support/proxy.rs"]
+mod proxy;
 #[path = "../support/registry.rs"]
 mod registry;
 #[path = "../support/remote.rs"]
 mod remote;
+#[path = "../support/sshd.rs"]
+mod sshd;
 
 mod annotations;
 mod any_registry;
@@ -29,4 +35,5 @@ mod rules;
 mod selection;
 mod table;
 mod targets;
+mod transports;
 mod world;
