@@ -247,7 +247,8 @@ fn a_proxy_carries_everything_and_its_refusal_is_named() {
         let access = Access { proxy: Some(Secret::new(proxy.url(given))), ..trusted() };
         let mut mirror = Mirror::open(&options(&world, server.url("git/remote.git"), access)).unwrap();
         mirror.sync(None).unwrap();
-        assert_eq!(proxy.seen(), [format!("127.0.0.1:{}", server.port())], "{kind:?}");
+        let (seen, expected) = (proxy.seen(), format!("127.0.0.1:{}", server.port()));
+        assert!(!seen.is_empty() && seen.iter().all(|target| *target == expected), "{kind:?}: {seen:?}");
     }
     for kind in [Kind::Connect, Kind::Socks5] {
         let proxy = Proxy::start(kind, login);
@@ -392,4 +393,28 @@ fn the_password_goes_to_the_server_only() {
     assert!(head.starts_with("get /acme/web.git/info/refs?service=git-upload-pack http/1.1\r\n"), "{head}");
     assert!(head.contains("authorization: basic cm9ib3q6y2fuyxj5\r\n"), "{head}");
     assert!(!head.contains("accept-encoding") && !head.contains("git-protocol"), "{head}");
+}
+
+#[test]
+fn branches_the_default_and_an_empty_repository_are_seen_over_https() {
+    let Some((world, server)) = served(&[("a", "1\n")]) else { return };
+    let main = world.remote.head();
+    world.remote.git(&["branch", "release/1.x", &main]);
+    world.remote.commit(&[("a", "2\n")], "second");
+    world.remote.git(&["symbolic-ref", "HEAD", "refs/heads/release/1.x"]);
+    let mut mirror = Mirror::open(&options(&world, server.url("git/remote.git"), trusted())).unwrap();
+    let head = mirror.sync(None).unwrap();
+    assert_eq!((head.branch.to_string().as_str(), head.commit.to_string()), ("release/1.x", main));
+    let other = mirror.sync(Some(&branch("main"))).unwrap();
+    assert_eq!(read(&mirror, &other.commit, "a"), "2\n");
+    let new = commit_one(&mirror, &head.commit, "a", "3\n").unwrap();
+    mirror.push(&head.branch, &head.commit, &new).unwrap();
+    assert_eq!(world.remote.show_at("release/1.x", "a"), "3\n");
+    assert_eq!(world.remote.show("a"), "2\n");
+    assert_eq!(mirror.sync(Some(&branch("nope"))).unwrap_err().code(), "git/no-such-branch");
+
+    let empty = World::new();
+    let server = GitHttp::start(empty.remote.path().parent().unwrap()).unwrap();
+    let error = failure(&empty, server.url("git/remote.git"), trusted());
+    assert_eq!(error.code(), "git/empty-repository", "{error}");
 }

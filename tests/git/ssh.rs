@@ -261,3 +261,12 @@ fn servers_that_are_dead_silent_or_slow_end_at_the_limits() {
     world.remote.remove_hook("pre-receive");
     world.remote.fsck();
 }
+
+#[test]
+fn an_empty_repository_is_seen_over_ssh() {
+    let Some(server) = Sshd::start() else { return };
+    let world = World::new();
+    let own = access(key(&server.key("ed25519", ""), None), server.known_hosts(&server.name(), "ed25519"));
+    let error = failure(&options(&world, &server, own));
+    assert_eq!(error.code(), "git/empty-repository", "{error}");
+}

@@ -78,7 +78,17 @@ impl GitHttp {
 
     /// Gives the requests so far, one line each: method, path, status, user, length of the request's body.
     pub fn requests(&self) -> Vec<String> {
-        let log = fs::read_to_string(self.directory.path().join("access.log")).unwrap_or_default();
+        // nginx writes the line after the client has its answer: the log is read when it has come to rest.
+        let read = || fs::read_to_string(self.directory.path().join("access.log")).unwrap_or_default();
+        let mut log = read();
+        loop {
+            thread::sleep(Duration::from_millis(60));
+            let now = read();
+            if now == log {
+                break;
+            }
+            log = now;
+        }
         log.lines().map(str::to_owned).collect()
     }
 
