@@ -9,7 +9,7 @@ use crate::secret::Secret;
 
 /// Who asks, and whom to believe. The default asks anonymously and believes the platform's authorities. `Debug` shows
 /// no secret.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Eq, PartialEq)]
 pub struct Access {
     /// What proves who asks. It is given to the repository's own place only.
     pub credentials: Credentials,
