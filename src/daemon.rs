@@ -4,12 +4,14 @@
 //! finish, 25 seconds at most.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -73,22 +75,77 @@ pub async fn run(
     let cancel = CancellationToken::new();
     let reconciler = Reconciler::new(options::reconcile(&settings, &path))?;
     let mut parts = Parts::default();
-    if let Some(address) = settings.server.listen {
-        let listener = server::bind(address).await.map_err(|source| DaemonError::Listen { address, source })?;
-        let bound = listener.local_addr().map_or(address, |bound| bound);
-        info!(address = %bound, "listening on http://{bound}");
-        let (status, token) = (status.clone(), cancel.clone());
-        parts.start("server", async move {
-            if let Err(error) = server::serve(listener, status, token).await {
-                error!("the server failed: {error}");
-            }
-        });
-    }
+    let listener = match settings.server.listen {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
     info!(repositories = settings.repositories.len(), schedule = ?settings.schedule, "repin {} runs", env!("CARGO_PKG_VERSION"));
     let (sender, receiver) = watch::channel(Arc::new(settings));
+    parts.start("server", serve(listener, receiver.clone(), status.clone(), cancel.clone()));
     parts.start("configuration", watch_configuration(path.clone(), known, sender, status.clone(), cancel.clone()));
     parts.start("scheduler", schedule(reconciler, path, receiver, status, cancel.clone()));
     parts.run(cancel, signal, GRACE).await
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, DaemonError> {
+    let listener = server::bind(address).await.map_err(|source| DaemonError::Listen { address, source })?;
+    let bound = listener.local_addr().unwrap_or(address);
+    info!(address = %bound, "listening on http://{bound}");
+    Ok(listener)
+}
+
+/// Serves where the configuration says, also after it changed; an address that cannot be bound leaves the old one.
+async fn serve(
+    mut listener: Option<TcpListener>,
+    mut settings: watch::Receiver<Arc<Settings>>,
+    status: Arc<Status>,
+    cancel: CancellationToken,
+) {
+    let mut address = settings.borrow_and_update().server.listen;
+    loop {
+        let stop = cancel.child_token();
+        let (current, status, token) = (listener.take(), status.clone(), stop.clone());
+        let served = async move {
+            match current {
+                Some(listener) => server::serve(listener, status, token).await,
+                None => {
+                    token.cancelled().await;
+                    Ok(())
+                }
+            }
+        };
+        tokio::pin!(served);
+        let next = loop {
+            tokio::select! {
+                result = &mut served => {
+                    if let Err(error) = result {
+                        error!("the server failed: {error}");
+                    }
+                    return;
+                }
+                changed = settings.changed() => {
+                    let wanted = settings.borrow_and_update().server.listen;
+                    if changed.is_err() {
+                        // The part that reads the configuration is gone, and the process ends.
+                        cancel.cancelled().await;
+                    } else if wanted != address {
+                        match wanted {
+                            None => break None,
+                            Some(new) => match listen(new).await {
+                                Ok(bound) => break Some((new, bound)),
+                                Err(error) => error!("{error}; the server stays where it is"),
+                            },
+                        }
+                    }
+                }
+            }
+        };
+        stop.cancel();
+        if let Err(error) = served.await {
+            error!("the server failed: {error}");
+        }
+        (address, listener) = next.map_or((None, None), |(new, bound)| (Some(new), Some(bound)));
+    }
 }
 
 /// The parts of the process.
@@ -153,9 +210,9 @@ async fn watch_configuration(
         match loaded {
             Ok(Ok((settings, warnings))) => {
                 log_problems(&warnings);
-                let server_differs = sender.borrow().server != settings.server || sender.borrow().log != settings.log;
-                if server_differs {
-                    warn!("changes of `server` and `log` take effect with the next start");
+                let log_differs = sender.borrow().log != settings.log;
+                if log_differs {
+                    warn!("changes of `log` take effect with the next start");
                 }
                 sender.send_replace(Arc::new(settings));
             }

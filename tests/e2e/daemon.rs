@@ -292,6 +292,30 @@ fn a_good_change_is_taken_over_and_a_bad_one_is_refused() {
 }
 
 #[test]
+fn the_server_moves_to_another_address_without_a_restart() {
+    let world = World::with_web(&["1.0.0"]);
+    let first = served(&world.standard_config());
+    world.configure(&first);
+    let mut daemon = Daemon::start(&world);
+    daemon.cycles(1);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let busy = taken.local_addr().unwrap();
+    // An address in use: said, and the server stays.
+    world.configure(&first.replace("127.0.0.1:0", &busy.to_string()));
+    daemon.said("the server stays where it is");
+    assert_eq!(daemon.get("/healthz").0, 200);
+    // The port is free now; another schedule makes the file another one.
+    drop(taken);
+    world.configure(&first.replace("127.0.0.1:0", &busy.to_string()).replace("schedule: 1s", "schedule: 2s"));
+    daemon.said(&format!("listening on http://{busy}"));
+    let answers = || std::net::TcpStream::connect(busy).is_ok().then_some(());
+    wait("the new address", answers, || daemon.log());
+    assert!(daemon.is_running());
+    daemon.signal("TERM");
+    assert_eq!(daemon.end().0.code(), Some(0));
+}
+
+#[test]
 fn a_secret_that_changes_in_its_file_only_is_taken_over() {
     let world = World::with_web(&["1.0.0", "1.1.0"]);
     world.registry.set("acme/web", Behaviour::Basic("robot".into(), "new-canary-4711".into()));
