@@ -1,4 +1,4 @@
-//! What `Cargo.lock` may hold: no banned crate, no source but crates.io, no second version without a reason.
+//! What `Cargo.lock` may hold: no banned crate, no source but one registry, no second version without a reason.
 //!
 //! `deny.toml` says the same to cargo-deny, which also knows advisories and licences; this test needs Rust only, so it
 //! runs everywhere. The lists of both are compared.
@@ -8,8 +8,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-
-const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
 /// Crates that must not come back, with the reason.
 const BANNED: &[(&str, &str)] = &[
@@ -82,17 +80,23 @@ fn cargo_deny_is_told_the_same() {
 
 fn problems(packages: &[Package]) -> Vec<String> {
     let mut problems = Vec::new();
+    // Cargo's own registry: what nearly every package names.
+    let registry =
+        packages.iter().find_map(|package| package.source.as_deref().filter(|one| one.starts_with("registry+")));
     for package in packages {
         let place = format!("Cargo.lock:{}: {} {}", package.line, package.name, package.version);
         if let Some((_, reason)) = BANNED.iter().find(|(name, _)| *name == package.name) {
             problems.push(format!("{place} is banned: {reason}"));
         }
         match package.source.as_deref() {
-            Some(CRATES_IO) if !package.has_checksum => problems.push(format!("{place} has no checksum")),
-            Some(CRATES_IO) => {}
-            Some(other) => problems.push(format!("{place} comes from `{other}`, not from crates.io")),
+            source if source.is_some() && source == registry => {
+                if !package.has_checksum {
+                    problems.push(format!("{place} has no checksum"));
+                }
+            }
+            Some(other) => problems.push(format!("{place} comes from `{other}`, not from the registry")),
             None if package.name == "repin" => {}
-            None => problems.push(format!("{place} comes from a path, not from crates.io")),
+            None => problems.push(format!("{place} comes from a path, not from the registry")),
         }
     }
     let mut versions: BTreeMap<&str, Vec<&Package>> = BTreeMap::new();
@@ -163,6 +167,7 @@ fn read(name: &str) -> String {
 
 #[test]
 fn each_rule_finds_what_breaks_it() {
+    const INDEX: &str = "registry+https://index.example";
     let package = |name: &str, version: &str, source: Option<&str>| {
         let source = source.map_or(String::new(), |source| format!("source = \"{source}\"\n"));
         format!(
@@ -172,30 +177,31 @@ fn each_rule_finds_what_breaks_it() {
     };
     let check = |lock: &str, expected: &[&str]| assert_eq!(problems(&packages(lock)), expected, "{lock}");
 
-    check(&(package("repin", "0.1.0", None) + &package("yaml_serde", "0.10.0", Some(CRATES_IO))), &[]);
+    check(&(package("repin", "0.1.0", None) + &package("yaml_serde", "0.10.0", Some(INDEX))), &[]);
     check(
-        &package("openssl-sys", "0.9.1", Some(CRATES_IO)),
+        &package("openssl-sys", "0.9.1", Some(INDEX)),
         &["Cargo.lock:1: openssl-sys 0.9.1 is banned: one TLS stack: rustls with ring"],
     );
     check(
         &package("a", "1.0.0", Some("git+https://example.com/a")),
-        &["Cargo.lock:1: a 1.0.0 comes from `git+https://example.com/a`, not from crates.io"],
-    );
-    check(&package("a", "1.0.0", None), &["Cargo.lock:1: a 1.0.0 comes from a path, not from crates.io"]);
-    check(
-        &package("a", "1.0.0", Some(CRATES_IO)).replace("checksum", "other"),
-        &["Cargo.lock:1: a 1.0.0 has no checksum"],
+        &["Cargo.lock:1: a 1.0.0 comes from `git+https://example.com/a`, not from the registry"],
     );
     check(
-        &(package("a", "1.0.0", Some(CRATES_IO)) + &package("a", "2.0.0", Some(CRATES_IO))),
+        &(package("a", "1.0.0", Some(INDEX)) + &package("b", "1.0.0", Some("registry+https://other.example"))),
+        &["Cargo.lock:7: b 1.0.0 comes from `registry+https://other.example`, not from the registry"],
+    );
+    check(&package("a", "1.0.0", None), &["Cargo.lock:1: a 1.0.0 comes from a path, not from the registry"]);
+    check(&package("a", "1.0.0", Some(INDEX)).replace("checksum", "other"), &["Cargo.lock:1: a 1.0.0 has no checksum"]);
+    check(
+        &(package("a", "1.0.0", Some(INDEX)) + &package("a", "2.0.0", Some(INDEX))),
         &[
             "Cargo.lock:1: a 1.0.0 is one of several versions, without a reason",
             "Cargo.lock:7: a 2.0.0 is one of several versions, without a reason",
         ],
     );
-    check(&(package("syn", "2.0.1", Some(CRATES_IO)) + &package("syn", "3.0.0", Some(CRATES_IO))), &[]);
+    check(&(package("syn", "2.0.1", Some(INDEX)) + &package("syn", "3.0.0", Some(INDEX))), &[]);
     check(
-        &(package("syn", "2.0.1", Some(CRATES_IO)) + &package("syn", "4.0.0", Some(CRATES_IO))),
+        &(package("syn", "2.0.1", Some(INDEX)) + &package("syn", "4.0.0", Some(INDEX))),
         &["Cargo.lock:7: syn 4.0.0 is one of several versions, without a reason"],
     );
     for (version, expected) in [("1.2.3", "1"), ("0.22.1", "0.22"), ("0.0.3", "0.0.3"), ("0.0.0", "0.0.0")] {
