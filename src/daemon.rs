@@ -302,6 +302,7 @@ fn publish(report: &CycleReport, duration: Duration, status: &Status) {
         held = counts.held,
         failed = counts.failed,
         problems = report.problems.len(),
+        unparsed_templates = report.unparsed_templates,
         duration_seconds = duration.as_secs_f64(),
         "cycle ended"
     );

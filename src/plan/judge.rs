@@ -319,7 +319,16 @@ impl Judge<'_> {
             Strategy::Semver => policy,
             Strategy::Alphabetical => "the filters".to_owned(),
         };
-        format!("none of the {} tags of {} passes {order}: {}", listed.tags.len(), self.image, counts.join(", "))
+        let nearest = choice.nearest.iter().filter_map(|(tag, verdict)| Some((tag, verdict.rejection()?)));
+        let nearest: Vec<String> =
+            nearest.take(3).map(|(tag, rejection)| format!("{tag} ({})", rejection.code())).collect();
+        format!(
+            "none of the {} tags of {} passes {order}: {}; the highest are {}",
+            listed.tags.len(),
+            self.image,
+            counts.join(", "),
+            nearest.join(", ")
+        )
     }
 }
 
