@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::table::{self, PLAIN, Row, codes, outcome, outcomes, problems, verdict};
-use crate::world::World;
+use crate::world::{App, World};
 
 /// One Application with these files beside or instead of the usual values: `file#key` of the place and its verdict.
 fn check(cases: &[(Row<'_>, &str)]) {
@@ -632,4 +632,36 @@ fn values_may_live_in_another_repository_than_the_application() {
     );
     assert!(other.show("apps/web/values.yaml").contains("\"1.1.0\""));
     assert_eq!(world.remote.head(), head);
+}
+
+#[test]
+fn without_a_revision_an_application_follows_the_default_branch_of_the_remote() {
+    let world = World::with_web(&["1.0.0", "1.1.0"]);
+    let head = world.application(&App { name: "web", constraint: "", annotations: &[] });
+    let head = head.replace("targetRevision: main", "targetRevision: HEAD");
+    world.remote.commit(&[("argocd/web.yaml", &head)], "Follow the default branch");
+    world.remote.git(&["branch", "prod", "main"]);
+    world.configure(&world.standard_config().replace("branch: main", "branch: prod"));
+    // The remote's default branch is `main`, so what Argo CD follows is not what may be written.
+    let outcome = world.once();
+    assert_eq!((outcome["result"].as_str(), outcome["code"].as_str()), (Some("held"), Some("target/outside")));
+    assert!(outcome["message"].as_str().unwrap().contains("`main`"), "{outcome:#}");
+    world.remote.git(&["symbolic-ref", "HEAD", "refs/heads/prod"]);
+    assert_eq!(world.once()["result"], "delivered");
+}
+
+#[test]
+fn a_value_file_that_is_none_of_the_repository_is_said() {
+    let world = World::with_web(&["1.0.0", "1.1.0"]);
+    let manifest = world.application(&App { name: "web", constraint: "", annotations: &[] })
+        + "    helm:\n      valueFiles: [\"../../../x.yaml\", \"$values/a.yaml\", \"https://example.com/v.yaml\"]\n";
+    world.remote.commit(&[("argocd/web.yaml", &manifest)], "List value files");
+    let said = world.repin(&["once"]);
+    assert_eq!(said.json["outcomes"][0]["result"], "delivered", "{said:#?}");
+    let problems = said.json["problems"].as_array().unwrap();
+    assert_eq!(problems.len(), 3, "{problems:#?}");
+    assert!(
+        problems.iter().all(|one| one["severity"] == "warning" && one["code"] == "target/outside"),
+        "{problems:#?}"
+    );
 }
