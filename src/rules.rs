@@ -91,11 +91,9 @@ pub fn effective(rules: &[Rule], observe_all: bool, subject: &Subject<'_>) -> Ef
     all
 }
 
-/// The settings of a rule in the manual's order; those of [`Rule::unsupported`] and of [`EffectiveRule::unsupported`]
-/// are among them.
-pub const SETTINGS_IN_ORDER: [&str; 11] = [
-    "environment",
-    "delivery",
+/// The settings of a rule that this build does not carry out, in the manual's order. `delivery: pull-request` stands
+/// before them all.
+pub const UNBUILT: [&str; 9] = [
     "windows",
     "min_age",
     "registries",
@@ -109,7 +107,7 @@ pub const SETTINGS_IN_ORDER: [&str; 11] = [
 
 /// Sorts unbuilt settings by the manual's order, each once.
 pub fn in_order(unsupported: &mut Vec<&'static str>) {
-    unsupported.sort_by_key(|key| (SETTINGS_IN_ORDER.iter().position(|known| known == key), *key));
+    unsupported.sort_by_key(|key| (UNBUILT.iter().position(|known| known == key), *key));
     unsupported.dedup();
 }
 

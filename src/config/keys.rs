@@ -209,17 +209,7 @@ pub const RULE: Table = Table {
         optional("observe", Shape::Bool, "Decide and report, write nothing."),
         optional("may_write", Shape::Texts, "Globs of files outside the source paths that may be written."),
     ],
-    unbuilt: &[
-        "windows",
-        "min_age",
-        "registries",
-        "verify",
-        "max_changes_per_hour",
-        "at_least",
-        "service",
-        "notify",
-        "max_changes_per_push",
-    ],
+    unbuilt: &crate::rules::UNBUILT,
     keeps_unbuilt: true,
     ..PLAIN
 };
