@@ -416,6 +416,22 @@ fn who_may_not_write_a_place_holds_no_owner_of_it() {
 }
 
 #[test]
+fn a_missing_name_is_written_without_the_registry_that_the_chart_keeps_apart() {
+    for (before, after) in [
+        (
+            "image:\n  registry: r.example\n  tag: 1.0.0\n",
+            "image:\n  registry: r.example\n  repository: web\n  tag: 1.1.0\n",
+        ),
+        ("image:\n  tag: 1.0.0\n", "image:\n  tag: 1.1.0\n  repository: r.example/web\n"),
+    ] {
+        let mut world = World::web("", "1.0.0", &["1.0.0", "1.1.0"]).with("app.helm.image-name", "image.repository");
+        world.files.insert("apps/web/values.yaml", before.to_owned());
+        let decision = world.decide();
+        assert_eq!(decision.changes[0].commits[0].files[0].after, after);
+    }
+}
+
+#[test]
 fn what_is_no_tag_is_not_overwritten_by_one() {
     for (value, code) in [
         ("r.example/web:1.0.0", "failed edit/other-image -"),

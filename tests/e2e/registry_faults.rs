@@ -168,6 +168,24 @@ fn a_registry_that_does_not_listen_is_named_and_another_one_is_read() {
 }
 
 #[test]
+fn a_registry_that_stays_silent_is_given_up_for_the_cycle() {
+    let world = World::with_web(&["1.0.0", "1.1.0"]);
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    world.configure(
+        &world.standard_config().replace("rules:", &format!("  - host: {gone}\n    insecure: true\nrules:")),
+    );
+    let names: Vec<String> = (0..40).map(|at| format!("lost{at}")).collect();
+    add_apps(&world, &names.iter().map(String::as_str).collect::<Vec<_>>(), &gone);
+    let said = world.repin(&["once"]);
+    let lost: Vec<&str> = names.iter().map(|name| outcome(&said, name)["message"].as_str().unwrap()).collect();
+    let given_up = lost.iter().filter(|message| message.contains("given up for this cycle after")).count();
+    // Those that were under way at once were asked; every other one was spared, and says what happened.
+    assert!((20..40).contains(&given_up), "{given_up} of {lost:#?}");
+    assert!(names.iter().all(|name| outcome(&said, name)["code"] == "registry/unreachable"));
+    assert_eq!(outcome(&said, "web")["result"], "delivered");
+}
+
+#[test]
 fn a_registry_that_nobody_configured_is_not_asked() {
     let world = World::with_web(&["1.0.0", "1.1.0"]);
     let stranger = FakeRegistry::start();

@@ -109,3 +109,48 @@ fn a_version_that_the_mirror_lost_hides_no_step_back() {
     }
     assert_eq!(held(&world.once()), ("held", "guard/rolled-back"));
 }
+
+#[test]
+fn a_file_that_the_mirror_lost_is_not_taken_for_absent() {
+    let world = World::create();
+    world.registry.publish("acme/web", &["1.0.0", "1.1.0"]);
+    let app = App { name: "web", constraint: "", annotations: &[] };
+    let manifest = world.application(&app) + "    helm: {valueFiles: [values-prod.yaml]}\n";
+    let values = world.values("web", "1.0.0");
+    // Outside `discover`, so that only the search for the key reads it.
+    world.configure(&world.standard_config().replace("**/*.yaml", "argocd/*.yaml"));
+    let files = [("argocd/web.yaml", &*manifest), ("apps/web/values.yaml", &*values)];
+    world.remote.commit(&files, "Add");
+    world.remote.commit(&[("apps/web/values-prod.yaml", &format!("# prod\n{values}"))], "Override");
+    // A mirror whose objects stand alone, so that one can be lost.
+    assert_eq!(world.repin(&["plan"]).json["outcomes"][0]["file"], "apps/web/values-prod.yaml");
+    let mirror = std::fs::read_dir(world.cache()).unwrap().map(|entry| entry.unwrap().path());
+    let mirror = mirror.into_iter().find(|path| path.extension().is_some_and(|end| end == "git")).unwrap();
+    let git = |arguments: &[&str], input: std::process::Stdio| {
+        let run = std::process::Command::new("git").arg("-C").arg(&mirror).args(arguments).stdin(input).output();
+        let output = run.unwrap();
+        assert!(output.status.success(), "{arguments:?} {output:?}");
+    };
+    let pack = mirror.join("objects/pack");
+    let aside = world.remote.scratch();
+    for entry in std::fs::read_dir(&pack).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::rename(&path, aside.join(path.file_name().unwrap())).unwrap();
+    }
+    let packs = std::fs::read_dir(&aside).unwrap().map(|entry| entry.unwrap().path());
+    for path in packs.filter(|path| path.extension().is_some_and(|end| end == "pack")) {
+        git(&["unpack-objects", "-q"], std::fs::File::open(path).unwrap().into());
+    }
+    let blob = world.remote.git(&["rev-parse", "main:apps/web/values-prod.yaml"]);
+    let (directory, file) = blob.trim().split_at(2);
+    std::fs::remove_file(mirror.join("objects").join(directory).join(file)).unwrap();
+    let first = world.once();
+    assert_eq!(first["result"], "failed", "{first:#}");
+    assert_eq!(world.tag("web"), "1.0.0", "the earlier file is not written instead");
+    // The mirror is made again, and the right file is written.
+    let next = world.once();
+    assert_eq!(
+        (next["result"].as_str(), next["file"].as_str()),
+        (Some("delivered"), Some("apps/web/values-prod.yaml"))
+    );
+}
