@@ -9,6 +9,7 @@
 pub mod argocd;
 pub mod edit;
 pub mod error;
+pub mod place;
 
 mod guard;
 mod locate;
@@ -25,7 +26,7 @@ use crate::yaml::{self, Document, Kind, Style};
 pub use edit::{Edit, Edited, apply, inverse};
 pub use error::EditError;
 
-use locate::Place;
+use locate::Reached;
 
 /// How many nodes a file may have once its aliases are written out.
 const MAX_EXPANDED: usize = 1_000_000;
@@ -149,8 +150,8 @@ impl Source {
             return Ok(Found::Absent { nearest: None, insertable: false });
         };
         let value = match locate::locate(document, path)? {
-            Place::Value(value) => value,
-            Place::Missing(missing) => {
+            Reached::Value(value) => value,
+            Reached::Missing(missing) => {
                 let insertable = missing.shared.is_none() && missing.sibling.is_some();
                 return Ok(Found::Absent { nearest: nearest::nearest(document, path), insertable });
             }
@@ -184,9 +185,9 @@ impl Source {
         let place = locate::locate(document, path)?;
         guard::check_place(&self.documents, &self.text, &place, path, new)?;
         let edits = match &place {
-            Place::Value(value) if value.is_already(new) => Vec::new(),
-            Place::Value(value) => splice::replace(&self.text, value, path, new)?,
-            Place::Missing(missing) => match (&missing.sibling, path.last_key()) {
+            Reached::Value(value) if value.is_already(new) => Vec::new(),
+            Reached::Value(value) => splice::replace(&self.text, value, path, new)?,
+            Reached::Missing(missing) => match (&missing.sibling, path.last_key()) {
                 (Some(sibling), Some(key)) => splice::insert(&self.text, sibling, key, new),
                 _ => {
                     let nearest = nearest::nearest(document, path);

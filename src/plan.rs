@@ -11,18 +11,19 @@ pub mod locate;
 pub mod rollback;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::model::change::ChangeSet;
 use crate::model::history::CommitId;
-use crate::model::names::{Digest, ImageName, RepoPath, Tag};
+use crate::model::names::{Branch, Digest, ImageName, RepoPath, Tag};
 use crate::model::outcome::{Outcome, OutcomeResult, outcome_id};
 use crate::model::problem::{Problem, Severity};
-use crate::model::tracked::TrackedImage;
+use crate::model::tracked::{RemoteBranch, TrackedImage};
 use crate::plan::judge::{Judgement, judge};
 pub use crate::plan::locate::Failure;
-use crate::plan::locate::{Current, FileState, Located};
+use crate::plan::locate::{FileState, Located, Site};
 use crate::plan::rollback::Timeline;
 use crate::rules::EffectiveRule;
 
@@ -41,7 +42,7 @@ pub struct Listed {
 #[derive(Clone, Debug)]
 pub struct Subject {
     /// The image.
-    pub tracked: TrackedImage,
+    pub tracked: Arc<TrackedImage>,
     /// Where its tag stands; none where no target could be resolved or the repository was not read.
     pub located: Option<Located>,
     /// What the rules say for the located file.
@@ -55,18 +56,20 @@ pub struct Subject {
 pub struct Snapshot {
     /// The decision's clock.
     pub now: Timestamp,
-    /// The head that was read, by repository.
-    pub heads: BTreeMap<String, CommitId>,
+    /// The heads that were read.
+    pub heads: BTreeMap<RemoteBranch, CommitId>,
     /// Why a repository could not be read.
     pub repository_failures: BTreeMap<String, Failure>,
-    /// Files that targets name, by repository and path.
-    pub files: BTreeMap<(String, RepoPath), FileState>,
-    /// The tracked images.
-    pub subjects: Vec<Subject>,
+    /// Every branch that the remotes have, by repository.
+    pub advertised: BTreeMap<String, BTreeMap<Branch, CommitId>>,
+    /// Files that hold located places, and what was asked for by [`Question::File`].
+    pub files: BTreeMap<(RemoteBranch, RepoPath), FileState>,
+    /// The places of tracked images, and images whose place is not known.
+    pub subjects: Vec<Arc<Subject>>,
     /// Images of registries that the operator did not name.
     pub unconfigured: BTreeSet<ImageName>,
     /// Tag lists.
-    pub listings: BTreeMap<ImageName, Result<Listed, Failure>>,
+    pub listings: BTreeMap<ImageName, Result<Arc<Listed>, Failure>>,
     /// Answers of manifests: a digest, or `None` where the registry has none.
     pub manifests: BTreeMap<(ImageName, Tag), Result<Option<Digest>, Failure>>,
 }
@@ -78,6 +81,8 @@ pub enum Question {
     Listing(ImageName),
     /// Whether a tag's manifest answers, and its digest.
     Manifest(ImageName, Tag),
+    /// A file at the head of another branch than those that targets read.
+    File(RemoteBranch, RepoPath),
 }
 
 /// What is to be done, and why.
@@ -124,16 +129,13 @@ fn outcome(subject: &Subject, judgement: &Judgement) -> Outcome {
     let image = &subject.tracked;
     let target = image.target.as_ref();
     let file = subject.located.as_ref().map(|located| located.file.to_string());
-    let key = image.key.as_ref().map(ToString::to_string);
+    let key = shown_key(subject);
     let site = subject.located.as_ref().and_then(|located| located.site.as_ref().ok());
-    let from = site.and_then(|site| match &site.current {
-        Current::Text(_) => Some(site.tag.clone().unwrap_or_default()),
-        Current::Absent | Current::Null => None,
-    });
+    let from = site.and_then(Site::shown);
     Outcome {
         id: outcome_id(&image.application, &image.alias, file.as_deref(), key.as_deref()),
         application: image.application.label(),
-        repository: target.map_or(&image.application.repository, |target| &target.repository).clone(),
+        repository: target.map_or(&image.application.repository, |target| &target.base.repository).clone(),
         environment: subject.rule.as_ref().and_then(|rule| rule.environment.clone()),
         alias: image.alias.clone(),
         image: image.image_text.clone(),
@@ -150,13 +152,19 @@ fn outcome(subject: &Subject, judgement: &Judgement) -> Outcome {
     }
 }
 
+/// Gives the key path of a subject as people read it: the located one, else what the annotations name.
+pub(crate) fn shown_key(subject: &Subject) -> Option<String> {
+    let located = subject.located.as_ref().and_then(|located| located.key.clone());
+    located.or_else(|| subject.tracked.key.as_ref().map(ToString::to_string))
+}
+
 /// Failures and the operator's gaps, each once, so that their hints reach a person.
 fn problems(snapshot: &Snapshot, judgements: &[Judgement]) -> Vec<Problem> {
     let mut found = BTreeSet::new();
     let mut registry_messages = BTreeSet::new();
     for (subject, judgement) in snapshot.subjects.iter().zip(judgements) {
         let image = &subject.tracked;
-        let repository = image.target.as_ref().map_or(&image.application.repository, |target| &target.repository);
+        let repository = image.target.as_ref().map_or(&image.application.repository, |target| &target.base.repository);
         let Some(hint) = hint(subject, judgement) else { continue };
         let is_registry = judgement.code.starts_with("registry/");
         // However many Applications track the image: the first one is the place.

@@ -7,7 +7,7 @@ use crate::model::application::{Application, ApplicationSource};
 use crate::model::names::{Branch, RepoPath};
 use crate::model::problem::{Problem, Severity};
 use crate::model::remote_url::RemoteUrl;
-use crate::model::tracked::{Refusal, Target, TrackedImage};
+use crate::model::tracked::{HelmSearch, Refusal, RemoteBranch, Search, Target, TrackedImage};
 
 /// A configured repository, as far as an Application can mean it.
 #[derive(Clone, Debug)]
@@ -228,16 +228,17 @@ fn image(
 ) -> TrackedImage {
     let target = match (ground, files, &request.key) {
         (Some(ground), Some(Files { files, fallback, values }), Some((key, form))) => Some(Target {
-            repository: ground.repository.name.clone(),
-            branch: ground.repository.branch.clone(),
-            files,
-            fallback,
-            own_path: ground.path.clone(),
+            base: RemoteBranch { repository: ground.repository.name.clone(), branch: ground.repository.branch.clone() },
+            own_paths: vec![ground.path.clone()],
             listed: ground.listed.clone(),
-            values,
-            key: key.clone(),
-            form: *form,
-            name_key: request.name_key.clone(),
+            search: Search::Helm(HelmSearch {
+                files,
+                fallback,
+                values,
+                key: key.clone(),
+                form: *form,
+                name_key: request.name_key.clone(),
+            }),
         }),
         _ => None,
     };

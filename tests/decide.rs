@@ -13,6 +13,7 @@ use repin::model::history::CommitInfo;
 use repin::model::names::{ImageName, RepoPath, Tag};
 use repin::model::outcome::OutcomeResult;
 use repin::model::rule::{Delivery, Glob, Match, Rule};
+use repin::model::tracked::RemoteBranch;
 use repin::plan::locate::{FileState, locate};
 use repin::plan::rollback::{Standing, Stood, Timeline};
 use repin::plan::{Decision, Failure, Listed, Question, Snapshot, Subject, decide};
@@ -39,6 +40,10 @@ struct World {
 
 fn annotation(key: &'static str, value: &str) -> (&'static str, String) {
     (key, value.to_owned())
+}
+
+fn base() -> RemoteBranch {
+    RemoteBranch { repository: "gitops".into(), branch: "main".parse().unwrap() }
 }
 
 fn values(tag: &str) -> String {
@@ -85,13 +90,13 @@ impl World {
         };
         let rules = if self.no_rules { vec![] } else { vec![rule] };
         let mut snapshot = Snapshot { now: Timestamp::UNIX_EPOCH, ..Snapshot::default() };
-        snapshot.heads.insert("gitops".into(), "1".repeat(40).parse().unwrap());
+        snapshot.heads.insert(base(), "1".repeat(40).parse().unwrap());
         for (path, text) in &self.files {
             let state = match Source::parse(text) {
                 Ok(source) => FileState::Parsed(Arc::new(source)),
                 Err(error) => FileState::Unreadable(Arc::new(error)),
             };
-            snapshot.files.insert(("gitops".into(), path.parse().unwrap()), state);
+            snapshot.files.insert((base(), path.parse().unwrap()), state);
         }
         for (name, annotations) in &self.applications {
             let lines: String =
@@ -104,9 +109,9 @@ impl World {
             assert_eq!(problems, [], "{text}");
             for tracked in resolve(&applications[0], &known).0 {
                 let read = |path: &RepoPath| {
-                    snapshot.files.get(&("gitops".into(), path.clone())).cloned().unwrap_or(FileState::Missing)
+                    snapshot.files.get(&(base(), path.clone())).cloned().unwrap_or(FileState::Missing)
                 };
-                let located = tracked.target.as_ref().map(|target| locate(&tracked, target, &read));
+                let located = tracked.target.as_ref().and_then(|target| locate(&tracked, target, &read).pop());
                 let rule = located.as_ref().map(|located| {
                     let subject = rules::Subject {
                         repository: "gitops",
@@ -119,10 +124,13 @@ impl World {
                     };
                     rules::effective(&rules, self.observe, &subject)
                 });
-                let now =
-                    located.as_ref().and_then(|located| located.site.as_ref().ok()).and_then(|site| site.tag.clone());
+                let now = located
+                    .as_ref()
+                    .and_then(|located| located.site.as_ref().ok())
+                    .and_then(|site| site.held.tag.clone());
                 let timeline = self.timeline(now.as_deref());
-                snapshot.subjects.push(Subject { tracked, located, rule, timeline });
+                let tracked = Arc::new(tracked);
+                snapshot.subjects.push(Arc::new(Subject { tracked, located, rule, timeline }));
             }
         }
         if self.reversed {
@@ -170,6 +178,7 @@ impl World {
 
     fn answer(&self, question: Question, snapshot: &mut Snapshot) {
         match question {
+            Question::File(..) => panic!("no branch is asked for"),
             Question::Listing(image) => {
                 let answer = self.tags.get(image.to_string().as_str()).map(|tags| {
                     let sorted: BTreeSet<Tag> = tags.iter().map(|tag| tag.parse().unwrap()).collect();
@@ -181,7 +190,7 @@ impl World {
                     hint: None,
                     line: None,
                 };
-                snapshot.listings.insert(image, answer.ok_or(gone));
+                snapshot.listings.insert(image, answer.map(Arc::new).ok_or(gone));
             }
             Question::Manifest(image, tag) => {
                 let listed = self.tags.get(image.to_string().as_str()).is_some_and(|tags| tags.contains(&tag.as_str()));

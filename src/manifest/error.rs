@@ -81,6 +81,20 @@ pub enum EditError {
         /// The template, shortened if long.
         value: String,
     },
+    /// Something else than a tag of the image stands there.
+    #[error("`{path}` holds `{value}`, which is {}", not_this(image, *is_spec))]
+    OtherImage {
+        /// The key path.
+        path: String,
+        /// Line, from 1.
+        line: u64,
+        /// What stands there.
+        value: String,
+        /// The image.
+        image: String,
+        /// Whether the image with its tag is expected there, and not the tag alone.
+        is_spec: bool,
+    },
     /// The file holds an object that is never edited.
     #[error("line {line} begins a {kind}, which is never edited")]
     Sealed {
@@ -134,6 +148,7 @@ impl EditError {
             | Self::Shared { line, .. }
             | Self::Sops { line, .. }
             | Self::Template { line, .. }
+            | Self::OtherImage { line, .. }
             | Self::Sealed { line, .. }
             | Self::Encoding { line, .. }
             | Self::Moved { line, .. } => Some(*line),
@@ -163,6 +178,7 @@ impl Diagnostic for EditError {
             Self::Shared { .. } => "edit/shared",
             Self::Sops { .. } => "edit/sops",
             Self::Template { .. } => "edit/template",
+            Self::OtherImage { .. } => "edit/other-image",
             Self::Sealed { .. } => "edit/sealed",
             Self::TooLarge { .. } => "edit/too-large",
             Self::Encoding { .. } => "edit/encoding",
@@ -192,6 +208,13 @@ impl Diagnostic for EditError {
                     .to_owned()
             }
             Self::Template { .. } => "name the value that the template takes its text from".to_owned(),
+            Self::OtherImage { is_spec: true, .. } => {
+                "`helm.image-spec` wants the place of the whole image with its tag; for the tag alone use `helm.image-tag`"
+                    .to_owned()
+            }
+            Self::OtherImage { is_spec: false, .. } => {
+                "correct the key path; for a place that holds the whole image with its tag use `helm.image-spec`".to_owned()
+            }
             Self::Sealed { .. } => "keep image tags in another file".to_owned(),
             Self::TooLarge { .. } => "split the file, or name another one".to_owned(),
             Self::Encoding { .. } => "save the file as UTF-8".to_owned(),
@@ -200,6 +223,10 @@ impl Diagnostic for EditError {
             Self::Unproven { line: None, .. } => "change the value by hand, or write the file in a usual form".to_owned(),
         })
     }
+}
+
+fn not_this(image: &str, is_spec: bool) -> String {
+    if is_spec { format!("not the image `{image}`") } else { "no image tag".to_owned() }
 }
 
 fn list(lines: &[u64]) -> String {

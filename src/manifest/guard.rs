@@ -5,7 +5,7 @@
 use regex::Regex;
 
 use crate::manifest::error::EditError;
-use crate::manifest::locate::{Place, STRING_TAG, Shared, alias_lines};
+use crate::manifest::locate::{Reached, STRING_TAG, Shared, alias_lines};
 use crate::model::key_path::{KeyPath, Segment};
 use crate::yaml::{Document, Kind, Node, Style, line_of};
 
@@ -51,7 +51,7 @@ fn check_line_breaks(text: &str, documents: &[Document], path: &KeyPath) -> Resu
 pub(super) fn check_place(
     documents: &[Document],
     text: &str,
-    place: &Place<'_>,
+    place: &Reached<'_>,
     path: &KeyPath,
     new: &str,
 ) -> Result<(), EditError> {
@@ -63,11 +63,11 @@ pub(super) fn check_place(
     }
     let Some(document) = documents.first() else { return Ok(()) };
     let shared = match place {
-        Place::Value(value) => {
+        Reached::Value(value) => {
             check_value(text, value.node, path)?;
             value.shared
         }
-        Place::Missing(missing) => missing.shared.filter(|_| missing.sibling.is_some()),
+        Reached::Missing(missing) => missing.shared.filter(|_| missing.sibling.is_some()),
     };
     shared.map_or(Ok(()), |shared| Err(shared_error(text, document, shared, path, new)))
 }

@@ -15,7 +15,7 @@ const INSERTABLE: [(&str, [&str; 3]); 4] = [
 ];
 
 /// Where a key path ends.
-pub(super) enum Place<'d> {
+pub(super) enum Reached<'d> {
     Value(Value<'d>),
     Missing(Missing<'d>),
 }
@@ -86,7 +86,7 @@ pub(super) fn is_text(node: Node<'_>, value: &str, style: Style) -> bool {
 ///
 /// # Errors
 /// `edit/duplicate-key` on the path, `edit/unproven` for an alias inside of what it names.
-pub(super) fn locate<'d>(document: &'d Document, path: &KeyPath) -> Result<Place<'d>, EditError> {
+pub(super) fn locate<'d>(document: &'d Document, path: &KeyPath) -> Result<Reached<'d>, EditError> {
     let mut walk =
         Walk { document, path, node: document.root(), key: None, in_flow: false, steps: Vec::new(), shared: None };
     let last = path.segments().len().saturating_sub(1);
@@ -102,7 +102,7 @@ pub(super) fn locate<'d>(document: &'d Document, path: &KeyPath) -> Result<Place
                 Segment::Key(key) if number == last => walk.sibling(key)?,
                 _ => None,
             };
-            return Ok(Place::Missing(Missing { sibling, shared: walk.shared }));
+            return Ok(Reached::Missing(Missing { sibling, shared: walk.shared }));
         }
     }
     if matches!(walk.node.kind(), Kind::Alias(_)) {
@@ -111,7 +111,7 @@ pub(super) fn locate<'d>(document: &'d Document, path: &KeyPath) -> Result<Place
         walk.shared.get_or_insert(Shared::Anchor(walk.node));
     }
     let Walk { node, key, in_flow, steps, shared, .. } = walk;
-    Ok(Place::Value(Value { node, key, in_flow, steps, shared }))
+    Ok(Reached::Value(Value { node, key, in_flow, steps, shared }))
 }
 
 /// Gives the lines of all aliases to a node.

@@ -11,7 +11,7 @@ use serde::de::{DeserializeSeed, EnumAccess, MapAccess, SeqAccess, VariantAccess
 use serde::{Deserialize, Deserializer};
 
 use crate::manifest::error::EditError;
-use crate::manifest::locate::{Place, is_text};
+use crate::manifest::locate::{Reached, is_text};
 use crate::model::key_path::KeyPath;
 use crate::yaml::{self, Document, Kind, Node};
 
@@ -88,13 +88,13 @@ pub(super) fn prove(
     before: &[Document],
     second_before: &Result<Vec<Token>, String>,
     after: &str,
-    place: &Place<'_>,
+    place: &Reached<'_>,
     path: &KeyPath,
     new: &str,
 ) -> Result<(), EditError> {
     let (steps, line, added) = match place {
-        Place::Value(value) => (&value.steps, value.node.line(), None),
-        Place::Missing(missing) => match (&missing.sibling, path.last_key()) {
+        Reached::Value(value) => (&value.steps, value.node.line(), None),
+        Reached::Missing(missing) => match (&missing.sibling, path.last_key()) {
             (Some(sibling), Some(key)) => (&sibling.steps, sibling.key.line(), Some((sibling, key))),
             _ => return Err(EditError::unproven(path, None, "there is nothing to prove")),
         },
@@ -110,8 +110,8 @@ pub(super) fn prove(
         entry: steps.last().copied().unwrap_or_default(),
     });
     let target = match place {
-        Place::Value(value) => value.node.position(),
-        Place::Missing(_) => shift.as_ref().map_or(0, |shift| shift.from + 1),
+        Reached::Value(value) => value.node.position(),
+        Reached::Missing(_) => shift.as_ref().map_or(0, |shift| shift.from + 1),
     };
     first_agrees(before, &documents, shift.as_ref(), added.map(|(_, key)| key), target, new).map_err(refuse)?;
     let second_after =
@@ -382,8 +382,8 @@ mod tests {
         let second = read_second(BEFORE);
         let whole = prove(&before, &second, after, &place, &path, new).is_ok();
         let (steps, target, shift) = match &place {
-            Place::Value(value) => (value.steps.clone(), value.node.position(), None),
-            Place::Missing(missing) => {
+            Reached::Value(value) => (value.steps.clone(), value.node.position(), None),
+            Reached::Missing(missing) => {
                 let sibling = missing.sibling.as_ref().unwrap();
                 let (map, from) = (sibling.map.position(), sibling.value.position() + 1);
                 (sibling.steps.clone(), from + 1, Some(Shift { map, from, entry: *sibling.steps.last().unwrap() }))

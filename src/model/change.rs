@@ -62,9 +62,11 @@ pub struct PlannedCommit {
 pub struct ChangeSet {
     /// Name of the configured repository.
     pub repository: String,
-    /// The branch.
+    /// The branch that is written.
     pub branch: Branch,
-    /// The head that it was planned on.
+    /// The branch that was read; if it is another one, the written one is created from it.
+    pub base: Branch,
+    /// The head of the base that it was planned on.
     pub head: CommitId,
     /// The commits, oldest first.
     pub commits: Vec<PlannedCommit>,

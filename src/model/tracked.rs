@@ -24,21 +24,42 @@ pub enum Form {
     Spec,
 }
 
+/// One branch of one configured repository.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct RemoteBranch {
+    /// Name of the configured repository.
+    pub repository: String,
+    /// The branch.
+    pub branch: Branch,
+}
+
 /// Where the tag may stand.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Target {
-    /// Name of the configured repository.
-    pub repository: String,
-    /// The branch that is read and written.
-    pub branch: Branch,
+    /// The branch that is read, and written unless the annotations name another one.
+    pub base: RemoteBranch,
+    /// Directories whose files may be written without a rule's `may_write`: the Application's source paths.
+    pub own_paths: Vec<RepoPath>,
+    /// Value files that the Application's own sources list; they may be written as well.
+    pub listed: Vec<RepoPath>,
+    /// Where to look.
+    pub search: Search,
+}
+
+/// Where a tag is looked for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Search {
+    /// At a key path of Helm values.
+    Helm(HelmSearch),
+}
+
+/// A key path, and the value files that may hold it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HelmSearch {
     /// Files that may hold the key, in Helm's order: the last that holds it is the one.
     pub files: Vec<RepoPath>,
     /// The file that counts when none holds the key.
     pub fallback: RepoPath,
-    /// Files that may be written without a rule's `may_write`: the source path and the value files it lists.
-    pub own_path: RepoPath,
-    /// Value files that the Application's own source lists.
-    pub listed: Vec<RepoPath>,
     /// Files in which the image's name may stand, in Helm's order.
     pub values: Vec<RepoPath>,
     /// The key path of the tag or spec.
@@ -47,6 +68,15 @@ pub struct Target {
     pub form: Form,
     /// The key path of the image's name, checked and written only if absent.
     pub name_key: Option<KeyPath>,
+}
+
+impl Search {
+    /// Gives every file that the search reads.
+    pub fn files(&self) -> impl Iterator<Item = &RepoPath> {
+        match self {
+            Self::Helm(helm) => helm.files.iter().chain(&helm.values).chain([&helm.fallback]),
+        }
+    }
 }
 
 /// One image of one Application.

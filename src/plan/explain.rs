@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::model::outcome::OutcomeResult;
 use crate::plan::judge::Judgement;
 use crate::plan::rollback::LookBack;
-use crate::plan::{Snapshot, Subject};
+use crate::plan::{Snapshot, Subject, shown_key};
 use crate::selection::{self, Rejection, Verdict};
 
 /// Unbuilt keys without which it cannot be said which tag is wanted.
@@ -79,7 +79,7 @@ pub struct Gate {
 pub fn explain(snapshot: &Snapshot, subject: &Subject, judgement: &Judgement, next: Timestamp) -> ExplainedImage {
     let image = &subject.tracked;
     let site = subject.located.as_ref().and_then(|located| located.site.as_ref().ok());
-    let current = site.and_then(|site| site.tag.clone());
+    let current = site.and_then(|site| site.tag().map(str::to_owned));
     let listed =
         image.image.as_ref().and_then(|name| snapshot.listings.get(name)).and_then(|listed| listed.as_ref().ok());
     let tags = listed.map(|listed| listed.tags.as_slice()).unwrap_or_default();
@@ -143,7 +143,7 @@ pub fn explain(snapshot: &Snapshot, subject: &Subject, judgement: &Judgement, ne
         gates: open.then_some(gate).into_iter().collect(),
         target: ExplainedTarget {
             file: subject.located.as_ref().map(|located| located.file.to_string()),
-            key: image.key.as_ref().map(ToString::to_string),
+            key: shown_key(subject),
         },
         next,
     }

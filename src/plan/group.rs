@@ -6,24 +6,20 @@ use std::sync::Arc;
 use crate::manifest::Source;
 use crate::message;
 use crate::model::change::{ChangeSet, CommitText, FileChange, PlannedCommit, WrittenPlace};
-use crate::model::names::{ApplicationKey, Branch, RepoPath};
+use crate::model::names::{ApplicationKey, RepoPath};
 use crate::model::outcome::OutcomeResult;
-use crate::plan::judge::{Judgement, is_within_reach, new_value, rule_hold};
-use crate::plan::locate::{Current, FileState, Located, edit_failure};
-use crate::plan::{Snapshot, Subject};
+use crate::model::tracked::RemoteBranch;
+use crate::plan::judge::{Judgement, is_within_reach, rule_hold};
+use crate::plan::locate::{FileState, Located, Site, edit_failure};
+use crate::plan::{Snapshot, Subject, shown_key};
 
 /// What is guarded: one scalar of one file on one branch of one repository.
-type Place = (String, Branch, RepoPath, String);
+type Place = (RemoteBranch, RepoPath, String);
 
 fn place(subject: &Subject) -> Option<Place> {
     let target = subject.tracked.target.as_ref()?;
     let located = subject.located.as_ref()?;
-    Some((target.repository.clone(), target.branch.clone(), located.file.clone(), located.spot.clone()))
-}
-
-/// The key path as a person wrote it.
-fn key(subject: &Subject) -> String {
-    subject.tracked.key.as_ref().map(ToString::to_string).unwrap_or_default()
+    Some((target.base.clone(), located.file.clone(), located.spot.clone()))
 }
 
 /// Places that several images want, with the positions of these. Who may not write there is no owner, and holds nobody.
@@ -46,7 +42,7 @@ pub fn strictest(snapshot: &Snapshot, judgements: &mut [Judgement]) {
         let Some((strict, rule)) = strict.max_by_key(|(_, rule)| (rule.delivery, !rule.unsupported.is_empty())) else {
             continue;
         };
-        let Some(hold) = rule_hold(rule, &place.2) else { continue };
+        let Some(hold) = rule_hold(rule, &place.1) else { continue };
         let owner = snapshot.subjects.get(strict).map(|subject| subject.tracked.application.label());
         for index in indexes {
             let Some(judgement) = judgements.get_mut(index).filter(|one| one.result == OutcomeResult::Pending) else {
@@ -83,8 +79,12 @@ pub fn contest(snapshot: &Snapshot, judgements: &mut [Judgement]) {
             format!("{} ({}) {says}", image.application.label(), image.alias)
         };
         let names: Vec<String> = indexes.iter().map(|index| name(*index)).collect();
-        let key = indexes.first().and_then(|index| snapshot.subjects.get(*index)).map(key).unwrap_or_default();
-        let message = format!("{}#{key} has several owners that do not agree: {}", place.2, names.join("; "));
+        let key = indexes
+            .first()
+            .and_then(|index| snapshot.subjects.get(*index))
+            .and_then(|subject| shown_key(subject))
+            .unwrap_or_default();
+        let message = format!("{}#{key} has several owners that do not agree: {}", place.1, names.join("; "));
         for index in indexes {
             let judgement = &mut judgements[*index];
             let guarded = judgement.result == OutcomeResult::Held && judgement.code.starts_with("guard/");
@@ -103,7 +103,7 @@ pub fn observe(snapshot: &Snapshot, judgements: &mut [Judgement]) {
         .subjects
         .iter()
         .filter(|subject| is_within_reach(subject) && subject.rule.as_ref().is_some_and(|rule| rule.observe))
-        .filter_map(place)
+        .filter_map(|subject| place(subject))
         .collect();
     for (subject, judgement) in snapshot.subjects.iter().zip(judgements) {
         if judgement.result == OutcomeResult::Pending && place(subject).is_some_and(|place| observed.contains(&place)) {
@@ -117,27 +117,28 @@ pub fn observe(snapshot: &Snapshot, judgements: &mut [Judgement]) {
 /// Groups what is pending into one change set per repository and branch, one commit per Application. An edit that is
 /// refused turns its judgement into a failure.
 pub fn group(snapshot: &Snapshot, judgements: &mut [Judgement]) -> Vec<ChangeSet> {
-    let mut by_branch: BTreeMap<(String, Branch), BTreeMap<&ApplicationKey, Vec<usize>>> = BTreeMap::new();
+    let mut by_branch: BTreeMap<&RemoteBranch, BTreeMap<&ApplicationKey, Vec<usize>>> = BTreeMap::new();
     for (index, subject) in snapshot.subjects.iter().enumerate() {
         if judgements[index].result != OutcomeResult::Pending {
             continue;
         }
         if let Some(target) = &subject.tracked.target {
-            let branch = by_branch.entry((target.repository.clone(), target.branch.clone())).or_default();
+            let branch = by_branch.entry(&target.base).or_default();
             branch.entry(&subject.tracked.application).or_default().push(index);
         }
     }
     let mut sets = Vec::new();
-    for ((repository, branch), applications) in by_branch {
-        let Some(head) = snapshot.heads.get(&repository) else { continue };
-        let mut editor = Editor { snapshot, repository: &repository, texts: BTreeMap::new(), done: BTreeMap::new() };
+    for (base, applications) in by_branch {
+        let Some(head) = snapshot.heads.get(base) else { continue };
+        let mut editor = Editor { snapshot, base, texts: BTreeMap::new(), done: BTreeMap::new() };
         let mut commits = Vec::new();
         for indexes in applications.values() {
             commits.extend(editor.commit(indexes, judgements));
         }
         editor.share(&mut commits, judgements);
         if !commits.is_empty() {
-            sets.push(ChangeSet { repository, branch, head: *head, commits });
+            let RemoteBranch { repository, branch } = base.clone();
+            sets.push(ChangeSet { repository, base: branch.clone(), branch, head: *head, commits });
         }
     }
     sets
@@ -146,7 +147,7 @@ pub fn group(snapshot: &Snapshot, judgements: &mut [Judgement]) -> Vec<ChangeSet
 /// Applies edits one after the other, so that commits of one file stand on each other.
 struct Editor<'a> {
     snapshot: &'a Snapshot,
-    repository: &'a str,
+    base: &'a RemoteBranch,
     texts: BTreeMap<RepoPath, Arc<Source>>,
     /// Places that a commit of this set writes: its position among the commits.
     done: BTreeMap<Place, (usize, String)>,
@@ -171,13 +172,13 @@ impl Editor<'_> {
                     judgement.result = OutcomeResult::Current;
                     judgement.code = "current".to_owned();
                 }
-                Ok((before, after, file, value)) => {
+                Ok((before, after, file)) => {
                     files
                         .entry(file.clone())
                         .or_insert_with(|| FileChange { path: file.clone(), before, after: String::new() })
                         .after = after.text().to_owned();
                     self.texts.insert(file, after);
-                    written.push(written_place(subject, &judgements[*index], &place, value));
+                    written.push(written_place(subject, &judgements[*index], &place));
                     self.done.insert(place, (commit_number, judgements[*index].to.clone().unwrap_or_default()));
                     subjects.push(*index);
                 }
@@ -199,33 +200,32 @@ impl Editor<'_> {
         &self,
         subject: &Subject,
         judgement: &Judgement,
-    ) -> Result<(String, Arc<Source>, RepoPath, String), crate::plan::Failure> {
+    ) -> Result<(String, Arc<Source>, RepoPath), crate::plan::Failure> {
         let missing = |what: &str| crate::plan::Failure {
             code: "edit/unproven".into(),
             message: format!("{what} is missing"),
             hint: None,
             line: None,
         };
-        let (Some(target), Some(Located { file, site: Ok(site), .. }), Some(image), Some(to)) =
-            (&subject.tracked.target, &subject.located, &subject.tracked.image, &judgement.to)
+        let (Some(Located { file, place: Some(place), site: Ok(site), .. }), Some(image), Some(wanted)) =
+            (&subject.located, &subject.tracked.image, &judgement.wanted)
         else {
             return Err(missing("the place"));
         };
         let before = match self.texts.get(file) {
             Some(source) => source.clone(),
-            None => match self.snapshot.files.get(&(self.repository.to_owned(), file.clone())) {
+            None => match self.snapshot.files.get(&(self.base.clone(), file.clone())) {
                 Some(FileState::Parsed(source)) => source.clone(),
                 _ => return Err(missing("the file")),
             },
         };
         let refused = |error: crate::manifest::EditError| edit_failure(file, &error);
-        let value = new_value(target, site, image, to);
-        let mut text = before.set(&target.key, &value).map_err(refused)?.text;
+        let mut text = place.write(&before, image, wanted).map_err(refused)?;
         if let Some((key, name)) = &site.write_name {
             text = Source::parse(&text).and_then(|source| source.set(key, name)).map_err(refused)?.text;
         }
         let after = Source::parse(&text).map_err(refused)?;
-        Ok((before.text().to_owned(), Arc::new(after), file.clone(), value))
+        Ok((before.text().to_owned(), Arc::new(after), file.clone()))
     }
 
     /// Names the other owners of a written place in the commit that writes it, and finishes the messages.
@@ -251,19 +251,15 @@ impl Editor<'_> {
     }
 }
 
-fn written_place(subject: &Subject, judgement: &Judgement, place: &Place, value: String) -> WrittenPlace {
+fn written_place(subject: &Subject, judgement: &Judgement, place: &Place) -> WrittenPlace {
     let site = subject.located.as_ref().and_then(|located| located.site.as_ref().ok());
-    let old = match site.map(|site| &site.current) {
-        Some(Current::Text(_)) => site.and_then(|site| site.tag.clone()).or(Some(String::new())),
-        _ => None,
-    };
     WrittenPlace {
-        file: place.2.to_string(),
-        key: key(subject),
+        file: place.1.to_string(),
+        key: shown_key(subject).unwrap_or_default(),
         alias: subject.tracked.alias.clone(),
         image: subject.tracked.image_text.clone(),
-        old,
-        new: judgement.to.clone().unwrap_or(value),
+        old: site.and_then(Site::shown),
+        new: judgement.to.clone().unwrap_or_default(),
         digest: judgement.digest.clone(),
         reason: format!(
             "{}; {} is the newest that it allows",

@@ -4,12 +4,13 @@ use std::cmp::Ordering;
 
 use jiff::Timestamp;
 
+use crate::manifest::place::{Current, Wanted};
 use crate::model::names::{ImageName, RepoPath, Tag};
 use crate::model::outcome::OutcomeResult;
 use crate::model::policy::{AfterRollback, Strategy};
 use crate::model::rule::Delivery;
 use crate::model::tracked::{Target, TrackedImage};
-use crate::plan::locate::{Current, Failure, Located, Site, value_of};
+use crate::plan::locate::{Failure, Located, Site};
 use crate::plan::rollback::{LookBack, look_back};
 use crate::plan::{Listed, Question, Snapshot, Subject};
 use crate::rules::EffectiveRule;
@@ -28,6 +29,8 @@ pub struct Judgement {
     pub failure: Option<Failure>,
     /// The value that the policy wants, if one was chosen.
     pub to: Option<String>,
+    /// What is to be written, if anything is.
+    pub wanted: Option<Wanted>,
     /// The digest that the chosen tag had.
     pub digest: Option<String>,
     /// When the hold ends, if known.
@@ -44,6 +47,7 @@ impl Judgement {
             message,
             failure: None,
             to: None,
+            wanted: None,
             digest: None,
             until: None,
             look_back: None,
@@ -77,13 +81,13 @@ pub fn before_scan(snapshot: &Snapshot, subject: &Subject) -> Option<Judgement> 
     let Some(target) = &image.target else {
         return Some(Judgement::held("annotation/invalid", "no target could be resolved".to_owned()));
     };
-    if let Some(failure) = snapshot.repository_failures.get(&target.repository) {
+    if let Some(failure) = snapshot.repository_failures.get(&target.base.repository) {
         return Some(Judgement::failed(failure));
     }
     let (Some(located), Some(rule)) = (&subject.located, &subject.rule) else {
         let failure = Failure {
             code: "git/unreachable".to_owned(),
-            message: format!("the repository `{}` was not read", target.repository),
+            message: format!("the repository `{}` was not read", target.base.repository),
             hint: None,
             line: None,
         };
@@ -91,8 +95,9 @@ pub fn before_scan(snapshot: &Snapshot, subject: &Subject) -> Option<Judgement> 
     };
     if !is_within_reach(subject) {
         let message = format!(
-            "{} is neither below the source path `{}` nor one of its value files, and no rule's `may_write` allows it",
-            located.file, target.own_path
+            "{} is neither below the source path {} nor one of its value files, and no rule's `may_write` allows it",
+            located.file,
+            own_paths(target)
         );
         return Some(Judgement::held("target/outside", message));
     }
@@ -105,10 +110,11 @@ pub fn before_scan(snapshot: &Snapshot, subject: &Subject) -> Option<Judgement> 
     }
     match &located.site {
         Err(failure) => Some(Judgement::failed(failure)),
-        Ok(site) if site.pinned => {
+        Ok(site) if site.held.digest.is_some() => {
             let message = format!(
                 "`{}` in {} is pinned to a digest, and this version writes tags only",
-                target.key, located.file
+                located.key.as_deref().unwrap_or_default(),
+                located.file
             );
             Some(Judgement::held("unsupported/pin", message))
         }
@@ -140,9 +146,15 @@ pub(super) fn rule_hold(rule: &EffectiveRule, file: &RepoPath) -> Option<Judgeme
 /// not is no owner of the place, whatever else holds it.
 pub fn is_within_reach(subject: &Subject) -> bool {
     let (Some(target), Some(located)) = (&subject.tracked.target, &subject.located) else { return false };
-    let is_own = located.file.is_within(&target.own_path) || target.listed.contains(&located.file);
+    let is_own =
+        target.own_paths.iter().any(|path| located.file.is_within(path)) || target.listed.contains(&located.file);
     let is_allowed = |rule: &EffectiveRule| rule.may_write.iter().any(|glob| glob.is_match(located.file.as_str()));
     is_own || subject.rule.as_ref().is_some_and(is_allowed)
+}
+
+fn own_paths(target: &Target) -> String {
+    let paths: Vec<String> = target.own_paths.iter().map(|path| format!("`{path}`")).collect();
+    paths.join(", ")
 }
 
 /// Judges one image. A question means that the snapshot lacks an answer.
@@ -195,7 +207,7 @@ impl Judge<'_> {
         let Some(chosen) = choice.chosen.clone() else {
             return Ok(Judgement::held("selection/none", self.nothing_chosen(&choice, listed)).with(None, Some(back)));
         };
-        let now = self.site.tag.as_deref().unwrap_or("");
+        let now = self.site.tag().unwrap_or("");
         let order = if now == chosen.as_str() {
             Some(Ordering::Equal)
         } else {
@@ -226,8 +238,7 @@ impl Judge<'_> {
         }
         if let Some(tag) = self
             .site
-            .tag
-            .as_deref()
+            .tag()
             .and_then(|tag| tag.parse::<Tag>().ok())
             .filter(|tag| listed.tags.binary_search(tag).is_err())
         {
@@ -254,7 +265,7 @@ impl Judge<'_> {
     /// Guard 3: only what is above the mark, or was released, may follow, and it does not go further down.
     fn next_after_rollback(&self, listed: &Listed, back: &LookBack) -> Option<Tag> {
         let policy = &self.tracked.policy;
-        let now = self.site.tag.as_deref().unwrap_or("");
+        let now = self.site.tag().unwrap_or("");
         let is_up = |tag: &Tag| {
             !matches!(selection::compare(policy, tag.as_str(), now), Some(Ordering::Less | Ordering::Equal))
         };
@@ -269,7 +280,7 @@ impl Judge<'_> {
             AfterRollback::Next => format!("only a tag above {mark} is taken"),
             AfterRollback::Wait => "nothing is taken until a person goes on".to_owned(),
         };
-        let now = self.site.tag.as_deref().filter(|tag| !tag.is_empty()).unwrap_or("none");
+        let now = self.site.tag().filter(|tag| !tag.is_empty()).unwrap_or("none");
         let message = format!(
             "{} took {mark} back to {now} in {} on {} (\"{}\"); {next}, or what a commit with the trailer `Repin-Resume: {}` releases",
             commit.author_name,
@@ -296,15 +307,16 @@ impl Judge<'_> {
             }
             Some(Ok(Some(digest))) => digest.clone(),
         };
-        let now = match &self.site.current {
+        let now = match &self.site.held.current {
             Current::Absent => "nothing".to_owned(),
             Current::Null => "null".to_owned(),
             Current::Text(text) if text.is_empty() => "\"\"".to_owned(),
-            Current::Text(_) => self.site.tag.clone().unwrap_or_else(|| "no tag".to_owned()),
+            Current::Text(_) => self.site.tag().map(str::to_owned).unwrap_or_else(|| "no tag".to_owned()),
         };
         let message =
             format!("{now} becomes {chosen}, the newest that {} allows", selection::describe(&self.tracked.policy));
         let mut judgement = Judgement::new(OutcomeResult::Pending, "pending", message).with(to, Some(back));
+        judgement.wanted = Some(Wanted { tag: Some(chosen.to_string()), digest: None });
         judgement.digest = Some(digest.to_string());
         Ok(judgement)
     }
@@ -337,9 +349,4 @@ fn history_unknown(chosen: &Tag, back: LookBack) -> Judgement {
         "{chosen} is allowed, but history is read only in part (`history:`), and whether somebody went back from a higher one cannot be said"
     );
     Judgement::held("history/unknown", message).with(Some(chosen.to_string()), Some(back))
-}
-
-/// Gives the text that would stand at the place.
-pub fn new_value(target: &Target, site: &Site, image: &ImageName, to: &str) -> String {
-    value_of(target.form, site.name.as_deref(), image, to)
 }

@@ -5,10 +5,11 @@
 use std::sync::Arc;
 
 use crate::diagnostic::Diagnostic;
+use crate::manifest::place::{Current, Held, Place, Wanted};
 use crate::manifest::{EditError, Found, Source};
 use crate::model::key_path::KeyPath;
-use crate::model::names::{ImageName, RepoPath, Tag};
-use crate::model::tracked::{Form, Target, TrackedImage};
+use crate::model::names::{ImageName, RepoPath};
+use crate::model::tracked::{Form, HelmSearch, Search, Target, TrackedImage};
 
 /// A file of the repository, as it was found at the head.
 #[derive(Clone, Debug)]
@@ -36,101 +37,100 @@ pub struct Failure {
     pub line: Option<u64>,
 }
 
-/// What stands at the place.
+/// A located image: the file that counts, the place in it, and what stands there or why it cannot be said.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Current {
-    /// Nothing, and the key can be inserted there.
-    Absent,
-    /// A null.
-    Null,
-    /// A text.
-    Text(String),
+pub struct Located {
+    /// The file that would be written.
+    pub file: RepoPath,
+    /// The place in it; none where it is not known which one.
+    pub place: Option<Place>,
+    /// The key path as people read it, if there is one.
+    pub key: Option<String>,
+    /// The place without predicates, so that two spellings of one scalar are one place.
+    pub spot: String,
+    /// What stands there.
+    pub site: Result<Site, Failure>,
 }
 
-/// The place of a tracked image and what stands there.
+/// What stands at a located place.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Site {
-    /// What stands at the key.
-    pub current: Current,
-    /// The tag in it, without a digest.
-    pub tag: Option<String>,
-    /// A digest pins the image there: `tag@sha256:…`, or a key `digest` beside the tag.
-    pub pinned: bool,
-    /// For [`Form::Spec`]: the image's name as it is written there.
-    pub name: Option<String>,
+    /// What stands at the place itself.
+    pub held: Held,
     /// Where the image's name must be written, for it is absent, and as what: without its registry where the chart keeps
     /// that apart.
     pub write_name: Option<(KeyPath, String)>,
 }
 
-/// A located image: the file that counts, and what stands there or why it cannot be said.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Located {
-    /// The file that would be written.
-    pub file: RepoPath,
-    /// The key path without predicates, so that two spellings of one scalar are one place.
-    pub spot: String,
-    /// The place.
-    pub site: Result<Site, Failure>,
+impl Site {
+    /// Gives the tag that stands there.
+    pub fn tag(&self) -> Option<&str> {
+        self.held.tag.as_deref()
+    }
+
+    /// Gives the value as outcomes show it: the tag, with its digest if one pins it; none where nothing stands.
+    pub fn shown(&self) -> Option<String> {
+        match &self.held.current {
+            Current::Absent | Current::Null => None,
+            Current::Text(_) => Some(shown(self.held.tag.as_deref(), self.held.digest.as_deref())),
+        }
+    }
 }
 
-/// Finds the file that holds the key: the last of Helm's order that does, else the target's fallback.
-pub fn locate(image: &TrackedImage, target: &Target, read: &dyn Fn(&RepoPath) -> FileState) -> Located {
-    for file in target.files.iter().rev() {
+/// Gives a tag and a digest as one text: `tag`, `tag@sha256:…`, `sha256:…`, or nothing.
+pub fn shown(tag: Option<&str>, digest: Option<&str>) -> String {
+    match (tag.filter(|tag| !tag.is_empty()), digest) {
+        (Some(tag), Some(digest)) => format!("{tag}@{digest}"),
+        (None, Some(digest)) => digest.to_owned(),
+        (tag, None) => tag.unwrap_or_default().to_owned(),
+    }
+}
+
+/// Finds the places of an image; several where one image stands at several places that are written together.
+pub fn locate(image: &TrackedImage, target: &Target, read: &dyn Fn(&RepoPath) -> FileState) -> Vec<Located> {
+    match &target.search {
+        Search::Helm(helm) => vec![helm_values(image, helm, read)],
+    }
+}
+
+/// Finds the file that holds the key: the last of Helm's order that does, else the fallback.
+fn helm_values(image: &TrackedImage, helm: &HelmSearch, read: &dyn Fn(&RepoPath) -> FileState) -> Located {
+    for file in helm.files.iter().rev() {
         match read(file) {
-            FileState::Parsed(source) => match source.read(&target.key) {
+            FileState::Parsed(source) => match source.read(&helm.key) {
                 Ok(Found::Absent { .. }) => {}
-                _ => return at(target, file, Some(&source), site(image, target, file, &source, read)),
+                _ => return at(helm, file, Some(&source), site(image, helm, file, &source, read)),
             },
             FileState::Missing => {}
             // A file that cannot be read may hold the key, so no other one may be taken for it.
-            broken => return at(target, file, None, Err(unusable(file, &broken))),
+            broken => return at(helm, file, None, Err(unusable(file, &broken))),
         }
     }
-    let file = &target.fallback;
+    let file = &helm.fallback;
     match read(file) {
-        FileState::Parsed(source) => at(target, file, Some(&source), site(image, target, file, &source, read)),
-        broken => at(target, file, None, Err(unusable(file, &broken))),
+        FileState::Parsed(source) => at(helm, file, Some(&source), site(image, helm, file, &source, read)),
+        broken => at(helm, file, None, Err(unusable(file, &broken))),
     }
 }
 
-fn at(target: &Target, file: &RepoPath, source: Option<&Source>, site: Result<Site, Failure>) -> Located {
-    let spot = source.map_or_else(|| target.key.to_string(), |source| source.canonical(&target.key));
-    Located { file: file.clone(), spot, site }
+fn at(helm: &HelmSearch, file: &RepoPath, source: Option<&Source>, site: Result<Site, Failure>) -> Located {
+    let place = place_of(helm);
+    let spot = source.map_or_else(|| place.key(), |source| place.canonical(source));
+    Located { file: file.clone(), key: Some(place.key()), spot, place: Some(place), site }
 }
 
-/// Gives the tag of a value as it stands at a place: the text itself, or what follows the name of a spec.
-pub fn tag_of(form: Form, image: &ImageName, value: &str) -> Option<String> {
-    let text = match form {
-        Form::Tag => value,
-        Form::Spec => {
-            let (name, tag) = split_spec(value);
-            name.parse::<ImageName>().ok().filter(|name| name == image)?;
-            tag?
-        }
-    };
-    Some(text.split_once('@').map_or(text, |(tag, _)| tag).to_owned())
-}
-
-/// Gives the text that stands at the place when `tag` is written.
-pub fn value_of(form: Form, site_name: Option<&str>, image: &ImageName, tag: &str) -> String {
-    match (form, site_name) {
-        (Form::Tag, _) => tag.to_owned(),
-        (Form::Spec, Some(name)) => format!("{name}:{tag}"),
-        (Form::Spec, None) => format!("{image}:{tag}"),
+fn place_of(helm: &HelmSearch) -> Place {
+    match helm.form {
+        Form::Tag => Place::Tag(helm.key.clone()),
+        Form::Spec => Place::Spec(helm.key.clone()),
     }
 }
 
 /// Tries an edit of a place without a value to write: says why the editor would refuse any, such as in a SOPS file.
-pub fn refused_edit(
-    target: &Target,
-    image: &ImageName,
-    file: &RepoPath,
-    site: &Site,
-    source: &Source,
-) -> Option<Failure> {
-    let value = value_of(target.form, site.name.as_deref(), image, "0.0.0");
-    source.set(&target.key, &value).err().map(|error| edit_failure(file, &error))
+pub fn refused_edit(image: &ImageName, located: &Located, source: &Source) -> Option<Failure> {
+    let wanted = Wanted { tag: Some("0.0.0".to_owned()), digest: None };
+    let place = located.place.as_ref()?;
+    place.write(source, image, &wanted).err().map(|error| edit_failure(&located.file, &error))
 }
 
 /// Turns an error of the editor into a failure that names the file.
@@ -145,19 +145,20 @@ pub fn edit_failure(file: &RepoPath, error: &EditError) -> Failure {
 
 fn site(
     image: &TrackedImage,
-    target: &Target,
+    helm: &HelmSearch,
     file: &RepoPath,
     source: &Source,
     files: &dyn Fn(&RepoPath) -> FileState,
 ) -> Result<Site, Failure> {
-    let read = |key: &KeyPath| source.read(key).map_err(|error| edit_failure(file, &error));
-    let fail = |code: &str, message: String, hint: &str, line| {
-        Err(Failure { code: code.to_owned(), message: format!("{file}: {message}"), hint: Some(hint.to_owned()), line })
+    let failed = |error: EditError| edit_failure(file, &error);
+    let Some(name) = &image.image else {
+        let message = format!("{file}: the image `{}` cannot be read", image.image_text);
+        return Err(Failure { code: "annotation/invalid".to_owned(), message, hint: None, line: None });
     };
-    let write_name = match (&target.name_key, &image.image) {
-        (Some(key), Some(name)) => {
-            read(key)?;
-            let values = Values::new(target, files);
+    let write_name = match &helm.name_key {
+        Some(key) => {
+            source.read(key).map_err(failed)?;
+            let values = Values::new(helm, files);
             match values.text(key) {
                 Some((at, value, line)) if !values.name_image(key, &value, name) => {
                     let message =
@@ -177,70 +178,10 @@ fn site(
                 None => Some((key.clone(), name.to_string())),
             }
         }
-        _ => None,
+        None => None,
     };
-    let (current, line) = match read(&target.key)? {
-        Found::Absent { insertable: true, .. } => (Current::Absent, None),
-        Found::Absent { nearest, .. } => {
-            let hint = nearest.map_or_else(
-                || "correct the key path in the annotation".to_owned(),
-                |near| format!("did you mean `{near}`?"),
-            );
-            return fail("edit/no-such-key", format!("there is no key `{}`", target.key), &hint, None);
-        }
-        Found::Null { line } => (Current::Null, Some(line)),
-        Found::Text { value, line } => (Current::Text(value), Some(line)),
-    };
-    let Current::Text(value) = &current else {
-        return Ok(Site { current, tag: None, pinned: false, name: None, write_name });
-    };
-    if value.contains("{{") {
-        let message = format!("the value of `{}` is a template: `{value}`", target.key);
-        return fail(
-            "edit/template",
-            message,
-            "name the key path of the place where the template takes the tag from",
-            line,
-        );
-    }
-    let pinned = value.contains('@') || (target.form == Form::Tag && has_digest_beside(source, &target.key));
-    let (name, tag) = match target.form {
-        Form::Tag => {
-            let tag = value.split_once('@').map_or(value.as_str(), |(tag, _)| tag);
-            // A wrong key path must not overwrite what is no tag.
-            if !tag.is_empty() && tag.parse::<Tag>().is_err() {
-                let message = format!("`{}` holds `{value}`, which is no image tag", target.key);
-                let hint =
-                    "correct the key path; for a place that holds the whole image with its tag use `helm.image-spec`";
-                return fail("edit/other-image", message, hint, line);
-            }
-            (None, Some(tag.to_owned()))
-        }
-        Form::Spec => {
-            let (name, tag) = split_spec(value);
-            let same =
-                image.image.as_ref().is_some_and(|image| name.parse::<ImageName>().is_ok_and(|other| other == *image));
-            if !value.is_empty() && !same {
-                let message =
-                    format!("`{}` holds `{value}`, which is not the image `{}`", target.key, image.image_text);
-                let hint = "`helm.image-spec` wants the place of the whole image with its tag; for the tag alone use `helm.image-tag`";
-                return fail("edit/other-image", message, hint, line);
-            }
-            let tag = tag.map(|tag| tag.split_once('@').map_or(tag, |(tag, _)| tag).to_owned());
-            ((!value.is_empty()).then(|| name.to_owned()), tag)
-        }
-    };
-    Ok(Site { current, tag, pinned, name, write_name })
-}
-
-/// Splits `name:tag@digest` into the name and what follows; the `:` of a port is part of the name.
-fn split_spec(value: &str) -> (&str, Option<&str>) {
-    let (before_digest, _) = value.split_once('@').unwrap_or((value, ""));
-    let last = before_digest.rfind('/').map_or(0, |at| at + 1);
-    match before_digest.get(last..).and_then(|part| part.find(':')) {
-        Some(at) => (value.get(..last + at).unwrap_or(value), value.get(last + at + 1..)),
-        None => (before_digest, None),
-    }
+    let held = place_of(helm).read(source, name).map_err(failed)?;
+    Ok(Site { held, write_name })
 }
 
 /// The value files as Helm lays them over each other, as far as they can be read; the last one wins.
@@ -249,12 +190,12 @@ struct Values<'a> {
 }
 
 impl<'a> Values<'a> {
-    fn new(target: &'a Target, read: &dyn Fn(&RepoPath) -> FileState) -> Self {
+    fn new(helm: &'a HelmSearch, read: &dyn Fn(&RepoPath) -> FileState) -> Self {
         let parsed = |file: &'a RepoPath| match read(file) {
             FileState::Parsed(source) => Some((file, source)),
             FileState::Missing | FileState::NotRegular(_) | FileState::Unreadable(_) => None,
         };
-        Self { files: target.values.iter().filter_map(parsed).collect() }
+        Self { files: helm.values.iter().filter_map(parsed).collect() }
     }
 
     /// Gives the text that counts at a key, with its file and line.
@@ -278,12 +219,6 @@ impl<'a> Values<'a> {
                 .filter(|registry| !registry.is_empty())
                 .any(|registry| is_image(&format!("{registry}/{value}")))
     }
-}
-
-/// Charts that know `digest` beside `tag` prefer the digest.
-fn has_digest_beside(source: &Source, key: &KeyPath) -> bool {
-    let beside = key.parent().and_then(|parent| parent.child("digest").ok());
-    beside.is_some_and(|key| matches!(source.read(&key), Ok(Found::Text { value, .. }) if !value.is_empty()))
 }
 
 fn unusable(file: &RepoPath, state: &FileState) -> Failure {

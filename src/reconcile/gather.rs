@@ -6,16 +6,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::model::application::{Application, PREFIX};
-use crate::model::key_path::KeyPath;
 use crate::model::names::{ApplicationKey, Branch, RepoPath};
 use crate::model::problem::{Problem, Severity};
 use crate::model::remote_url::RemoteUrl;
 use crate::model::rule::{Glob, Rule};
-use crate::model::tracked::TrackedImage;
+use crate::model::tracked::{RemoteBranch, Search, TrackedImage};
 use crate::plan::judge::{Judgement, before_scan};
 use crate::plan::locate::{FileState, Located, refused_edit};
 use crate::plan::rollback::Timeline;
-use crate::plan::{Failure, Question, Snapshot, Subject, hint};
+use crate::plan::{Failure, Question, Snapshot, Subject, hint, shown_key};
 use crate::reconcile::repository::{Reading, Repository, failure_of};
 use crate::reconcile::workers::{defect, on_each};
 use crate::reconcile::{CycleReport, Mode, Reconciler};
@@ -52,7 +51,8 @@ impl Reconciler {
                 report.unparsed_templates += reading.unparsed_templates;
                 report.problems.extend(reading.problems);
                 applications.extend(reading.applications);
-                snapshot.heads.insert(name.clone(), reading.head.commit);
+                let base = RemoteBranch { repository: name.clone(), branch: reading.head.branch.clone() };
+                snapshot.heads.insert(base, reading.head.commit);
             }
         }
         for (name, urls) in never_read {
@@ -107,7 +107,8 @@ impl Reconciler {
             .iter()
             .map(|repository| {
                 let name = &repository.options.name;
-                let is_mine = |image: &TrackedImage| image.target.as_ref().is_some_and(|one| one.repository == *name);
+                let is_mine =
+                    |image: &TrackedImage| image.target.as_ref().is_some_and(|one| one.base.repository == *name);
                 Piece {
                     images: tracked
                         .iter()
@@ -123,31 +124,33 @@ impl Reconciler {
             place(repository, piece, &rules, observe, now)
         })
         .await;
-        let mut subjects: Vec<Option<Subject>> = tracked.iter().map(|_| None).collect();
+        let mut subjects: Vec<Vec<Subject>> = tracked.iter().map(|_| Vec::new()).collect();
         for (repository, answer) in self.repositories.iter().zip(answers) {
             let name = &repository.options.name;
             let (placed, failure) = answer.unwrap_or_else(|| (Vec::new(), Some(defect(name))));
             for (index, subject) in placed {
-                if let Some(file) = subject.located.as_ref().map(|located| located.file.clone()) {
-                    let state = repository.state(&file);
+                let base = subject.tracked.target.as_ref().map(|target| target.base.clone());
+                if let (Some(located), Some(base)) = (&subject.located, base) {
+                    let state = repository.state(&located.file);
                     if matches!(state, FileState::Parsed(_)) {
-                        snapshot.files.insert((name.clone(), file), state);
+                        snapshot.files.insert((base, located.file.clone()), state);
                     }
                 }
                 if let Some(slot) = subjects.get_mut(index) {
-                    *slot = Some(subject);
+                    slot.push(subject);
                 }
             }
             if let Some(failure) = failure {
                 snapshot.repository_failures.entry(name.clone()).or_insert(failure);
             }
         }
-        let unplaced =
-            |tracked: TrackedImage| Subject { tracked, located: None, rule: None, timeline: Timeline::default() };
-        let all = subjects.into_iter().zip(tracked).map(|(subject, image)| subject.unwrap_or_else(|| unplaced(image)));
+        let all = subjects
+            .into_iter()
+            .zip(tracked)
+            .flat_map(|(placed, image)| if placed.is_empty() { vec![unplaced(Arc::new(image))] } else { placed });
         let mut seen = BTreeSet::new();
         // Two targets of one image may turn out to be the same place, or both to be none.
-        snapshot.subjects = all.filter(|subject| seen.insert(place_identity(subject))).collect();
+        snapshot.subjects = all.filter(|subject| seen.insert(place_identity(subject))).map(Arc::new).collect();
     }
 }
 
@@ -161,10 +164,14 @@ fn followed_branches(applications: &[Application]) -> BTreeSet<Branch> {
 }
 
 /// Application, alias, file and key: what makes an outcome one outcome.
-fn place_identity(subject: &Subject) -> (ApplicationKey, String, Option<RepoPath>, Option<KeyPath>) {
+fn place_identity(subject: &Subject) -> (ApplicationKey, String, Option<RepoPath>, Option<String>) {
     let image = &subject.tracked;
     let file = subject.located.as_ref().map(|located| located.file.clone());
-    (image.application.clone(), image.alias.clone(), file, image.key.clone())
+    (image.application.clone(), image.alias.clone(), file, shown_key(subject))
+}
+
+fn unplaced(tracked: Arc<TrackedImage>) -> Subject {
+    Subject { tracked, located: None, rule: None, timeline: Timeline::default() }
 }
 
 /// Subjects of one repository, by their position, and what went wrong for all of them.
@@ -183,13 +190,20 @@ fn place(repository: &mut Repository, piece: Piece, rules: &[Rule], observe: boo
     let located = match repository.locate(&images) {
         Ok(located) => located,
         Err(error) => {
-            let unplaced = |tracked| Subject { tracked, located: None, rule: None, timeline: Timeline::default() };
-            let subjects = indexes.into_iter().zip(images.into_iter().map(unplaced)).collect();
+            let lost = images.into_iter().map(|image| unplaced(Arc::new(image)));
+            let subjects = indexes.into_iter().zip(lost).collect();
             return (subjects, Some(failure_of(&repository.options.name, &error)));
         }
     };
+    let images: Vec<Arc<TrackedImage>> = images.into_iter().map(Arc::new).collect();
+    let places: Vec<(usize, Arc<TrackedImage>, Located)> = indexes
+        .into_iter()
+        .zip(images)
+        .zip(located)
+        .flat_map(|((index, image), located)| located.into_iter().map(move |one| (index, image.clone(), one)))
+        .collect();
     let pairs: Vec<(&TrackedImage, Option<&Located>)> =
-        images.iter().zip(&located).map(|(image, located)| (image, located.as_ref())).collect();
+        places.iter().map(|(_, image, located)| (&**image, Some(located))).collect();
     let (timelines, failure) = match piece.is_read.then(|| repository.timelines(&pairs, now)) {
         None => (Vec::new(), None),
         Some(Ok(timelines)) => (timelines, None),
@@ -197,9 +211,9 @@ fn place(repository: &mut Repository, piece: Piece, rules: &[Rule], observe: boo
     };
     let mut timelines = timelines.into_iter();
     let may_write = repository.options.may_write.clone();
-    let subjects = images.into_iter().zip(located).zip(indexes).map(|((tracked, located), index)| {
-        let rule = located.as_ref().map(|located| effective(rules, observe, &may_write, &tracked, located));
-        (index, Subject { tracked, located, rule, timeline: timelines.next().unwrap_or_default() })
+    let subjects = places.into_iter().map(|(index, tracked, located)| {
+        let rule = Some(effective(rules, observe, &may_write, &tracked, &located));
+        (index, Subject { tracked, located: Some(located), rule, timeline: timelines.next().unwrap_or_default() })
     });
     (subjects.collect(), failure)
 }
@@ -212,7 +226,7 @@ fn effective(
     located: &Located,
 ) -> EffectiveRule {
     let (repository, branch) =
-        image.target.as_ref().map_or(("", ""), |target| (target.repository.as_str(), target.branch.as_str()));
+        image.target.as_ref().map_or(("", ""), |target| (target.base.repository.as_str(), target.base.branch.as_str()));
     let subject = rules::Subject {
         repository,
         branch,
@@ -243,14 +257,14 @@ fn explained(tracked: Vec<TrackedImage>, name: &str) -> Vec<TrackedImage> {
         .collect()
 }
 
+/// What two images that may share a place have in common: a file that both look into, and a key path if it is named.
 fn place_names(image: &TrackedImage) -> Vec<String> {
     let Some(target) = &image.target else { return Vec::new() };
-    target
-        .files
-        .iter()
-        .chain([&target.fallback])
-        .map(|file| format!("{}\0{}\0{file}\0{}", target.repository, target.branch, target.key))
-        .collect()
+    let RemoteBranch { repository, branch } = &target.base;
+    let key = match &target.search {
+        Search::Helm(helm) => helm.key.to_string(),
+    };
+    target.search.files().map(|file| format!("{repository}\0{branch}\0{file}\0{key}")).collect()
 }
 
 /// Every tag list that `explain` shows, held images included.
@@ -275,7 +289,7 @@ pub(super) fn file_problems(snapshot: &Snapshot) -> Vec<Problem> {
             severity: Severity::Error,
             code: judgement.code.clone(),
             repository: Some(
-                target.map_or(&subject.tracked.application.repository, |target| &target.repository).clone(),
+                target.map_or(&subject.tracked.application.repository, |target| &target.base.repository).clone(),
             ),
             file: Some(located.file.to_string()),
             line: judgement.failure.as_ref().and_then(|failure| failure.line),
@@ -294,11 +308,11 @@ pub(super) fn file_problems(snapshot: &Snapshot) -> Vec<Problem> {
 /// What the editor would refuse in any case.
 fn refused(snapshot: &Snapshot, subject: &Subject) -> Option<Judgement> {
     let (target, image) = (subject.tracked.target.as_ref()?, subject.tracked.image.as_ref()?);
-    let Located { file, site: Ok(site), .. } = subject.located.as_ref()? else { return None };
-    let FileState::Parsed(source) = snapshot.files.get(&(target.repository.clone(), file.clone()))? else {
+    let located = subject.located.as_ref().filter(|located| located.site.is_ok())?;
+    let FileState::Parsed(source) = snapshot.files.get(&(target.base.clone(), located.file.clone()))? else {
         return None;
     };
-    refused_edit(target, image, file, site, source).map(|failure| Judgement::failed(&failure))
+    refused_edit(image, located, source).map(|failure| Judgement::failed(&failure))
 }
 
 fn repository_problem(name: &str, failure: &Failure) -> Problem {

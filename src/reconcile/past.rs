@@ -8,11 +8,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::git::{GitError, History};
+use crate::manifest::place::Place;
 use crate::message::trailers::{Change, Trailers};
 use crate::model::history::{CommitInfo, FileVersion};
-use crate::model::key_path::KeyPath;
 use crate::model::names::{ImageName, RepoPath};
-use crate::model::tracked::{Form, TrackedImage};
+use crate::model::tracked::TrackedImage;
 use crate::plan::locate::Located;
 use crate::plan::rollback::{Release, Standing, Stood, Timeline};
 use crate::reconcile::repository::files::{parsed, stood};
@@ -33,10 +33,10 @@ impl Repository {
             self.releases = Arc::new(releases(&self.history));
             self.released_at = Some(head.commit);
         }
-        let mut wanted: BTreeMap<&RepoPath, Vec<(&KeyPath, Form, &ImageName)>> = BTreeMap::new();
+        let mut wanted: BTreeMap<&RepoPath, Vec<(&Place, &ImageName)>> = BTreeMap::new();
         for (image, located) in images {
-            if let (Some(target), Some(name), Some(located)) = (&image.target, &image.image, located) {
-                wanted.entry(&located.file).or_default().push((&target.key, target.form, name));
+            if let Some((located, place, name)) = place_of(image, *located) {
+                wanted.entry(&located.file).or_default().push((place, name));
             }
         }
         for (file, places) in &wanted {
@@ -44,9 +44,7 @@ impl Repository {
                 let Some(blob) = version.blob else { continue };
                 let missing: Vec<_> = places
                     .iter()
-                    .filter(|(key, form, image)| {
-                        !self.stood.contains_key(&(blob, (*key).clone(), *form, (*image).clone()))
-                    })
+                    .filter(|(place, image)| !self.stood.contains_key(&(blob, (*place).clone(), (*image).clone())))
                     .collect();
                 if missing.is_empty() {
                     continue;
@@ -56,9 +54,8 @@ impl Repository {
                     Some(state) => state.clone(),
                     None => parsed(mirror, &blob)?,
                 };
-                for (key, form, image) in missing {
-                    self.stood
-                        .insert((blob, (*key).clone(), *form, (*image).clone()), stood(&state, key, *form, image));
+                for (place, image) in missing {
+                    self.stood.insert((blob, (*place).clone(), (*image).clone()), stood(&state, place, image));
                 }
             }
         }
@@ -66,21 +63,17 @@ impl Repository {
     }
 
     fn timeline(&self, image: &TrackedImage, located: Option<&Located>) -> Timeline {
-        let (Some(target), Some(name), Some(located)) = (&image.target, &image.image, located) else {
-            return Timeline::default();
-        };
+        let Some((located, place, name)) = place_of(image, located) else { return Timeline::default() };
         let standing = |version: &FileVersion| {
             let stood = match version.blob {
                 None => Stood::NoFile,
-                Some(blob) => self
-                    .stood
-                    .get(&(blob, target.key.clone(), target.form, name.clone()))
-                    .cloned()
-                    .unwrap_or(Stood::Unreadable),
+                Some(blob) => {
+                    self.stood.get(&(blob, place.clone(), name.clone())).cloned().unwrap_or(Stood::Unreadable)
+                }
             };
             // Only an own downgrade asks for what the trailers claim.
             let asks = image.policy.allow_downgrade;
-            let claimed = asks.then(|| claimed(&version.commit, &located.file, &target.key)).flatten();
+            let claimed = asks.then(|| claimed(&version.commit, &located.file, &place.key())).flatten();
             Standing { at: version.at, commit: version.commit.clone(), stood, claimed }
         };
         Timeline {
@@ -91,11 +84,19 @@ impl Repository {
     }
 }
 
-fn claimed(commit: &CommitInfo, file: &RepoPath, key: &KeyPath) -> Option<Change> {
+/// The place of an image, if it is known.
+fn place_of<'a>(
+    image: &'a TrackedImage,
+    located: Option<&'a Located>,
+) -> Option<(&'a Located, &'a Place, &'a ImageName)> {
+    let located = located?;
+    Some((located, located.place.as_ref()?, image.image.as_ref()?))
+}
+
+fn claimed(commit: &CommitInfo, file: &RepoPath, key: &str) -> Option<Change> {
     if !commit.message.contains("Repin-Change:") {
         return None;
     }
-    let key = key.to_string();
     Trailers::parse(&commit.message)
         .changes
         .into_iter()

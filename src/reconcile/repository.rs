@@ -11,14 +11,14 @@ use std::sync::Arc;
 
 use crate::diagnostic::Diagnostic;
 use crate::git::{self, EntryKind, GitError, Head, History, HistoryLimits, Mirror, TreeEntry};
+use crate::manifest::place::Place;
 use crate::model::application::Application;
 use crate::model::history::{BlobId, CommitId};
-use crate::model::key_path::KeyPath;
 use crate::model::names::{Branch, ImageName, RepoPath};
 use crate::model::problem::Problem;
 use crate::model::remote_url::RemoteUrl;
 use crate::model::rule::Glob;
-use crate::model::tracked::{Form, TrackedImage};
+use crate::model::tracked::TrackedImage;
 use crate::plan::Failure;
 use crate::plan::locate::{FileState, Located, locate};
 use crate::plan::rollback::{Release, Stood};
@@ -48,7 +48,7 @@ pub struct RepositoryOptions {
 }
 
 /// The tag at one key of one blob, memoised.
-pub(super) type ValueKey = (BlobId, KeyPath, Form, ImageName);
+pub(super) type ValueKey = (BlobId, Place, ImageName);
 
 /// A repository with everything that is kept between cycles.
 pub struct Repository {
@@ -197,17 +197,16 @@ impl Repository {
     ///
     /// # Errors
     /// A file that the mirror lost: no other one may be taken for it.
-    pub fn locate(&mut self, images: &[TrackedImage]) -> Result<Vec<Option<Located>>, GitError> {
-        let wanted: HashSet<&RepoPath> = images
-            .iter()
-            .filter_map(|image| image.target.as_ref())
-            .flat_map(|target| target.files.iter().chain(&target.values).chain([&target.fallback]))
-            .collect();
+    pub fn locate(&mut self, images: &[TrackedImage]) -> Result<Vec<Vec<Located>>, GitError> {
+        let wanted: HashSet<&RepoPath> =
+            images.iter().filter_map(|image| image.target.as_ref()).flat_map(|target| target.search.files()).collect();
         for path in wanted {
             self.load(path)?;
         }
         let this = &*self;
-        let found = |image: &TrackedImage| Some(locate(image, image.target.as_ref()?, &|path| this.state(path)));
+        let found = |image: &TrackedImage| {
+            image.target.as_ref().map(|target| locate(image, target, &|path| this.state(path))).unwrap_or_default()
+        };
         Ok(images.iter().map(found).collect())
     }
 

@@ -20,7 +20,7 @@ const GIVE_UP_AFTER: u32 = 3;
 /// What the registries answered in this cycle; a second attempt asks nothing again.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
-    listings: BTreeMap<ImageName, Result<Listed, Failure>>,
+    listings: BTreeMap<ImageName, Result<Arc<Listed>, Failure>>,
     manifests: BTreeMap<(ImageName, Tag), Result<Option<Digest>, Failure>>,
 }
 
@@ -41,8 +41,12 @@ impl Reconciler {
     pub(super) async fn answer(&mut self, questions: Vec<Question>, snapshot: &mut Snapshot, known: &mut Answers) {
         let mut by_host: BTreeMap<String, Vec<Question>> = BTreeMap::new();
         for question in questions {
-            let (Question::Listing(image) | Question::Manifest(image, _)) = &question;
-            by_host.entry(image.registry().to_owned()).or_default().push(question);
+            match &question {
+                Question::Listing(image) | Question::Manifest(image, _) => {
+                    by_host.entry(image.registry().to_owned()).or_default().push(question);
+                }
+                Question::File(..) => {}
+            }
         }
         let hosts = by_host.into_values().map(|questions| ask_host(self.registries.clone(), questions));
         let answers: Vec<Answer> = join_all(hosts).await.into_iter().flatten().collect();
@@ -56,6 +60,7 @@ impl Reconciler {
                             filled.push(image.clone());
                         }
                     }
+                    let listed = listed.map(Arc::new);
                     known.listings.insert(image.clone(), listed.clone());
                     snapshot.listings.insert(image, listed);
                 }
@@ -86,7 +91,9 @@ async fn ask_host(registries: Arc<Registries>, questions: Vec<Question>) -> Vec<
             let mut lost = lost.lock().unwrap_or_else(PoisonError::into_inner);
             *lost = (lost.0 + 1, Some(failure(error)));
         };
-        match (question, given_up) {
+        Some(match (question, given_up) {
+            // Git answers it.
+            (Question::File(..), _) => return None,
             (Question::Listing(image), Some(failure)) => {
                 let failure = given_up_for(&image, &failure);
                 Answer::Listing(image, Err(failure))
@@ -108,9 +115,9 @@ async fn ask_host(registries: Arc<Registries>, questions: Vec<Question>) -> Vec<
                 let digest = registries.resolve_tag(&image, &tag).await.inspect_err(note);
                 Answer::Manifest(image, tag, digest.map_err(|error| failure(&error)))
             }
-        }
+        })
     };
-    stream::iter(questions).map(ask).buffer_unordered(CONCURRENCY).collect().await
+    stream::iter(questions).map(ask).buffer_unordered(CONCURRENCY).filter_map(std::future::ready).collect().await
 }
 
 fn given_up_for(image: &ImageName, failure: &Failure) -> Failure {

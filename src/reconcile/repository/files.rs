@@ -7,14 +7,13 @@ use std::sync::Arc;
 use crate::diagnostic::Diagnostic;
 use crate::git::{GitError, Mirror, TreeEntry};
 use crate::manifest::argocd::{may_hold_applications, read_applications};
-use crate::manifest::{EditError, Found, Source};
+use crate::manifest::place::{Current, Place};
+use crate::manifest::{EditError, Source};
 use crate::model::application::Application;
 use crate::model::history::BlobId;
-use crate::model::key_path::KeyPath;
 use crate::model::names::{ImageName, RepoPath};
 use crate::model::problem::{Problem, Severity};
-use crate::model::tracked::Form;
-use crate::plan::locate::{FileState, tag_of};
+use crate::plan::locate::FileState;
 use crate::plan::rollback::Stood;
 use crate::yaml::MAX_BYTES;
 
@@ -76,15 +75,17 @@ pub(in crate::reconcile) fn parsed(mirror: &Mirror, blob: &BlobId) -> Result<Fil
     })
 }
 
-/// Tells what stands at a key of a file.
-pub(in crate::reconcile) fn stood(state: &FileState, key: &KeyPath, form: Form, image: &ImageName) -> Stood {
+/// Tells what stands at a place of a file.
+pub(in crate::reconcile) fn stood(state: &FileState, place: &Place, image: &ImageName) -> Stood {
     let FileState::Parsed(source) = state else { return Stood::Unreadable };
-    match source.read(key) {
-        Ok(Found::Absent { .. }) => Stood::NoKey,
-        Ok(Found::Null { .. }) => Stood::Other,
-        Ok(Found::Text { value, .. }) => {
-            tag_of(form, image, &value).filter(|tag| !tag.is_empty()).map_or(Stood::Other, Stood::Tag)
-        }
+    match place.read(source, image) {
+        Ok(held) => match (held.current, held.tag) {
+            (Current::Absent, _) => Stood::NoKey,
+            (Current::Text(_), Some(tag)) if !tag.is_empty() => Stood::Tag(tag),
+            _ => Stood::Other,
+        },
+        Err(EditError::NoSuchKey { .. }) => Stood::NoKey,
+        Err(EditError::OtherImage { .. } | EditError::Template { .. }) => Stood::Other,
         Err(_) => Stood::Unreadable,
     }
 }
