@@ -32,5 +32,5 @@ pub use error::{GitError, Remote};
 pub use history::{History, HistoryLimits};
 pub use mirror::{Mirror, Options};
 pub use ssh_login::is_encrypted_key;
-pub use sync::Head;
+pub use sync::{Head, Look};
 pub use tree::{EntryKind, Listing, TreeEntry};

@@ -1,5 +1,6 @@
 //! One look at the remote: where a branch is, and its objects if they are not here.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use git2::{AutotagOption, Direction, FetchOptions, Oid};
@@ -24,9 +25,22 @@ pub struct Head {
 }
 
 /// What one look at the remote found.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Look {
+    /// The first branch that was asked for.
+    pub head: Head,
+    /// The others that were asked for and are there, with all their objects in the mirror.
+    pub others: BTreeMap<Branch, CommitId>,
+    /// Every branch that the remote has and that [`Branch`] allows.
+    pub advertised: BTreeMap<Branch, CommitId>,
+}
+
+/// What one conversation with the remote found.
 struct Seen {
     branch: Branch,
     head: Oid,
+    others: Vec<(Branch, Oid)>,
+    advertised: Vec<(String, Oid)>,
     is_fetched: bool,
     default: Option<Branch>,
 }
@@ -44,13 +58,19 @@ impl Mirror {
     ///
     /// A mirror with missing or damaged objects is deleted and filled again here, once.
     pub fn sync(&mut self, branch: Option<&Branch>) -> Result<Head, GitError> {
+        Ok(self.look_at(branch, &[])?.head)
+    }
+
+    /// As [`Mirror::sync`], for several branches in one conversation. One of `others` that the remote does not have is
+    /// left out.
+    pub fn look_at(&mut self, branch: Option<&Branch>, others: &[Branch]) -> Result<Look, GitError> {
         if self.is_broken() {
             self.remake()?;
         }
-        match self.try_sync(branch) {
+        match self.try_sync(branch, others) {
             Err(GitError::Corrupt { .. }) if !self.is_fresh() => {
                 self.remake()?;
-                self.try_sync(branch)
+                self.try_sync(branch, others)
             }
             other => other,
         }
@@ -71,13 +91,16 @@ impl Mirror {
         head.symbolic_target().ok().flatten()?.strip_prefix("refs/heads/")?.parse().ok()
     }
 
-    fn try_sync(&mut self, branch: Option<&Branch>) -> Result<Head, GitError> {
+    fn try_sync(&mut self, branch: Option<&Branch>, others: &[Branch]) -> Result<Look, GitError> {
         let is_default = branch.is_none();
-        let Seen { branch, head, is_fetched, default } = self.look(branch)?;
-        // The commit stands here; its tree may not, if the disk lost it.
-        let found = self.repo.find_commit(head).and_then(|commit| commit.tree());
-        found.map_err(|error| self.damaged(&error))?;
-        self.remember(&branch, head)?;
+        let Seen { branch, head, others, advertised, is_fetched, default } = self.look(branch, others)?;
+        let heads = std::iter::once((&branch, head)).chain(others.iter().map(|(branch, head)| (branch, *head)));
+        for (branch, head) in heads {
+            // The commit stands here; its tree may not, if the disk lost it.
+            let found = self.repo.find_commit(head).and_then(|commit| commit.tree());
+            found.map_err(|error| self.damaged(&error))?;
+            self.remember(branch, head)?;
+        }
         if is_default && self.known_default().as_ref() != Some(&branch) {
             self.repo.set_head(&format!("refs/heads/{branch}")).map_err(|error| self.damaged(&error))?;
         }
@@ -85,28 +108,42 @@ impl Mirror {
         if is_fetched {
             self.tidy();
         }
-        Ok(Head { branch, commit: commit_id(head, &self.remote)?, default })
+        let id = |head: Oid| commit_id(head, &self.remote);
+        let others = others.into_iter().map(|(branch, head)| Ok((branch, id(head)?))).collect::<Result<_, _>>()?;
+        let legal = |(name, head): (String, Oid)| Some((name.parse().ok()?, id(head).ok()?));
+        let advertised = advertised.into_iter().filter_map(legal).collect();
+        Ok(Look { head: Head { branch, commit: id(head)?, default }, others, advertised })
     }
 
-    /// Finds a branch in the remote's advertisement and fetches its head if it is missing.
-    fn look(&self, branch: Option<&Branch>) -> Result<Seen, GitError> {
+    /// Finds branches in the remote's advertisement and fetches their heads if they are missing.
+    fn look(&self, branch: Option<&Branch>, others: &[Branch]) -> Result<Seen, GitError> {
         let session = self.session();
         let mut remote = self.repo.remote_anonymous(&session.url()).map_err(|error| self.damaged(&error))?;
-        let advertisement = session.run(|| {
+        let Advertisement { branches: advertised, default } = session.run(|| {
             remote.connect(Direction::Fetch)?;
             advertisement(&remote)
         })?;
-        let (branch, head) = self.choose(&advertisement, branch)?;
-        let is_there = |name: &&String| advertisement.branches.iter().any(|(branch, _)| branch == *name);
-        let default = advertisement.default.as_ref().filter(is_there).and_then(|name| name.parse().ok());
-        if self.repo.find_commit(head).is_ok() {
-            return Ok(Seen { branch, head, is_fetched: false, default });
+        let (branch, head) = self.choose(&advertised, default.as_deref(), branch)?;
+        let is_there = |name: &&String| advertised.iter().any(|(branch, _)| branch == *name);
+        let default = default.as_ref().filter(is_there).and_then(|name| name.parse().ok());
+        let head_of = |wanted: &Branch| advertised.iter().find(|(name, _)| name == wanted.as_str());
+        let others: Vec<(Branch, Oid)> = others
+            .iter()
+            .filter(|other| **other != branch)
+            .filter_map(|other| Some((other.clone(), head_of(other)?.1)))
+            .collect();
+        let missing: Vec<String> = std::iter::once((&branch, head))
+            .chain(others.iter().map(|(branch, head)| (branch, *head)))
+            .filter(|(_, head)| self.repo.find_commit(*head).is_err())
+            .map(|(branch, _)| format!("+refs/heads/{branch}:{}", reference(branch)))
+            .collect();
+        let is_fetched = !missing.is_empty();
+        if is_fetched {
+            let mut options = FetchOptions::new();
+            options.download_tags(AutotagOption::None).update_fetchhead(false);
+            session.run(AssertUnwindSafe(|| remote.fetch(&missing, Some(&mut options), None)))?;
         }
-        let mut options = FetchOptions::new();
-        options.download_tags(AutotagOption::None).update_fetchhead(false);
-        let refspec = format!("+refs/heads/{branch}:{}", reference(&branch));
-        session.run(AssertUnwindSafe(|| remote.fetch(&[refspec.as_str()], Some(&mut options), None)))?;
-        Ok(Seen { branch, head, is_fetched: true, default })
+        Ok(Seen { branch, head, others, advertised, is_fetched, default })
     }
 
     /// Reads a branch back after a push: it must hold `commit`, as its head or below it. Returns the head.
@@ -114,7 +151,7 @@ impl Mirror {
     /// Some servers say ok and do not do it (`SECURITY.md`, row 16).
     pub fn read_back(&self, branch: &Branch, commit: &CommitId) -> Result<Head, GitError> {
         let not_written = |remote| GitError::NotWritten { remote, branch: branch.to_string(), commit: commit.short() };
-        let (head, default) = match self.look(Some(branch)) {
+        let (head, default) = match self.look(Some(branch), &[]) {
             Ok(seen) => (seen.head, seen.default),
             Err(GitError::NoSuchBranch { remote, .. } | GitError::EmptyRepository { remote }) => {
                 return Err(not_written(remote));
@@ -130,20 +167,25 @@ impl Mirror {
         Ok(Head { branch: branch.clone(), commit: commit_id(head, &self.remote)?, default })
     }
 
-    fn choose(&self, advertised: &Advertisement, branch: Option<&Branch>) -> Result<(Branch, Oid), GitError> {
-        if advertised.branches.is_empty() {
+    fn choose(
+        &self,
+        advertised: &[(String, Oid)],
+        default: Option<&str>,
+        branch: Option<&Branch>,
+    ) -> Result<(Branch, Oid), GitError> {
+        if advertised.is_empty() {
             return Err(GitError::EmptyRepository { remote: self.remote.clone() });
         }
-        let wanted = branch.map(Branch::as_str).or(advertised.default.as_deref());
-        let found = advertised.branches.iter().find(|(name, _)| Some(name.as_str()) == wanted);
+        let wanted = branch.map(Branch::as_str).or(default);
+        let found = advertised.iter().find(|(name, _)| Some(name.as_str()) == wanted);
         let found = found.and_then(|(name, head)| Some((name.parse().ok()?, *head)));
         found.ok_or_else(|| {
-            let names = advertised.branches.iter().map(|(name, _)| plain(name, 100));
+            let names = advertised.iter().map(|(name, _)| plain(name, 100));
             GitError::NoSuchBranch {
                 remote: self.remote.clone(),
                 branch: wanted.map(str::to_owned),
                 existing: names.take(NAMED_BRANCHES).collect(),
-                more: advertised.branches.len().saturating_sub(NAMED_BRANCHES),
+                more: advertised.len().saturating_sub(NAMED_BRANCHES),
             }
         })
     }
