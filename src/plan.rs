@@ -61,7 +61,7 @@ pub struct Snapshot {
     /// Why a repository could not be read.
     pub repository_failures: BTreeMap<String, Failure>,
     /// Every branch that the remotes have, by repository.
-    pub advertised: BTreeMap<String, BTreeMap<Branch, CommitId>>,
+    pub advertised: BTreeMap<String, Arc<BTreeMap<Branch, CommitId>>>,
     /// Files that hold located places, and what was asked for by [`Question::File`].
     pub files: BTreeMap<(RemoteBranch, RepoPath), FileState>,
     /// The places of tracked images, and images whose place is not known.

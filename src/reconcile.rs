@@ -4,6 +4,8 @@
 //! head means that everything is gathered and decided again. The only place that starts over.
 
 mod act;
+mod ask_git;
+mod check;
 pub mod failpoint;
 mod gather;
 mod past;
@@ -29,6 +31,7 @@ use crate::model::problem::Problem;
 use crate::model::rule::Rule;
 use crate::plan::judge::Judgement;
 use crate::plan::{self, Snapshot};
+use crate::reconcile::gather::Gathered;
 use crate::reconcile::repository::{Repository, RepositoryOptions};
 use crate::registry::Registries;
 
@@ -105,6 +108,10 @@ pub struct Reconciler {
     repositories: Vec<Repository>,
     registries: Arc<Registries>,
     cache: Cache,
+    /// [`Options::rules`] and [`Options::applications`], shared with what was made from them.
+    rules: Arc<[Rule]>,
+    applications: Vec<Arc<Application>>,
+    gathered: Gathered,
 }
 
 impl Reconciler {
@@ -116,7 +123,8 @@ impl Reconciler {
         let registries = Arc::new(Registries::new(options.registry.clone())?);
         let repositories = options.repositories.iter().cloned().map(Repository::new).collect();
         let cache = Cache::open(&options.cache);
-        Ok(Self { options, repositories, registries, cache })
+        let (rules, applications) = shared(&options);
+        Ok(Self { options, repositories, registries, cache, rules, applications, gathered: Gathered::default() })
     }
 
     /// Takes changed options over. What did not change is kept: the open cache, and each repository with its mirror and
@@ -136,6 +144,8 @@ impl Reconciler {
         if options.cache != self.options.cache {
             self.cache = Cache::open(&options.cache);
         }
+        (self.rules, self.applications) = shared(&options);
+        self.gathered = Gathered::default();
         self.options = options;
         Ok(())
     }
@@ -177,9 +187,6 @@ impl Reconciler {
             }
         }
         report.registry_requests = self.registries.requests().values().sum::<u64>().saturating_sub(requests_before);
-        for repository in &mut self.repositories {
-            repository.forget();
-        }
         report
     }
 
@@ -187,7 +194,7 @@ impl Reconciler {
         let mut report = CycleReport::default();
         let mut snapshot = self.gather(now, mode, &mut report).await;
         if *mode == Mode::Check {
-            report.problems.extend(gather::file_problems(&snapshot));
+            report.problems.extend(check::file_problems(&snapshot));
             report.problems.sort();
             report.problems.dedup();
             report.snapshot = snapshot;
@@ -202,6 +209,7 @@ impl Reconciler {
             if decision.questions.is_empty() {
                 break decision;
             }
+            self.answer_from_git(&decision.questions, &mut snapshot).await;
             self.answer(decision.questions, &mut snapshot, known).await;
         };
         report.outcomes = decision.outcomes;
@@ -213,6 +221,10 @@ impl Reconciler {
         report.snapshot = snapshot;
         report
     }
+}
+
+fn shared(options: &Options) -> (Arc<[Rule]>, Vec<Arc<Application>>) {
+    (options.rules.clone().into(), options.applications.iter().cloned().map(Arc::new).collect())
 }
 
 /// Waits between tries grow, and two instances that race do not stay in step.

@@ -10,7 +10,7 @@ use crate::model::remote_url::RemoteUrl;
 use crate::model::tracked::{HelmSearch, Refusal, RemoteBranch, Search, Target, TrackedImage};
 
 /// A configured repository, as far as an Application can mean it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KnownRepository {
     /// Its configured name.
     pub name: String,

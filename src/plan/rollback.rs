@@ -43,7 +43,7 @@ pub struct Standing {
 }
 
 /// A commit that releases what was taken back.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Release {
     /// Position of the commit on the first-parent line; larger is newer.
     pub at: u64,

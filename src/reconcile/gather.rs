@@ -1,92 +1,102 @@
 //! Gather: repositories, Applications and places -> a snapshot without the registries' answers.
+//!
+//! What cannot have changed since the last cycle is taken over: Applications by their file's content, resolved images by
+//! their Application, places by the heads of the branches. A snapshot gathered so equals one gathered from nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::model::application::{Application, PREFIX};
-use crate::model::names::{ApplicationKey, Branch, RepoPath};
+use crate::model::history::CommitId;
+use crate::model::names::{ApplicationKey, Branch, ImageName, RepoPath};
 use crate::model::problem::{Problem, Severity};
 use crate::model::remote_url::RemoteUrl;
-use crate::model::rule::{Glob, Rule};
 use crate::model::tracked::{RemoteBranch, Search, TrackedImage};
-use crate::plan::judge::{Judgement, before_scan};
-use crate::plan::locate::{FileState, Located, refused_edit};
+use crate::plan::locate::FileState;
 use crate::plan::rollback::Timeline;
-use crate::plan::{Failure, Question, Snapshot, Subject, hint, shown_key};
-use crate::reconcile::repository::{Reading, Repository, failure_of};
+use crate::plan::{Failure, Question, Snapshot, Subject, shown_key};
+use crate::reconcile::repository::{Ground, Reading, failure_of};
 use crate::reconcile::workers::{defect, on_each};
 use crate::reconcile::{CycleReport, Mode, Reconciler};
 use crate::resolve::{KnownRepository, resolve};
-use crate::rules::{self, EffectiveRule};
+
+/// What is kept of the last gathering.
+#[derive(Default)]
+pub(super) struct Gathered {
+    /// The repositories that Applications were resolved against.
+    known: Vec<KnownRepository>,
+    /// What each Application means, by the address of the Application, which is kept with it.
+    resolved: HashMap<usize, Resolved>,
+    /// The images that were placed, and what they were placed on.
+    placed: Option<Placed>,
+}
+
+/// An Application and what it means.
+struct Resolved {
+    application: Arc<Application>,
+    images: Vec<Arc<TrackedImage>>,
+    problems: Vec<Problem>,
+}
+
+/// Everything that places come from, and the places.
+struct Placed {
+    images: Vec<Arc<TrackedImage>>,
+    grounds: Vec<GroundOf>,
+    subjects: Vec<Arc<Subject>>,
+    files: BTreeMap<(RemoteBranch, RepoPath), FileState>,
+    unconfigured: BTreeSet<ImageName>,
+}
+
+/// What one repository gave to the places.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct GroundOf {
+    heads: Vec<(Branch, CommitId)>,
+    /// Its head is the remote's; else nothing will be decided, and no history is needed.
+    is_read: bool,
+}
+
+/// What a repository holds, and why it could not be read.
+type Read = (Option<Arc<Reading>>, Option<Failure>);
 
 impl Reconciler {
     /// Reads every repository and resolves every Application.
     pub(super) async fn gather(&mut self, now: Timestamp, mode: &Mode, report: &mut CycleReport) -> Snapshot {
         let mut snapshot = Snapshot { now, ..Snapshot::default() };
         let readings = self.read_all().await;
-        let (mut known, mut never_read) = (Vec::new(), Vec::new());
-        let mut applications: Vec<Application> = self.options.applications.clone();
-        for (repository, (reading, failure)) in self.repositories.iter().zip(readings) {
+        let mut applications: Vec<Arc<Application>> = self.applications.clone();
+        for (repository, (reading, failure)) in self.repositories.iter().zip(&readings) {
             let name = &repository.options.name;
             if let Some(failure) = failure {
                 report.unread_repositories += 1;
-                report.problems.push(repository_problem(name, &failure));
-                snapshot.repository_failures.insert(name.clone(), failure);
-            }
-            let default = reading.as_ref().and_then(|reading| reading.head.default.clone());
-            let branch = reading
-                .as_ref()
-                .map(|reading| reading.head.branch.clone())
-                .or_else(|| repository.options.branch.clone());
-            let urls =
-                std::iter::once(&repository.options.url).chain(&repository.options.also).map(RemoteUrl::normalised);
-            let urls: Vec<String> = urls.collect();
-            match branch {
-                Some(branch) => known.push(KnownRepository { name: name.clone(), branch, default, urls }),
-                None => never_read.push((name.clone(), urls)),
+                report.problems.push(repository_problem(name, failure));
+                snapshot.repository_failures.insert(name.clone(), failure.clone());
             }
             if let Some(reading) = reading {
                 report.unparsed_templates += reading.unparsed_templates;
-                report.problems.extend(reading.problems);
-                applications.extend(reading.applications);
-                let base = RemoteBranch { repository: name.clone(), branch: reading.head.branch.clone() };
-                snapshot.heads.insert(base, reading.head.commit);
+                report.problems.extend(reading.problems.iter().cloned());
+                applications.extend(reading.applications.iter().cloned());
             }
         }
-        for (name, urls) in never_read {
-            let branches = followed_branches(&applications).into_iter();
-            known.extend(branches.map(|branch| KnownRepository {
-                name: name.clone(),
-                branch,
-                default: None,
-                urls: urls.clone(),
-            }));
-        }
-        let mut tracked = Vec::new();
-        for application in &applications {
-            let (images, mut problems) = resolve(application, &known);
-            if application.key.file.is_none() {
-                problems.iter_mut().for_each(|problem| in_configuration(problem, &self.options.configuration));
-            }
-            report.problems.extend(problems);
-            tracked.extend(images);
-        }
-        report.applications = applications.into_iter().map(|application| application.key).collect();
+        let known = self.known_repositories(&readings, &applications);
+        let mut images = self.resolve_all(&applications, known, report);
         if let Mode::Explain(name) = mode {
-            tracked = explained(tracked, name);
+            report.applications = applications.iter().map(|application| application.key.clone()).collect();
+            images = explained(images, name);
         }
-        self.place_all(tracked, &mut snapshot).await;
-        for subject in &snapshot.subjects {
-            if let Some(image) = subject.tracked.image.as_ref().filter(|image| !self.registries.is_configured(image)) {
-                snapshot.unconfigured.insert(image.clone());
-            }
+        self.open_branches(&images, &mut snapshot).await;
+        for repository in &self.repositories {
+            let name = &repository.options.name;
+            snapshot.advertised.insert(name.clone(), repository.advertised());
+            let base = |branch: &Branch| RemoteBranch { repository: name.clone(), branch: branch.clone() };
+            snapshot.heads.extend(repository.heads().map(|(branch, head)| (base(branch), head)));
         }
+        self.place_all(images, &mut snapshot, matches!(mode, Mode::Explain(_))).await;
         snapshot
     }
 
-    async fn read_all(&mut self) -> Vec<(Option<Reading>, Option<Failure>)> {
+    async fn read_all(&mut self) -> Vec<Read> {
         let pieces = self.repositories.iter().map(|_| ()).collect();
         let answers = on_each(&mut self.repositories, pieces, |repository, ()| repository.read()).await;
         let names = self.repositories.iter().map(|repository| &repository.options.name);
@@ -97,66 +107,202 @@ impl Reconciler {
             .collect()
     }
 
+    fn known_repositories(&self, readings: &[Read], applications: &[Arc<Application>]) -> Vec<KnownRepository> {
+        let (mut known, mut never_read) = (Vec::new(), Vec::new());
+        for (repository, (reading, _)) in self.repositories.iter().zip(readings) {
+            let (name, options) = (&repository.options.name, &repository.options);
+            let head = reading.as_ref().map(|reading| &reading.head);
+            let default = head.and_then(|head| head.default.clone());
+            let urls = std::iter::once(&options.url).chain(&options.also).map(RemoteUrl::normalised).collect();
+            match head.map(|head| head.branch.clone()).or_else(|| options.branch.clone()) {
+                Some(branch) => known.push(KnownRepository { name: name.clone(), branch, default, urls }),
+                None => never_read.push((name.clone(), urls)),
+            }
+        }
+        for (name, urls) in never_read {
+            let one = |branch| KnownRepository { name: name.clone(), branch, default: None, urls: Vec::clone(&urls) };
+            known.extend(followed_branches(applications).into_iter().map(one));
+        }
+        known
+    }
+
+    /// Resolves the Applications that are new, or all of them if what they are resolved against changed.
+    fn resolve_all(
+        &mut self,
+        applications: &[Arc<Application>],
+        known: Vec<KnownRepository>,
+        report: &mut CycleReport,
+    ) -> Vec<Arc<TrackedImage>> {
+        if self.gathered.known != known {
+            self.gathered = Gathered { known, ..Gathered::default() };
+        }
+        let mut old = std::mem::take(&mut self.gathered.resolved);
+        let mut images = Vec::new();
+        for application in applications {
+            let address = Arc::as_ptr(application).addr();
+            let resolved = old.remove(&address).unwrap_or_else(|| {
+                let (images, mut problems) = resolve(application, &self.gathered.known);
+                if application.key.file.is_none() {
+                    problems.iter_mut().for_each(|problem| in_configuration(problem, &self.options.configuration));
+                }
+                let images = images.into_iter().map(Arc::new).collect();
+                Resolved { application: application.clone(), images, problems }
+            });
+            report.problems.extend(resolved.problems.iter().cloned());
+            images.extend(resolved.images.iter().cloned());
+            self.gathered.resolved.insert(Arc::as_ptr(&resolved.application).addr(), resolved);
+        }
+        images
+    }
+
+    /// Reads the branches that images mean and that were not read before.
+    async fn open_branches(&mut self, images: &[Arc<TrackedImage>], snapshot: &mut Snapshot) {
+        let bases: BTreeSet<&RemoteBranch> =
+            images.iter().filter_map(|image| image.target.as_ref()).map(|target| &target.base).collect();
+        let mut pieces: Vec<Vec<Branch>> = Vec::new();
+        for repository in &self.repositories {
+            let is_mine = |base: &RemoteBranch| base.repository == repository.options.name;
+            let mine = bases.iter().filter(|base| is_mine(base)).map(|base| &base.branch);
+            let open: HashSet<&Branch> = repository.heads().map(|(branch, _)| branch).collect();
+            pieces.push(mine.filter(|branch| !open.contains(branch)).cloned().collect());
+        }
+        if pieces.iter().all(Vec::is_empty) {
+            return;
+        }
+        let answers = on_each(&mut self.repositories, pieces, |repository, branches| repository.open(&branches)).await;
+        for (repository, answer) in self.repositories.iter().zip(answers) {
+            let name = &repository.options.name;
+            let failure = match answer {
+                Some(Ok(())) => continue,
+                Some(Err(error)) => failure_of(name, &error),
+                None => defect(name),
+            };
+            snapshot.repository_failures.entry(name.clone()).or_insert(failure);
+        }
+    }
+
     /// Locates every image in its repository, and reads what stood there. What is known of a repository that cannot be
     /// read now is located too: its outcomes are those of the same places.
-    async fn place_all(&mut self, tracked: Vec<TrackedImage>, snapshot: &mut Snapshot) {
-        let rules: Arc<[Rule]> = self.options.rules.clone().into();
-        let (observe, now) = (self.options.observe, snapshot.now);
+    async fn place_all(&mut self, images: Vec<Arc<TrackedImage>>, snapshot: &mut Snapshot, is_part: bool) {
+        let grounds: Vec<GroundOf> = self
+            .repositories
+            .iter()
+            .map(|repository| GroundOf {
+                heads: repository.heads().map(|(branch, head)| (branch.clone(), head)).collect(),
+                is_read: !snapshot.repository_failures.contains_key(&repository.options.name),
+            })
+            .collect();
+        let is_same = |placed: &&Placed| placed.grounds == grounds && same_images(&placed.images, &images);
+        if let Some(placed) = self.gathered.placed.as_ref().filter(is_same) {
+            snapshot.subjects.clone_from(&placed.subjects);
+            snapshot.files.clone_from(&placed.files);
+            snapshot.unconfigured.clone_from(&placed.unconfigured);
+            return;
+        }
+        let whole = self.place_anew(&images, &grounds, snapshot).await;
+        for image in snapshot.subjects.iter().filter_map(|subject| subject.tracked.image.as_ref()) {
+            if !self.registries.is_configured(image) {
+                snapshot.unconfigured.insert(image.clone());
+            }
+        }
+        if is_part || !whole {
+            self.gathered.placed = None;
+            return;
+        }
+        for repository in &mut self.repositories {
+            let targets = images.iter().filter_map(|image| image.target.as_ref()).map(|target| &target.base);
+            let mine = targets.filter(|base| base.repository == repository.options.name).map(|base| &base.branch);
+            repository.keep_only(&mine.collect());
+        }
+        self.gathered.placed = Some(Placed {
+            images,
+            grounds,
+            subjects: snapshot.subjects.clone(),
+            files: snapshot.files.clone(),
+            unconfigured: snapshot.unconfigured.clone(),
+        });
+    }
+
+    /// Places every image. Tells whether all repositories could be read for it.
+    async fn place_anew(
+        &mut self,
+        images: &[Arc<TrackedImage>],
+        grounds: &[GroundOf],
+        snapshot: &mut Snapshot,
+    ) -> bool {
+        let (ground, now) = (Ground { rules: self.rules.clone(), observe: self.options.observe }, snapshot.now);
         let pieces: Vec<Piece> = self
             .repositories
             .iter()
-            .map(|repository| {
+            .zip(grounds)
+            .map(|(repository, ground)| {
                 let name = &repository.options.name;
                 let is_mine =
                     |image: &TrackedImage| image.target.as_ref().is_some_and(|one| one.base.repository == *name);
-                Piece {
-                    images: tracked
-                        .iter()
-                        .enumerate()
-                        .filter(|(_, image)| repository.is_known() && is_mine(image))
-                        .map(|(index, image)| (index, image.clone()))
-                        .collect(),
-                    is_read: !snapshot.repository_failures.contains_key(name),
-                }
+                let mine = images.iter().enumerate().filter(|(_, image)| repository.is_known() && is_mine(image));
+                let (indexes, images) = mine.map(|(index, image)| (index, image.clone())).unzip();
+                Piece { indexes, images, is_read: ground.is_read }
             })
             .collect();
         let answers = on_each(&mut self.repositories, pieces, move |repository, piece| {
-            place(repository, piece, &rules, observe, now)
+            (repository.place(&piece.images, &ground, piece.is_read, now), piece.indexes)
         })
         .await;
-        let mut subjects: Vec<Vec<Subject>> = tracked.iter().map(|_| Vec::new()).collect();
+        let mut is_whole = true;
+        let mut subjects: Vec<Vec<Arc<Subject>>> = images.iter().map(|_| Vec::new()).collect();
         for (repository, answer) in self.repositories.iter().zip(answers) {
             let name = &repository.options.name;
-            let (placed, failure) = answer.unwrap_or_else(|| (Vec::new(), Some(defect(name))));
-            for (index, subject) in placed {
-                let base = subject.tracked.target.as_ref().map(|target| target.base.clone());
-                if let (Some(located), Some(base)) = (&subject.located, base) {
-                    let state = repository.state(&located.file);
-                    if matches!(state, FileState::Parsed(_)) {
-                        snapshot.files.insert((base, located.file.clone()), state);
+            let failure = match answer {
+                Some((Ok(placed), indexes)) => {
+                    for (index, found) in indexes.into_iter().zip(placed) {
+                        if let Some(slot) = subjects.get_mut(index) {
+                            *slot = found;
+                        }
                     }
+                    continue;
                 }
-                if let Some(slot) = subjects.get_mut(index) {
-                    slot.push(subject);
+                Some((Err(error), _)) => failure_of(name, &error),
+                None => defect(name),
+            };
+            is_whole = false;
+            snapshot.repository_failures.entry(name.clone()).or_insert(failure);
+        }
+        let mut seen = HashSet::new();
+        for (image, placed) in images.iter().zip(subjects) {
+            let placed = if placed.is_empty() { vec![Arc::new(unplaced(image.clone()))] } else { placed };
+            // Two targets of one image may turn out to be the same place, or both to be none.
+            snapshot.subjects.extend(placed.into_iter().filter(|subject| seen.insert(place_identity(subject))));
+        }
+        for subject in &snapshot.subjects {
+            let (Some(target), Some(located)) = (&subject.tracked.target, &subject.located) else { continue };
+            let key = (target.base.clone(), located.file.clone());
+            let named = self.repositories.iter().find(|repository| repository.options.name == target.base.repository);
+            if let (Some(repository), false) = (named, snapshot.files.contains_key(&key)) {
+                let state = repository.state(&target.base.branch, &located.file);
+                if matches!(state, FileState::Parsed(_)) {
+                    snapshot.files.insert(key, state);
                 }
-            }
-            if let Some(failure) = failure {
-                snapshot.repository_failures.entry(name.clone()).or_insert(failure);
             }
         }
-        let all = subjects
-            .into_iter()
-            .zip(tracked)
-            .flat_map(|(placed, image)| if placed.is_empty() { vec![unplaced(Arc::new(image))] } else { placed });
-        let mut seen = BTreeSet::new();
-        // Two targets of one image may turn out to be the same place, or both to be none.
-        snapshot.subjects = all.filter(|subject| seen.insert(place_identity(subject))).map(Arc::new).collect();
+        is_whole
     }
+}
+
+/// Images of one repository that are to be placed.
+struct Piece {
+    /// Their positions among all images.
+    indexes: Vec<usize>,
+    images: Vec<Arc<TrackedImage>>,
+    is_read: bool,
+}
+
+fn same_images(one: &[Arc<TrackedImage>], other: &[Arc<TrackedImage>]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| Arc::ptr_eq(one, other))
 }
 
 /// What the default branch of a repository may be that was never read: whatever its Applications follow. Nothing is
 /// decided there before it is known; its Applications fail for what stands in the way, not for their annotations.
-fn followed_branches(applications: &[Application]) -> BTreeSet<Branch> {
+fn followed_branches(applications: &[Arc<Application>]) -> BTreeSet<Branch> {
     let sources = applications.iter().flat_map(|application| &application.sources);
     let named =
         sources.filter_map(|source| source.target_revision.as_deref()?.trim_start_matches("refs/heads/").parse().ok());
@@ -174,73 +320,6 @@ fn unplaced(tracked: Arc<TrackedImage>) -> Subject {
     Subject { tracked, located: None, rule: None, timeline: Timeline::default() }
 }
 
-/// Subjects of one repository, by their position, and what went wrong for all of them.
-type Placed = (Vec<(usize, Subject)>, Option<Failure>);
-
-/// What is to be placed in one repository.
-struct Piece {
-    /// Images by their position.
-    images: Vec<(usize, TrackedImage)>,
-    /// Its head is the remote's; else nothing will be decided, and no history is needed.
-    is_read: bool,
-}
-
-fn place(repository: &mut Repository, piece: Piece, rules: &[Rule], observe: bool, now: Timestamp) -> Placed {
-    let (indexes, images): (Vec<usize>, Vec<TrackedImage>) = piece.images.into_iter().unzip();
-    let located = match repository.locate(&images) {
-        Ok(located) => located,
-        Err(error) => {
-            let lost = images.into_iter().map(|image| unplaced(Arc::new(image)));
-            let subjects = indexes.into_iter().zip(lost).collect();
-            return (subjects, Some(failure_of(&repository.options.name, &error)));
-        }
-    };
-    let images: Vec<Arc<TrackedImage>> = images.into_iter().map(Arc::new).collect();
-    let places: Vec<(usize, Arc<TrackedImage>, Located)> = indexes
-        .into_iter()
-        .zip(images)
-        .zip(located)
-        .flat_map(|((index, image), located)| located.into_iter().map(move |one| (index, image.clone(), one)))
-        .collect();
-    let pairs: Vec<(&TrackedImage, Option<&Located>)> =
-        places.iter().map(|(_, image, located)| (&**image, Some(located))).collect();
-    let (timelines, failure) = match piece.is_read.then(|| repository.timelines(&pairs, now)) {
-        None => (Vec::new(), None),
-        Some(Ok(timelines)) => (timelines, None),
-        Some(Err(error)) => (Vec::new(), Some(failure_of(&repository.options.name, &error))),
-    };
-    let mut timelines = timelines.into_iter();
-    let may_write = repository.options.may_write.clone();
-    let subjects = places.into_iter().map(|(index, tracked, located)| {
-        let rule = Some(effective(rules, observe, &may_write, &tracked, &located));
-        (index, Subject { tracked, located: Some(located), rule, timeline: timelines.next().unwrap_or_default() })
-    });
-    (subjects.collect(), failure)
-}
-
-fn effective(
-    rules: &[Rule],
-    observe: bool,
-    may_write: &[Glob],
-    image: &TrackedImage,
-    located: &Located,
-) -> EffectiveRule {
-    let (repository, branch) =
-        image.target.as_ref().map_or(("", ""), |target| (target.base.repository.as_str(), target.base.branch.as_str()));
-    let subject = rules::Subject {
-        repository,
-        branch,
-        path: Some(&located.file),
-        application: &image.application.name,
-        namespace: &image.application.namespace,
-        project: &image.project,
-        labels: &image.labels,
-    };
-    let mut rule = rules::effective(rules, observe, &subject);
-    rule.may_write.extend(may_write.iter().cloned());
-    rule
-}
-
 /// Turns a problem of an Application of repin.yaml into one of that file, where keys have no prefix.
 fn in_configuration(problem: &mut Problem, file: &str) {
     problem.file = Some(file.to_owned());
@@ -248,9 +327,10 @@ fn in_configuration(problem: &mut Problem, file: &str) {
 }
 
 /// The images of the explained Application, and those that share a place with it.
-fn explained(tracked: Vec<TrackedImage>, name: &str) -> Vec<TrackedImage> {
+fn explained(tracked: Vec<Arc<TrackedImage>>, name: &str) -> Vec<Arc<TrackedImage>> {
     let is_meant = |image: &TrackedImage| image.application.is_named(name);
-    let places: BTreeSet<String> = tracked.iter().filter(|image| is_meant(image)).flat_map(place_names).collect();
+    let places: BTreeSet<String> =
+        tracked.iter().filter(|image| is_meant(image)).flat_map(|image| place_names(image)).collect();
     tracked
         .into_iter()
         .filter(|image| is_meant(image) || place_names(image).iter().any(|place| places.contains(place)))
@@ -276,43 +356,6 @@ pub(super) fn listing_questions(snapshot: &Snapshot) -> Vec<Question> {
         .into_iter()
         .filter(|question| !matches!(question, Question::Listing(image) if snapshot.listings.contains_key(image)))
         .collect()
-}
-
-/// What `check` reports of files and rules: the places that cannot be read or may not be written.
-pub(super) fn file_problems(snapshot: &Snapshot) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for subject in &snapshot.subjects {
-        let Some(judgement) = before_scan(snapshot, subject).or_else(|| refused(snapshot, subject)) else { continue };
-        let (Some(located), Some(hint)) = (&subject.located, hint(subject, &judgement)) else { continue };
-        let target = subject.tracked.target.as_ref();
-        problems.push(Problem {
-            severity: Severity::Error,
-            code: judgement.code.clone(),
-            repository: Some(
-                target.map_or(&subject.tracked.application.repository, |target| &target.base.repository).clone(),
-            ),
-            file: Some(located.file.to_string()),
-            line: judgement.failure.as_ref().and_then(|failure| failure.line),
-            message: format!(
-                "{} ({}): {}",
-                subject.tracked.application.label(),
-                subject.tracked.alias,
-                judgement.message
-            ),
-            hint: Some(hint).filter(|hint| !hint.is_empty()),
-        });
-    }
-    problems
-}
-
-/// What the editor would refuse in any case.
-fn refused(snapshot: &Snapshot, subject: &Subject) -> Option<Judgement> {
-    let (target, image) = (subject.tracked.target.as_ref()?, subject.tracked.image.as_ref()?);
-    let located = subject.located.as_ref().filter(|located| located.site.is_ok())?;
-    let FileState::Parsed(source) = snapshot.files.get(&(target.base.clone(), located.file.clone()))? else {
-        return None;
-    };
-    refused_edit(image, located, source).map(|failure| Judgement::failed(&failure))
 }
 
 fn repository_problem(name: &str, failure: &Failure) -> Problem {

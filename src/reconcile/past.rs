@@ -11,7 +11,7 @@ use crate::git::{GitError, History};
 use crate::manifest::place::Place;
 use crate::message::trailers::{Change, Trailers};
 use crate::model::history::{CommitInfo, FileVersion};
-use crate::model::names::{ImageName, RepoPath};
+use crate::model::names::{Branch, ImageName, RepoPath};
 use crate::model::tracked::TrackedImage;
 use crate::plan::locate::Located;
 use crate::plan::rollback::{Release, Standing, Stood, Timeline};
@@ -19,29 +19,41 @@ use crate::reconcile::repository::files::{parsed, stood};
 use crate::reconcile::repository::{Repository, not_open};
 
 impl Repository {
-    /// Reads what stood at the places of these located images, newest first.
-    pub fn timelines(
-        &mut self,
-        images: &[(&TrackedImage, Option<&Located>)],
-        now: Timestamp,
-    ) -> Result<Vec<Timeline>, GitError> {
-        let (Some(mirror), Some(head)) = (&self.mirror, &self.head) else {
-            return Err(not_open(&self.options.url));
-        };
-        self.history.advance(mirror, &head.commit, now)?;
-        if self.released_at.as_ref() != Some(&head.commit) {
-            self.releases = Arc::new(releases(&self.history));
-            self.released_at = Some(head.commit);
-        }
-        let mut wanted: BTreeMap<&RepoPath, Vec<(&Place, &ImageName)>> = BTreeMap::new();
-        for (image, located) in images {
-            if let Some((located, place, name)) = place_of(image, *located) {
-                wanted.entry(&located.file).or_default().push((place, name));
+    /// Brings the history of every branch in use up to its head.
+    ///
+    /// # Errors
+    /// A commit or tree that the mirror lost.
+    pub(super) fn read_past(&mut self, now: Timestamp) -> Result<(), GitError> {
+        let Some(mirror) = &self.mirror else { return Err(not_open(&self.options.url)) };
+        for line in self.lines.values_mut() {
+            line.history.advance(mirror, &line.head, now)?;
+            if line.released_at != Some(line.head) {
+                let found = releases(&line.history);
+                // The same releases stay the same value, by which others see that nothing came.
+                if *line.releases != found {
+                    line.releases = Arc::new(found);
+                }
+                line.released_at = Some(line.head);
             }
         }
-        for (file, places) in &wanted {
-            for version in self.history.versions(file) {
-                let Some(blob) = version.blob else { continue };
+        Ok(())
+    }
+
+    /// Gives what stood at the places of these located images, newest first.
+    ///
+    /// # Errors
+    /// A file that the mirror lost.
+    pub(super) fn timelines(&mut self, images: &[(&TrackedImage, &Located)]) -> Result<Vec<Timeline>, GitError> {
+        let Some(mirror) = &self.mirror else { return Err(not_open(&self.options.url)) };
+        let mut wanted: BTreeMap<(&Branch, &RepoPath), Vec<(&Place, &ImageName)>> = BTreeMap::new();
+        for (image, located) in images {
+            if let (Some((place, name)), Some(target)) = (place_of(image, located), &image.target) {
+                wanted.entry((&target.base.branch, &located.file)).or_default().push((place, name));
+            }
+        }
+        for ((branch, file), places) in &wanted {
+            let Some(line) = self.lines.get(*branch) else { continue };
+            for blob in line.history.versions(file).iter().filter_map(|version| version.blob) {
                 let missing: Vec<_> = places
                     .iter()
                     .filter(|(place, image)| !self.stood.contains_key(&(blob, (*place).clone(), (*image).clone())))
@@ -50,8 +62,9 @@ impl Repository {
                     continue;
                 }
                 // One parse of a version serves all its places.
-                let state = match self.sources.get(&blob) {
-                    Some(state) => state.clone(),
+                let known = self.sources.borrow().get(&blob).cloned();
+                let state = match known {
+                    Some(state) => state,
                     None => parsed(mirror, &blob)?,
                 };
                 for (place, image) in missing {
@@ -59,11 +72,12 @@ impl Repository {
                 }
             }
         }
-        Ok(images.iter().map(|(image, located)| self.timeline(image, *located)).collect())
+        Ok(images.iter().map(|(image, located)| self.timeline(image, located)).collect())
     }
 
-    fn timeline(&self, image: &TrackedImage, located: Option<&Located>) -> Timeline {
-        let Some((located, place, name)) = place_of(image, located) else { return Timeline::default() };
+    fn timeline(&self, image: &TrackedImage, located: &Located) -> Timeline {
+        let line = image.target.as_ref().and_then(|target| self.lines.get(&target.base.branch));
+        let (Some((place, name)), Some(line)) = (place_of(image, located), line) else { return Timeline::default() };
         let standing = |version: &FileVersion| {
             let stood = match version.blob {
                 None => Stood::NoFile,
@@ -77,20 +91,16 @@ impl Repository {
             Standing { at: version.at, commit: version.commit.clone(), stood, claimed }
         };
         Timeline {
-            standings: self.history.versions(&located.file).iter().map(standing).collect(),
-            releases: self.releases.clone(),
-            is_cut: self.history.is_cut(),
+            standings: line.history.versions(&located.file).iter().map(standing).collect(),
+            releases: line.releases.clone(),
+            is_cut: line.history.is_cut(),
         }
     }
 }
 
 /// The place of an image, if it is known.
-fn place_of<'a>(
-    image: &'a TrackedImage,
-    located: Option<&'a Located>,
-) -> Option<(&'a Located, &'a Place, &'a ImageName)> {
-    let located = located?;
-    Some((located, located.place.as_ref()?, image.image.as_ref()?))
+fn place_of<'a>(image: &'a TrackedImage, located: &'a Located) -> Option<(&'a Place, &'a ImageName)> {
+    Some((located.place.as_ref()?, image.image.as_ref()?))
 }
 
 fn claimed(commit: &CommitInfo, file: &RepoPath, key: &str) -> Option<Change> {

@@ -4,13 +4,16 @@
 //! changed.
 
 pub(super) mod files;
+mod line;
+mod places;
 
-use std::collections::{HashMap, HashSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::diagnostic::Diagnostic;
-use crate::git::{self, EntryKind, GitError, Head, History, HistoryLimits, Mirror, TreeEntry};
+use crate::git::{self, GitError, Head, HistoryLimits, Mirror};
 use crate::manifest::place::Place;
 use crate::model::application::Application;
 use crate::model::history::{BlobId, CommitId};
@@ -18,11 +21,14 @@ use crate::model::names::{Branch, ImageName, RepoPath};
 use crate::model::problem::Problem;
 use crate::model::remote_url::RemoteUrl;
 use crate::model::rule::Glob;
-use crate::model::tracked::TrackedImage;
 use crate::plan::Failure;
-use crate::plan::locate::{FileState, Located, locate};
-use crate::plan::rollback::{Release, Stood};
+use crate::plan::locate::FileState;
+use crate::plan::rollback::Stood;
 use crate::reconcile::repository::files::{Discovered, discover_file, parsed};
+use crate::reconcile::repository::line::Line;
+use crate::reconcile::repository::places::Placed;
+
+pub(super) use crate::reconcile::repository::places::Ground;
 
 /// What a repository needs to be read and written.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,34 +53,36 @@ pub struct RepositoryOptions {
     pub access: git::Access,
 }
 
-/// The tag at one key of one blob, memoised.
-pub(super) type ValueKey = (BlobId, Place, ImageName);
+/// What stood at one place in one version of a file, memoised.
+pub(super) type StoodKey = (BlobId, Place, ImageName);
 
 /// A repository with everything that is kept between cycles.
 pub struct Repository {
     /// Its options.
     pub options: RepositoryOptions,
     pub(super) mirror: Option<Mirror>,
-    pub(super) head: Option<Head>,
-    entries: HashMap<RepoPath, TreeEntry>,
+    /// The head that defines the Applications.
+    head: Option<Head>,
+    /// The branches that are in use.
+    pub(super) lines: BTreeMap<Branch, Line>,
+    /// Every branch that the remote had at the last look.
+    advertised: Arc<BTreeMap<Branch, CommitId>>,
     discovered: HashMap<(RepoPath, BlobId), Arc<Discovered>>,
-    pub(super) sources: HashMap<BlobId, FileState>,
-    pub(super) history: History,
-    pub(super) stood: HashMap<ValueKey, Stood>,
-    pub(super) releases: Arc<Vec<Release>>,
-    pub(super) released_at: Option<CommitId>,
-    unparsed_templates: usize,
+    pub(super) sources: RefCell<HashMap<BlobId, FileState>>,
+    pub(super) stood: HashMap<StoodKey, Stood>,
+    /// What was found for each image, by the address of the image, which is kept with it.
+    placed: HashMap<usize, Placed>,
     /// The last reading that went well.
-    last: Option<Reading>,
+    last: Option<Arc<Reading>>,
 }
 
 /// What a repository holds at its head.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Reading {
     /// The head.
     pub head: Head,
     /// Its annotated Applications, by file.
-    pub applications: Vec<Application>,
+    pub applications: Vec<Arc<Application>>,
     /// What is wrong in the files.
     pub problems: Vec<Problem>,
     /// Chart templates that are no YAML and were passed over.
@@ -84,26 +92,23 @@ pub struct Reading {
 impl Repository {
     /// Takes the options; nothing is opened before the first cycle.
     pub fn new(options: RepositoryOptions) -> Self {
-        let history = History::new(options.history);
         Self {
             options,
             mirror: None,
             head: None,
-            entries: HashMap::new(),
+            lines: BTreeMap::new(),
+            advertised: Arc::default(),
             discovered: HashMap::new(),
-            sources: HashMap::new(),
-            history,
+            sources: RefCell::default(),
             stood: HashMap::new(),
-            releases: Arc::default(),
-            released_at: None,
-            unparsed_templates: 0,
+            placed: HashMap::new(),
             last: None,
         }
     }
 
-    /// Brings the mirror to the remote's head and reads what changed. On failure the last head that was read, if any,
+    /// Brings the mirror to the remote's heads and reads what changed. On failure the last head that was read, if any,
     /// still tells which Applications there are.
-    pub fn read(&mut self) -> (Option<Reading>, Option<Failure>) {
+    pub fn read(&mut self) -> (Option<Arc<Reading>>, Option<Failure>) {
         let failure = match self.sync() {
             Ok(()) => None,
             Err(error) => Some(failure_of(&self.options.name, &error)),
@@ -121,6 +126,52 @@ impl Repository {
         }
     }
 
+    /// Reads branches that no image meant before; one that the remote does not have stays unread.
+    ///
+    /// # Errors
+    /// Whatever stands in the way of asking the remote.
+    pub fn open(&mut self, branches: &[Branch]) -> Result<(), GitError> {
+        let new: Vec<Branch> = branches.iter().filter(|branch| !self.lines.contains_key(branch)).cloned().collect();
+        let Some(mirror) = self.mirror.as_mut().filter(|_| new.iter().any(|one| self.advertised.contains_key(one)))
+        else {
+            return Ok(());
+        };
+        let look = mirror.look_at(self.head.as_ref().map(|head| &head.branch), &new)?;
+        for (branch, head) in look.others {
+            self.lines.insert(branch, Line::read(mirror, head, self.options.history)?);
+        }
+        self.advertised = Arc::new(look.advertised);
+        Ok(())
+    }
+
+    /// Gives a file at the head of a branch, which is fetched if it is not one of those in use.
+    ///
+    /// # Errors
+    /// Whatever stands in the way of asking the remote, or of reading the mirror.
+    pub fn file_at(&mut self, branch: &Branch, path: &RepoPath) -> Result<FileState, GitError> {
+        if let Some(line) = self.lines.get(branch) {
+            return self.state_in(line, path);
+        }
+        let Some(mirror) = self.mirror.as_mut() else { return Err(not_open(&self.options.url)) };
+        let look = mirror.look_at(self.head.as_ref().map(|head| &head.branch), std::slice::from_ref(branch))?;
+        let Some(head) = look.others.get(branch) else { return Ok(FileState::Missing) };
+        match mirror.entry(head, path)? {
+            Some(entry) if entry.kind.is_file() => parsed(mirror, &entry.blob),
+            Some(_) => Ok(FileState::NotRegular("no regular file")),
+            None => Ok(FileState::Missing),
+        }
+    }
+
+    /// Gives every branch that the remote had at the last look.
+    pub fn advertised(&self) -> Arc<BTreeMap<Branch, CommitId>> {
+        self.advertised.clone()
+    }
+
+    /// Gives the heads of the branches in use.
+    pub fn heads(&self) -> impl Iterator<Item = (&Branch, CommitId)> {
+        self.lines.iter().map(|(branch, line)| (branch, line.head))
+    }
+
     /// Tells whether a head was ever read.
     pub fn is_known(&self) -> bool {
         self.head.is_some()
@@ -136,122 +187,96 @@ impl Repository {
             }
         };
         let mirror = self.mirror.insert(mirror);
-        let head = mirror.sync(self.options.branch.as_ref());
-        let head = match head {
-            Ok(head) => head,
+        let others: Vec<Branch> = self.lines.keys().cloned().collect();
+        let look = match mirror.look_at(self.options.branch.as_ref(), &others) {
+            Ok(look) => look,
             Err(error) => {
                 if self.head.is_none() {
                     let known = mirror.known_head(self.options.branch.as_ref());
                     // What is wrong with the remote is told, whatever the mirror is worth.
-                    if let Some((head, found)) =
-                        known.and_then(|head| entries(mirror, &head.commit).ok().map(|found| (head, found)))
-                    {
-                        (self.head, self.entries) = (Some(head), found);
+                    let read =
+                        |head: Head| Line::read(mirror, head.commit, self.options.history).map(|line| (head, line));
+                    if let Some(Ok((head, line))) = known.map(read) {
+                        self.lines.insert(head.branch.clone(), line);
+                        self.head = Some(head);
                     }
                 }
                 return Err(error);
             }
         };
-        if self.head.as_ref().is_none_or(|known| known.commit != head.commit) {
-            self.entries = entries(mirror, &head.commit)?;
+        let primary = (look.head.branch.clone(), look.head.commit);
+        for (branch, head) in look.others.into_iter().chain([primary]) {
+            match self.lines.get_mut(&branch) {
+                Some(line) => line.advance(mirror, head)?,
+                None => drop(self.lines.insert(branch, Line::read(mirror, head, self.options.history)?)),
+            }
         }
-        self.head = Some(head);
+        self.lines.retain(|branch, _| look.advertised.contains_key(branch));
+        if *self.advertised != look.advertised {
+            self.advertised = Arc::new(look.advertised);
+        }
+        self.head = Some(look.head);
         Ok(())
     }
 
-    fn discover(&mut self) -> Result<Reading, GitError> {
+    fn discover(&mut self) -> Result<Arc<Reading>, GitError> {
         let (Some(mirror), Some(head)) = (&self.mirror, &self.head) else {
             return Err(not_open(&self.options.url));
         };
-        let mut paths: Vec<&RepoPath> = self
-            .entries
-            .iter()
-            .filter(|(_, entry)| entry.kind.is_file())
-            .map(|(path, _)| path)
-            .filter(|path| self.options.discover.iter().any(|glob| glob.is_match(path.as_str())))
-            .collect();
-        paths.sort();
-        let (mut applications, mut problems) = (Vec::new(), Vec::new());
+        if let Some(last) = self.last.as_ref().filter(|last| last.head == *head) {
+            return Ok(last.clone());
+        }
+        let Some(line) = self.lines.get(&head.branch) else { return Err(not_open(&self.options.url)) };
+        let is_named = |path: &RepoPath| self.options.discover.iter().any(|glob| glob.is_match(path.as_str()));
+        let (mut applications, mut problems, mut unparsed_templates) = (Vec::new(), Vec::new(), 0);
         let mut kept = HashMap::new();
-        self.unparsed_templates = 0;
-        for path in paths {
-            let Some(entry) = self.entries.get(path) else { continue };
+        for (path, entry) in line.below(&RepoPath::default()).filter(|(path, _)| is_named(path)) {
             let key = (path.clone(), entry.blob);
             let found = match self.discovered.remove(&key) {
                 Some(found) => found,
                 None => Arc::new(discover_file(mirror, &self.options.name, path, entry)?),
             };
-            if found.problems.is_empty() || !(found.applications.is_empty() && is_chart_template(&self.entries, path)) {
+            if found.problems.is_empty() || !(found.applications.is_empty() && line.is_chart_template(path)) {
                 problems.extend(found.problems.iter().cloned());
             } else {
-                self.unparsed_templates += 1;
+                unparsed_templates += 1;
             }
             applications.extend(found.applications.iter().cloned());
             kept.insert(key, found);
         }
         self.discovered = kept;
-        Ok(Reading { head: head.clone(), applications, problems, unparsed_templates: self.unparsed_templates })
+        Ok(Arc::new(Reading { head: head.clone(), applications, problems, unparsed_templates }))
     }
 
-    /// Finds where the tags of the images stand that target this repository.
-    ///
-    /// # Errors
-    /// A file that the mirror lost: no other one may be taken for it.
-    pub fn locate(&mut self, images: &[TrackedImage]) -> Result<Vec<Vec<Located>>, GitError> {
-        let wanted: HashSet<&RepoPath> =
-            images.iter().filter_map(|image| image.target.as_ref()).flat_map(|target| target.search.files()).collect();
-        for path in wanted {
-            self.load(path)?;
-        }
-        let this = &*self;
-        let found = |image: &TrackedImage| {
-            image.target.as_ref().map(|target| locate(image, target, &|path| this.state(path))).unwrap_or_default()
+    /// Gives a file as it stands at the head of a branch in use.
+    pub fn state(&self, branch: &Branch, path: &RepoPath) -> FileState {
+        let state = self.lines.get(branch).map(|line| self.state_in(line, path));
+        // A file that the mirror lost was an error when its place was looked for.
+        state.and_then(Result::ok).unwrap_or(FileState::Missing)
+    }
+
+    fn state_in(&self, line: &Line, path: &RepoPath) -> Result<FileState, GitError> {
+        let entry = match line.entry(path) {
+            Ok(Some(entry)) => entry,
+            Ok(None) => return Ok(FileState::Missing),
+            Err(what) => return Ok(FileState::NotRegular(what)),
         };
-        Ok(images.iter().map(found).collect())
-    }
-
-    /// Gives a file as it was found at the head.
-    pub fn state(&self, path: &RepoPath) -> FileState {
-        match self.entry(path) {
-            Ok(None) => FileState::Missing,
-            Ok(Some(entry)) => self.sources.get(&entry.blob).cloned().unwrap_or(FileState::Missing),
-            Err(what) => FileState::NotRegular(what),
+        if let Some(state) = self.sources.borrow().get(&entry.blob) {
+            return Ok(state.clone());
         }
-    }
-
-    /// Finds a regular file; what stands in its way is named.
-    fn entry(&self, path: &RepoPath) -> Result<Option<&TreeEntry>, &'static str> {
-        let mut ancestor = path.clone();
-        loop {
-            match self.entries.get(&ancestor).map(|entry| entry.kind) {
-                Some(EntryKind::Symlink) if ancestor == *path => return Err("a symlink"),
-                Some(EntryKind::Symlink) => return Err("behind a symlink"),
-                Some(EntryKind::Submodule) => return Err("in a submodule"),
-                _ => {}
-            }
-            if ancestor.as_str().is_empty() {
-                break;
-            }
-            ancestor = ancestor.parent();
-        }
-        if let Some(entry) = self.entries.get(path) {
-            return Ok(Some(entry));
-        }
-        Ok(None)
-    }
-
-    fn load(&mut self, path: &RepoPath) -> Result<(), GitError> {
-        let Ok(Some(entry)) = self.entry(path).map(|entry| entry.cloned()) else { return Ok(()) };
-        let (Some(mirror), false) = (&self.mirror, self.sources.contains_key(&entry.blob)) else { return Ok(()) };
+        let mirror = self.mirror.as_ref().ok_or_else(|| not_open(&self.options.url))?;
         let state = parsed(mirror, &entry.blob)?;
-        self.sources.insert(entry.blob, state);
-        Ok(())
+        self.sources.borrow_mut().insert(entry.blob, state.clone());
+        Ok(state)
     }
 
-    /// Forgets what no head of this cycle needs any more.
-    pub fn forget(&mut self) {
-        let alive: HashSet<BlobId> = self.entries.values().map(|entry| entry.blob).collect();
-        self.sources.retain(|blob, _| alive.contains(blob));
+    /// Forgets branches that no image means any more, and what only they needed.
+    pub fn keep_only(&mut self, branches: &HashSet<&Branch>) {
+        let primary = self.head.as_ref().map(|head| head.branch.clone());
+        self.lines.retain(|branch, _| Some(branch) == primary.as_ref() || branches.contains(branch));
+        let entries = self.lines.values().flat_map(|line| line.entries.values());
+        let alive: HashSet<BlobId> = entries.map(|entry| entry.blob).collect();
+        self.sources.borrow_mut().retain(|blob, _| alive.contains(blob));
     }
 
     /// Gives the open mirror.
@@ -273,22 +298,4 @@ pub fn failure_of(repository: &str, error: &GitError) -> Failure {
 /// Tells that a repository is used before it was read.
 pub fn not_open(url: &RemoteUrl) -> GitError {
     GitError::Cache { remote: git::Remote::shown(&url.to_string()), reason: "the mirror is not open".to_owned() }
-}
-
-fn entries(mirror: &Mirror, head: &CommitId) -> Result<HashMap<RepoPath, TreeEntry>, GitError> {
-    Ok(mirror.tree(head)?.entries.into_iter().map(|entry| (entry.path.clone(), entry)).collect())
-}
-
-/// Tells whether a file stands in the `templates` directory of a chart.
-fn is_chart_template(entries: &HashMap<RepoPath, TreeEntry>, path: &RepoPath) -> bool {
-    let mut directory = path.parent();
-    while !directory.as_str().is_empty() {
-        let chart = directory.parent().join("Chart.yaml");
-        let is_templates = directory.parts().last() == Some("templates");
-        if is_templates && chart.is_some_and(|chart| entries.contains_key(&chart)) {
-            return true;
-        }
-        directory = directory.parent();
-    }
-    false
 }

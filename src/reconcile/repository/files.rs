@@ -25,7 +25,7 @@ const SEARCHED_BYTES: u64 = 64 << 20;
 /// What one file gave to discovery.
 #[derive(Debug, Default)]
 pub(super) struct Discovered {
-    pub(super) applications: Vec<Application>,
+    pub(super) applications: Vec<Arc<Application>>,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -53,7 +53,10 @@ pub(super) fn discover_file(
     let text = String::from_utf8_lossy(&bytes);
     Ok(guarded(|| read_applications(repository, file, &text)).map_or_else(
         || Discovered { applications: Vec::new(), problems: vec![defect(repository, file)] },
-        |(applications, problems)| Discovered { applications, problems },
+        |(applications, problems)| Discovered {
+            applications: applications.into_iter().map(Arc::new).collect(),
+            problems,
+        },
     ))
 }
 

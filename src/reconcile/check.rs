@@ -1,0 +1,43 @@
+//! What `check` says about files and rules without asking a registry: the places that cannot be read or may not be written.
+
+use crate::model::problem::{Problem, Severity};
+use crate::plan::judge::{Judgement, before_scan};
+use crate::plan::locate::{FileState, refused_edit};
+use crate::plan::{Snapshot, Subject, hint};
+
+/// What `check` reports of files and rules: the places that cannot be read or may not be written.
+pub(super) fn file_problems(snapshot: &Snapshot) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for subject in &snapshot.subjects {
+        let Some(judgement) = before_scan(snapshot, subject).or_else(|| refused(snapshot, subject)) else { continue };
+        let (Some(located), Some(hint)) = (&subject.located, hint(subject, &judgement)) else { continue };
+        let target = subject.tracked.target.as_ref();
+        problems.push(Problem {
+            severity: Severity::Error,
+            code: judgement.code.clone(),
+            repository: Some(
+                target.map_or(&subject.tracked.application.repository, |target| &target.base.repository).clone(),
+            ),
+            file: Some(located.file.to_string()),
+            line: judgement.failure.as_ref().and_then(|failure| failure.line),
+            message: format!(
+                "{} ({}): {}",
+                subject.tracked.application.label(),
+                subject.tracked.alias,
+                judgement.message
+            ),
+            hint: Some(hint).filter(|hint| !hint.is_empty()),
+        });
+    }
+    problems
+}
+
+/// What the editor would refuse in any case.
+fn refused(snapshot: &Snapshot, subject: &Subject) -> Option<Judgement> {
+    let (target, image) = (subject.tracked.target.as_ref()?, subject.tracked.image.as_ref()?);
+    let located = subject.located.as_ref().filter(|located| located.site.is_ok())?;
+    let FileState::Parsed(source) = snapshot.files.get(&(target.base.clone(), located.file.clone()))? else {
+        return None;
+    };
+    refused_edit(image, located, source).map(|failure| Judgement::failed(&failure))
+}

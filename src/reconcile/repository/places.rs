@@ -1,0 +1,186 @@
+//! Where the tags of images stand in this repository, and what stood there: found again only if something changed that
+//! the last search met.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::git::GitError;
+use crate::model::names::RepoPath;
+use crate::model::rule::{Glob, Rule};
+use crate::model::tracked::TrackedImage;
+use crate::plan::Subject;
+use crate::plan::locate::{FileState, Located, locate};
+use crate::plan::rollback::Timeline;
+use crate::reconcile::repository::Repository;
+use crate::reconcile::repository::line::{Line, Met};
+use crate::rules::{self, EffectiveRule};
+
+/// What besides the repository decides what a place is: the operators' rules.
+#[derive(Clone)]
+pub(in crate::reconcile) struct Ground {
+    /// The rules, in file order.
+    pub(in crate::reconcile) rules: Arc<[Rule]>,
+    /// Writes nothing, whatever the rules say.
+    pub(in crate::reconcile) observe: bool,
+}
+
+/// An image with its places, and what they were found from.
+pub(super) struct Placed {
+    /// Keeps the address by which this is found.
+    image: Arc<TrackedImage>,
+    ground: Ground,
+    met: Vec<(RepoPath, Met)>,
+    subjects: Vec<Arc<Subject>>,
+    /// Whether what stood there was read.
+    is_past_read: bool,
+}
+
+/// The files of a branch, as a search sees them.
+struct Files<'a> {
+    repository: &'a Repository,
+    line: &'a Line,
+    met: RefCell<Vec<(RepoPath, Met)>>,
+    lost: RefCell<Option<GitError>>,
+}
+
+impl Repository {
+    /// Gives the subjects of each image that targets this repository. Without `with_past`, what stood at the places is
+    /// left out: nothing will be decided there.
+    ///
+    /// # Errors
+    /// A file or commit that the mirror lost: no other one may be taken for it.
+    pub(in crate::reconcile) fn place(
+        &mut self,
+        images: &[Arc<TrackedImage>],
+        ground: &Ground,
+        with_past: bool,
+        now: Timestamp,
+    ) -> Result<Vec<Vec<Arc<Subject>>>, GitError> {
+        let mut old = std::mem::take(&mut self.placed);
+        let mut found: Vec<Placed> = Vec::with_capacity(images.len());
+        let mut stale = Vec::new();
+        for (index, image) in images.iter().enumerate() {
+            match old.remove(&address(image)).filter(|placed| self.still_stands(placed, ground)) {
+                Some(placed) => found.push(placed),
+                None => {
+                    stale.push(index);
+                    found.push(self.search(image, ground)?);
+                }
+            }
+        }
+        if with_past {
+            self.read_past(now)?;
+            let mut late: Vec<&mut Placed> =
+                found.iter_mut().filter(|placed| !placed.is_past_read || !self.is_past_same(placed)).collect();
+            let pairs: Vec<(&TrackedImage, &Located)> = late
+                .iter()
+                .flat_map(|placed| placed.subjects.iter())
+                .filter_map(|subject| Some((&*subject.tracked, subject.located.as_ref()?)))
+                .collect();
+            let mut timelines = self.timelines(&pairs)?.into_iter();
+            for placed in &mut late {
+                placed.is_past_read = true;
+                for subject in placed.subjects.iter_mut().filter(|subject| subject.located.is_some()) {
+                    let timeline = timelines.next().unwrap_or_default();
+                    let Subject { tracked, located, rule, .. } = &**subject;
+                    *subject = Arc::new(Subject {
+                        tracked: tracked.clone(),
+                        located: located.clone(),
+                        rule: rule.clone(),
+                        timeline,
+                    });
+                }
+            }
+        }
+        let subjects = found.iter().map(|placed| placed.subjects.clone()).collect();
+        self.placed = found.into_iter().map(|placed| (address(&placed.image), placed)).collect();
+        Ok(subjects)
+    }
+
+    fn search(&self, image: &Arc<TrackedImage>, ground: &Ground) -> Result<Placed, GitError> {
+        let mut placed = Placed {
+            image: image.clone(),
+            ground: ground.clone(),
+            met: Vec::new(),
+            subjects: Vec::new(),
+            is_past_read: false,
+        };
+        let Some(target) = &image.target else { return Ok(placed) };
+        let Some(line) = self.lines.get(&target.base.branch) else { return Ok(placed) };
+        let files = Files { repository: self, line, met: RefCell::default(), lost: RefCell::default() };
+        let located = locate(image, target, &|path| files.read(path));
+        if let Some(error) = files.lost.into_inner() {
+            return Err(error);
+        }
+        placed.met = files.met.into_inner();
+        let subject = |located: Located| {
+            let rule = Some(effective(ground, &self.options.may_write, image, &located));
+            Arc::new(Subject { tracked: image.clone(), located: Some(located), rule, timeline: Timeline::default() })
+        };
+        placed.subjects = located.into_iter().map(subject).collect();
+        Ok(placed)
+    }
+
+    /// Tells whether a search would find the same.
+    fn still_stands(&self, placed: &Placed, ground: &Ground) -> bool {
+        let line = placed.image.target.as_ref().and_then(|target| self.lines.get(&target.base.branch));
+        let is_same = |(path, met): &(RepoPath, Met)| match (line, met) {
+            (None, _) => false,
+            (Some(line), Met::Listing(_)) => line.meet_below(path) == *met,
+            (Some(line), _) => line.meet(path) == *met,
+        };
+        let is_found = line.is_none() == placed.subjects.is_empty();
+        Arc::ptr_eq(&placed.ground.rules, &ground.rules)
+            && placed.ground.observe == ground.observe
+            && is_found
+            && placed.met.iter().all(is_same)
+    }
+
+    /// Tells whether nothing came to what stood at the places of an image.
+    fn is_past_same(&self, placed: &Placed) -> bool {
+        let line = placed.image.target.as_ref().and_then(|target| self.lines.get(&target.base.branch));
+        placed.subjects.iter().all(|subject| {
+            let (Some(line), Some(located)) = (line, &subject.located) else { return true };
+            let (versions, timeline) = (line.history.versions(&located.file), &subject.timeline);
+            let newest = |timeline: &Timeline| timeline.standings.first().map(|standing| Arc::as_ptr(&standing.commit));
+            located.place.is_none()
+                || (versions.len() == timeline.standings.len()
+                    && versions.first().map(|version| Arc::as_ptr(&version.commit)) == newest(timeline)
+                    && line.history.is_cut() == timeline.is_cut
+                    && Arc::ptr_eq(&line.releases, &timeline.releases))
+        })
+    }
+}
+
+impl Files<'_> {
+    fn read(&self, path: &RepoPath) -> FileState {
+        self.met.borrow_mut().push((path.clone(), self.line.meet(path)));
+        self.repository.state_in(self.line, path).unwrap_or_else(|error| {
+            self.lost.borrow_mut().get_or_insert(error);
+            FileState::Missing
+        })
+    }
+}
+
+fn address(image: &Arc<TrackedImage>) -> usize {
+    Arc::as_ptr(image).addr()
+}
+
+fn effective(ground: &Ground, may_write: &[Glob], image: &TrackedImage, located: &Located) -> EffectiveRule {
+    let (repository, branch) =
+        image.target.as_ref().map_or(("", ""), |target| (target.base.repository.as_str(), target.base.branch.as_str()));
+    let subject = rules::Subject {
+        repository,
+        branch,
+        path: Some(&located.file),
+        application: &image.application.name,
+        namespace: &image.application.namespace,
+        project: &image.project,
+        labels: &image.labels,
+    };
+    let mut rule = rules::effective(&ground.rules, ground.observe, &subject);
+    rule.may_write.extend(may_write.iter().cloned());
+    rule
+}
