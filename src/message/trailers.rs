@@ -36,7 +36,7 @@ pub struct Change {
 }
 
 /// `Repin-Resume`: a person releases what was taken back.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Resume {
     /// `name` or `namespace/name`.
     pub application: String,

@@ -123,5 +123,8 @@ fn releases(history: &History) -> Vec<Release> {
         };
         resumes.into_iter().map(move |resume| Release { at, resume }).collect::<Vec<_>>()
     };
-    history.noted().iter().flat_map(of_commit).collect()
+    // `noted` is in no order, and the same releases must be the same value.
+    let mut found: Vec<Release> = history.noted().iter().flat_map(of_commit).collect();
+    found.sort_by(|one, other| (one.at, &one.resume).cmp(&(other.at, &other.resume)));
+    found
 }
