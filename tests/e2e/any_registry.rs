@@ -102,8 +102,8 @@ impl AnyRegistry {
     }
 }
 
-/// Makes two tests of each story: one on the fake registry and one on docker-registry.
-macro_rules! on_both_registries {
+/// Makes four tests of each story: on the fake registry, and on docker-registry with a local remote, over ssh and over https.
+macro_rules! on_all_parts {
     ($($story:ident),+ $(,)?) => {
         mod fake {
             $(#[test]
@@ -120,6 +120,24 @@ macro_rules! on_both_registries {
                 }
             })+
         }
+
+        mod over_ssh {
+            $(#[test]
+            fn $story() {
+                if let Some(world) = crate::world::World::over_ssh() {
+                    super::$story(&world);
+                }
+            })+
+        }
+
+        mod over_https {
+            $(#[test]
+            fn $story() {
+                if let Some(world) = crate::world::World::over_https() {
+                    super::$story(&world);
+                }
+            })+
+        }
     };
 }
-pub(crate) use on_both_registries;
+pub(crate) use on_all_parts;

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use crate::any_registry::on_both_registries;
+use crate::any_registry::on_all_parts;
 use crate::world::{App, World};
 
-on_both_registries!(
+on_all_parts!(
     a_new_tag_becomes_one_commit_that_changes_one_scalar,
     a_second_cycle_changes_nothing,
     plan_shows_the_diff_and_writes_nothing,

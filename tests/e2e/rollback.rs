@@ -1,9 +1,9 @@
 //! Somebody goes back: what a person took away stays away, with and without the cache.
 
-use crate::any_registry::on_both_registries;
+use crate::any_registry::on_all_parts;
 use crate::world::{App, World};
 
-on_both_registries!(
+on_all_parts!(
     a_reverted_update_is_not_made_again_and_the_next_release_is_taken,
     a_resume_trailer_releases_what_was_taken_back,
     a_release_of_a_lower_tag_goes_no_further_back,

@@ -8,8 +8,10 @@ use tempfile::TempDir;
 
 use crate::any_registry::AnyRegistry;
 use crate::docker_registry::Access;
+use crate::git_http::{GitHttp, PASSWORD, USER, tls};
 use crate::registry::FakeRegistry;
 use crate::remote::BareRemote;
+use crate::sshd::Sshd;
 
 /// Registry, remote and a directory for configuration and cache.
 pub struct World {
@@ -18,6 +20,17 @@ pub struct World {
     /// The GitOps repository.
     pub remote: BareRemote,
     directory: TempDir,
+    way: Way,
+}
+
+/// How the remote is reached.
+enum Way {
+    /// On this machine.
+    Local,
+    /// Through sshd.
+    Ssh(Sshd),
+    /// Through nginx and `git http-backend`.
+    Https(GitHttp),
 }
 
 /// What a command said.
@@ -53,9 +66,53 @@ impl World {
     }
 
     fn around(registry: AnyRegistry) -> Self {
-        let world = Self { registry, remote: BareRemote::create(), directory: tempfile::tempdir().unwrap() };
+        let directory = tempfile::tempdir().unwrap();
+        let world = Self { registry, remote: BareRemote::create(), directory, way: Way::Local };
         world.configure(&world.standard_config());
         world
+    }
+
+    /// On docker-registry, with the remote behind sshd; `None`, said by name, where one of them is not installed.
+    pub fn over_ssh() -> Option<Self> {
+        let server = Sshd::start()?;
+        Some(Self::with_docker(Access::Open)?.by(Way::Ssh(server)))
+    }
+
+    /// On docker-registry, with the remote behind nginx; `None`, said by name, where one of them is not installed.
+    pub fn over_https() -> Option<Self> {
+        let world = Self::with_docker(Access::Open)?;
+        let server = GitHttp::start(world.remote.path().parent().unwrap())?;
+        Some(world.by(Way::Https(server)))
+    }
+
+    fn by(self, way: Way) -> Self {
+        let world = Self { way, ..self };
+        world.configure(&world.standard_config());
+        world
+    }
+
+    /// The remote's entry in the configuration: its URL and what is needed to get in.
+    fn remote_settings(&self) -> String {
+        let own = self.remote.url();
+        match &self.way {
+            Way::Local => format!("    url: {own}\n"),
+            Way::Ssh(server) => format!(
+                "    url: {url}\n    also: [\"{own}\"]\n    known_hosts: {known}\n    credentials: {{ssh_key: {{file: {key}}}}}\n",
+                url = server.url(&self.remote.path()),
+                known = server.known_hosts(&server.name(), "ed25519").display(),
+                key = server.key("ed25519", "").display(),
+            ),
+            Way::Https(server) => {
+                let password = self.directory.path().join("git-password");
+                std::fs::write(&password, PASSWORD).unwrap();
+                format!(
+                    "    url: {url}\n    also: [\"{own}\"]\n    ca: {ca}\n    credentials: {{username: {USER}, password: {{file: {password}}}}}\n",
+                    url = server.url("git/remote.git"),
+                    ca = tls("ca.pem").display(),
+                    password = password.display(),
+                )
+            }
+        }
     }
 
     /// A world with one Application `web`, image tag 1.0.0 in Git and these tags in the registry.
@@ -74,10 +131,10 @@ impl World {
     /// The configuration as the issue writes it, with this world's places.
     pub fn standard_config(&self) -> String {
         format!(
-            "schedule: 1s\nserver: null\ncache: {{path: {cache}}}\nrepositories:\n  - name: gitops\n    url: {url}\n    branch: main\n    discover: [\"**/*.yaml\"]\n\
+            "schedule: 1s\nserver: null\ncache: {{path: {cache}}}\nrepositories:\n  - name: gitops\n{remote}    branch: main\n    discover: [\"**/*.yaml\"]\n\
              registries:\n{registries}rules:\n  - match: {{path: \"apps/**\"}}\n    environment: dev\n    delivery: commit\n",
             cache = self.cache().display(),
-            url = self.remote.url(),
+            remote = self.remote_settings(),
             registries = self.registry.settings(),
         )
     }
