@@ -10,17 +10,16 @@ pub mod failpoint;
 mod gather;
 mod past;
 pub mod repository;
+mod retry;
 mod scan;
 mod workers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
 
 use crate::cache::Cache;
 use crate::git::Identity;
@@ -34,9 +33,6 @@ use crate::plan::{self, Snapshot};
 use crate::reconcile::gather::Gathered;
 use crate::reconcile::repository::{Repository, RepositoryOptions};
 use crate::registry::Registries;
-
-/// How often a cycle starts over because a head moved under it.
-const TRIES: u32 = 6;
 
 /// What a reconciler needs; made by `config`.
 #[derive(Clone, Debug)]
@@ -158,7 +154,8 @@ impl Reconciler {
         let mut written: Vec<ChangeSet> = Vec::new();
         let mut known = scan::Answers::default();
         let mut report = CycleReport::default();
-        for attempt in 1..=TRIES {
+        let mut tries = retry::Tries::default();
+        loop {
             report = tokio::select! {
                 biased;
                 () = cancel.cancelled() => return report,
@@ -169,13 +166,10 @@ impl Reconciler {
                 break;
             }
             let mut sets = std::mem::take(&mut report.changes);
-            let moved = self.act(&mut sets, &mut report, &mut delivered, attempt == TRIES).await;
+            self.act(&mut sets, &mut report, &mut delivered, &mut tries).await;
             written.append(&mut sets);
-            if !moved {
-                break;
-            }
-            debug!(attempt, "a head moved; gathering and deciding again");
-            tokio::time::sleep(jittered(attempt)).await;
+            let Some(pause) = tries.next() else { break };
+            tokio::time::sleep(pause).await;
         }
         if *mode == Mode::Deliver {
             report.changes = written;
@@ -225,12 +219,4 @@ impl Reconciler {
 
 fn shared(options: &Options) -> (Arc<[Rule]>, Vec<Arc<Application>>) {
     (options.rules.clone().into(), options.applications.iter().cloned().map(Arc::new).collect())
-}
-
-/// Waits between tries grow, and two instances that race do not stay in step.
-fn jittered(attempt: u32) -> Duration {
-    let spread = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |since| since.subsec_nanos() % 100);
-    Duration::from_millis(u64::from(20 * attempt * attempt + spread))
 }

@@ -14,19 +14,20 @@ use crate::model::outcome::{Outcome, OutcomeResult};
 use crate::model::problem::{Problem, Severity};
 use crate::plan::Failure;
 use crate::reconcile::repository::{Repository, failure_of, not_open};
+use crate::reconcile::retry::Tries;
 use crate::reconcile::workers::{defect, on_each};
 use crate::reconcile::{CycleReport, Reconciler, failpoint};
 
 impl Reconciler {
-    /// Delivers the change sets into the report's outcomes. Tells whether a head moved, so that the caller starts over;
-    /// on the last try a moved head is a failure. Keeps in `sets` what was written.
+    /// Delivers the change sets into the report's outcomes. A moved head is noted in `tries`, and without another try a
+    /// failure. Keeps in `sets` what was written.
     pub(super) async fn act(
         &mut self,
         sets: &mut Vec<ChangeSet>,
         report: &mut CycleReport,
         delivered: &mut BTreeMap<String, Outcome>,
-        is_last: bool,
-    ) -> bool {
+        tries: &mut Tries,
+    ) {
         let pieces: Vec<Arc<Vec<ChangeSet>>> = self
             .repositories
             .iter()
@@ -37,7 +38,6 @@ impl Reconciler {
             sets.iter().map(|set| deliver(repository, set, &identity)).collect::<Vec<_>>()
         })
         .await;
-        let mut moved = false;
         for ((repository, piece), answer) in self.repositories.iter().zip(pieces).zip(answers) {
             let name = &repository.options.name;
             let Some(results) = answer else {
@@ -50,12 +50,11 @@ impl Reconciler {
                         record(report, delivered, set, &commits);
                         sets.push(set.clone());
                     }
-                    Err(error) if matches!(error, GitError::Moved { .. }) && !is_last => moved = true,
+                    Err(error) if matches!(error, GitError::Moved { .. }) && tries.lost(set) => {}
                     Err(error) => refuse(report, set, name, failure_of(name, &error)),
                 }
             }
         }
-        moved
     }
 }
 

@@ -19,6 +19,7 @@ mod sshd;
 mod annotations;
 mod any_registry;
 mod check;
+mod contention;
 mod contract;
 mod daemon;
 mod explain;
