@@ -23,7 +23,7 @@ use crate::model::outcome::OutcomeResult;
 use crate::model::problem::{Problem, Severity};
 use crate::reconcile::{CycleReport, Mode, Reconciler};
 use crate::server::{self, Status};
-use crate::telemetry::{Counts, CycleFigures};
+use crate::telemetry::{Counts, CycleFigures, GitFigures};
 
 /// How long a push in flight may take after SIGTERM.
 const GRACE: Duration = Duration::from_secs(25);
@@ -287,11 +287,13 @@ fn publish(report: &CycleReport, duration: Duration, status: &Status) {
         held: count(OutcomeResult::Held),
         failed: count(OutcomeResult::Failed),
     };
+    let git = crate::git::traffic();
     status.metrics.cycle(&CycleFigures {
         counts,
         problems: report.problems.iter().filter(|problem| problem.severity == Severity::Error).count() as u64,
         unread_repositories: report.unread_repositories as u64,
         registry_requests: report.registry_requests,
+        git: GitFigures { advertisements: git.advertisements, fetches: git.fetches, pushes: git.pushes },
         duration,
         ended_seconds: Timestamp::now().as_second(),
     });

@@ -23,6 +23,7 @@ mod ssh_login;
 mod ssh_stream;
 mod sync;
 mod tidy;
+mod traffic;
 mod transport;
 mod tree;
 
@@ -33,4 +34,5 @@ pub use history::{History, HistoryLimits};
 pub use mirror::{Mirror, Options};
 pub use ssh_login::is_encrypted_key;
 pub use sync::{Head, Look};
+pub use traffic::{Traffic, traffic};
 pub use tree::{EntryKind, Listing, TreeEntry};

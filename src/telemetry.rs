@@ -44,6 +44,17 @@ pub struct Counts {
     pub failed: u64,
 }
 
+/// Conversations with Git remotes since the process began.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct GitFigures {
+    /// Connections that asked where branches are.
+    pub advertisements: u64,
+    /// Packs that were fetched.
+    pub fetches: u64,
+    /// Connections that sent commits.
+    pub pushes: u64,
+}
+
 /// What one cycle tells the metrics.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct CycleFigures {
@@ -55,6 +66,8 @@ pub struct CycleFigures {
     pub unread_repositories: u64,
     /// Registry requests.
     pub registry_requests: u64,
+    /// Conversations with Git remotes since the process began.
+    pub git: GitFigures,
     /// How long it took.
     pub duration: Duration,
     /// When it ended, in seconds since 1970.
@@ -75,6 +88,19 @@ struct ByResult {
     result: ResultLabel,
 }
 
+#[derive(Clone, Copy, Debug, EncodeLabelValue, Eq, Hash, PartialEq)]
+#[allow(non_camel_case_types, reason = "the names are the label's values")]
+enum KindLabel {
+    advertisement,
+    fetch,
+    push,
+}
+
+#[derive(Clone, Copy, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ByKind {
+    kind: KindLabel,
+}
+
 /// The daemon's metrics, in the OpenMetrics text format.
 #[derive(Debug)]
 pub struct Metrics {
@@ -86,6 +112,7 @@ pub struct Metrics {
     problems: Gauge,
     unread: Gauge,
     requests: Counter,
+    git: Family<ByKind, Counter>,
     last: Gauge,
     reloads: Counter,
     refused_reloads: Counter,
@@ -104,6 +131,7 @@ impl Default for Metrics {
             problems: Gauge::default(),
             unread: Gauge::default(),
             requests: Counter::default(),
+            git: Family::default(),
             last: Gauge::default(),
             reloads: Counter::default(),
             refused_reloads: Counter::default(),
@@ -130,6 +158,7 @@ impl Default for Metrics {
             metrics.unread.clone(),
         );
         registry.register("registry_requests", "Requests sent to registries", metrics.requests.clone());
+        registry.register("git_requests", "Conversations with Git remotes by what they were for", metrics.git.clone());
         registry.register(
             "last_cycle_timestamp_seconds",
             "End of the last cycle, seconds since 1970",
@@ -172,6 +201,13 @@ impl Metrics {
         self.problems.set(signed(figures.problems));
         self.unread.set(signed(figures.unread_repositories));
         self.requests.inc_by(figures.registry_requests);
+        for (kind, count) in [
+            (KindLabel::advertisement, figures.git.advertisements),
+            (KindLabel::fetch, figures.git.fetches),
+            (KindLabel::push, figures.git.pushes),
+        ] {
+            self.git.get_or_create(&ByKind { kind }).inner().store(count, Ordering::Relaxed);
+        }
         self.last.set(figures.ended_seconds);
     }
 
@@ -237,6 +273,7 @@ mod tests {
             counts,
             problems: 4,
             registry_requests: 7,
+            git: GitFigures { advertisements: 5, fetches: 1, pushes: 2 },
             duration: Duration::from_millis(200),
             ended_seconds: 1_800_000_000,
             ..CycleFigures::default()
@@ -249,6 +286,8 @@ mod tests {
             "repin_deliveries_total 2",
             "repin_problems 4",
             "repin_registry_requests_total 7",
+            "repin_git_requests_total{kind=\"advertisement\"} 5",
+            "repin_git_requests_total{kind=\"push\"} 2",
             "repin_last_cycle_timestamp_seconds 1800000000",
             "repin_configuration_reloads_refused_total 1",
             "repin_configuration_is_current 0",

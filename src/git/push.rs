@@ -7,6 +7,7 @@ use git2::{ErrorCode, Oid, PushOptions, RemoteCallbacks};
 
 use crate::git::error::{GitError, plain};
 use crate::git::mirror::{Mirror, oid};
+use crate::git::traffic;
 use crate::model::history::CommitId;
 use crate::model::names::Branch;
 
@@ -57,6 +58,7 @@ impl Mirror {
         let mut options = PushOptions::new();
         options.remote_callbacks(callbacks);
         let refspec = format!("{new}:refs/heads/{branch}");
+        traffic::count_push();
         // The inner result is libgit2's, the outer one says that its answer could not be read at all.
         let sent = session.run(AssertUnwindSafe(|| Ok(remote.push(&[refspec.as_str()], Some(&mut options)))))?;
         drop(options);

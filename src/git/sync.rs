@@ -7,6 +7,7 @@ use git2::{AutotagOption, Direction, FetchOptions, Oid};
 
 use crate::git::error::{GitError, plain};
 use crate::git::mirror::{Mirror, commit_id, oid, reference};
+use crate::git::traffic;
 use crate::model::history::CommitId;
 use crate::model::names::Branch;
 
@@ -119,6 +120,7 @@ impl Mirror {
     fn look(&self, branch: Option<&Branch>, others: &[Branch]) -> Result<Seen, GitError> {
         let session = self.session();
         let mut remote = self.repo.remote_anonymous(&session.url()).map_err(|error| self.damaged(&error))?;
+        traffic::count_advertisement();
         let Advertisement { branches: advertised, default } = session.run(|| {
             remote.connect(Direction::Fetch)?;
             advertisement(&remote)
@@ -141,6 +143,7 @@ impl Mirror {
         if is_fetched {
             let mut options = FetchOptions::new();
             options.download_tags(AutotagOption::None).update_fetchhead(false);
+            traffic::count_fetch();
             session.run(AssertUnwindSafe(|| remote.fetch(&missing, Some(&mut options), None)))?;
         }
         Ok(Seen { branch, head, others, advertised, is_fetched, default })
