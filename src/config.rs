@@ -6,6 +6,7 @@
 
 mod access;
 mod checks;
+mod commit;
 mod git_access;
 pub mod interval;
 pub mod keys;

@@ -9,12 +9,14 @@ pub mod group;
 pub mod judge;
 pub mod locate;
 pub mod rollback;
+mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::message::Wording;
 use crate::model::change::ChangeSet;
 use crate::model::history::CommitId;
 use crate::model::names::{Branch, Digest, ImageName, RepoPath, Tag};
@@ -72,6 +74,8 @@ pub struct Snapshot {
     pub listings: BTreeMap<ImageName, Result<Arc<Listed>, Failure>>,
     /// Answers of manifests: a digest, or `None` where the registry has none.
     pub manifests: BTreeMap<(ImageName, Tag), Result<Option<Digest>, Failure>>,
+    /// How commit messages are written.
+    pub wording: Arc<Wording>,
 }
 
 /// What a decision lacks.
@@ -118,10 +122,12 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     group::strictest(snapshot, &mut judgements);
     group::contest(snapshot, &mut judgements);
     group::observe(snapshot, &mut judgements);
-    let changes = group::group(snapshot, &mut judgements);
+    let mut changes = group::group(snapshot, &mut judgements);
+    let stand_ins = text::write(snapshot, &mut changes);
     let outcomes =
         snapshot.subjects.iter().zip(&judgements).map(|(subject, judgement)| outcome(subject, judgement)).collect();
-    let problems = problems(snapshot, &judgements);
+    let mut problems = problems(snapshot, &judgements);
+    problems.extend(stand_ins);
     Decision { outcomes, judgements, changes, questions: Vec::new(), problems }
 }
 

@@ -22,7 +22,8 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::cache::Cache;
-use crate::git::Identity;
+use crate::git::Authorship;
+use crate::message::Wording;
 use crate::model::application::Application;
 use crate::model::change::ChangeSet;
 use crate::model::outcome::{Outcome, OutcomeResult};
@@ -51,8 +52,10 @@ pub struct Options {
     pub cache: PathBuf,
     /// The configuration's path, as it is shown in problems of [`Options::applications`].
     pub configuration: String,
-    /// Author and committer.
-    pub identity: Identity,
+    /// Who commits are by.
+    pub authorship: Authorship,
+    /// How their messages are written.
+    pub wording: Arc<Wording>,
 }
 
 /// How far a cycle goes.

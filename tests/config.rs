@@ -7,10 +7,15 @@ use std::time::Duration;
 
 use repin::config::secrets::SecretRef;
 use repin::config::settings::{
-    AccessSettings, AnnotationSetting, ApplicationSettings, CacheSettings, ClientCertificateSettings, Credentials,
-    HistorySettings, LogFormat, LogLevel, LogSettings, RegistrySettings, RepositorySettings, ServerSettings, Settings,
+    AccessSettings, AnnotationSetting, ApplicationSettings, CacheSettings, ClientCertificateSettings, CommitSettings,
+    Credentials, HistorySettings, LogFormat, LogLevel, LogSettings, RegistrySettings, RepositorySettings,
+    ServerSettings, Settings,
 };
 use repin::config::{Surroundings, interval, keys, load, parse, schema};
+use repin::git::{Authorship, Identity, Signer};
+use repin::message::template::Template;
+use repin::message::{self, Wording};
+use repin::model::change::{CommitText, WrittenPlace};
 use repin::model::problem::{Problem, Severity};
 use repin::model::remote_url::{RemoteUrl, Transport};
 use repin::model::rule::{Delivery, Glob, Match, Rule};
@@ -18,6 +23,15 @@ use repin::secret::Secret;
 use repin::yaml::{self, Node};
 
 const CANARY: &str = "hunter2-canary";
+/// The template of the example.
+const MESSAGE: &str = "\
+Update {{ applications[0].name }}{% if images|length == 1 %} to {{ images[0].new }}{% else %}:
+{%- for image in images %} {{ image.alias }} {{ image.new }}{{ ',' if not loop.last }}{% endfor %}{% endif %}
+
+{% for image in images -%}
+{{ image.image }}: {{ '(none)' if image.old is none else image.old or '(empty)' }} -> {{ image.new }}
+{% endfor %}
+";
 const MINIMAL: &str = "repositories:\n  - {name: gitops, url: /srv/git/gitops.git}\n";
 
 fn read(text: &str) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
@@ -33,6 +47,7 @@ fn read(text: &str) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
             Ok(Secret::new("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n"))
         }
         SecretRef::File(path) if path.ends_with("platform-key") => Ok(locked_key()),
+        SecretRef::File(path) if path.ends_with("signing-key") => Ok(open_key()),
         SecretRef::File(path) if path.to_string_lossy().contains("key") => Ok(private_key()),
         SecretRef::Env(_) | SecretRef::File(_) => Ok(Secret::new(CANARY)),
     };
@@ -52,6 +67,11 @@ fn locked_key() -> Secret {
     Secret::new(std::fs::read_to_string("tests/data/ssh/locked").unwrap())
 }
 
+/// A key without a passphrase: opening one costs time by design.
+fn open_key() -> Secret {
+    Secret::new(std::fs::read_to_string("tests/data/ssh/open").unwrap())
+}
+
 fn private_key() -> Secret {
     Secret::new(std::fs::read_to_string("tests/registry/tls/server.key.pem").unwrap())
 }
@@ -68,6 +88,10 @@ fn shown(problems: &[Problem]) -> String {
         format!("{severity}{} {}: {} | {}", p.line.unwrap_or(0), p.code, p.message, p.hint.as_deref().unwrap_or("-"))
     };
     problems.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn identity(name: &str, email: &str) -> Identity {
+    Identity { name: name.into(), email: email.into() }
 }
 
 fn globs(texts: &[&str]) -> Vec<Glob> {
@@ -149,6 +173,7 @@ rules:
             line: 11,
             ..Rule::default()
         }],
+        commit: CommitSettings::default(),
         applications: vec![],
         cache: CacheSettings { path: "/home/me/.cache/repin".into() },
         server: ServerSettings { listen: Some("127.0.0.1:8080".parse().unwrap()) },
@@ -280,6 +305,17 @@ fn every_setting_of_the_example_is_read() {
                 line: line("- match: {path: \"apps/*/production"),
             },
         ],
+        commit: CommitSettings {
+            authorship: Authorship {
+                author: identity("Update Bot", "updates@example.com"),
+                committer: identity("Release Bot", "releases@example.com"),
+                signer: Some(Signer::new(&open_key(), None).unwrap()),
+            },
+            wording: Wording {
+                template: Some(Template::new(MESSAGE).unwrap()),
+                sign_off: Some("Release Bot <releases@example.com>".into()),
+            },
+        },
         applications: vec![ApplicationSettings {
             name: "batch".into(),
             namespace: "jobs".into(),
@@ -325,6 +361,8 @@ fn the_example_shows_every_key() {
         "registries[].credentials.username.env",
         "registries[].credentials.password.env",
         "registries[].credentials.token.env",
+        "commit.signing.ssh_key.env",
+        "commit.signing.passphrase.file",
     ];
     assert_eq!(missing, expected, "add a commented line to config/repin.example.yaml");
     let known: BTreeSet<String> = keys::all().into_iter().collect();
@@ -464,6 +502,75 @@ fn a_key_that_is_cut_is_found_at_the_start() {
     let problems = read(text).unwrap_err();
     assert_eq!(problems.len(), 1, "{}", shown(&problems));
     assert!(problems[0].message.contains("has a key that cannot be read: "), "{}", shown(&problems));
+}
+
+#[test]
+fn the_template_of_the_example_gives_the_default_message() {
+    let place = |alias: &str, old: Option<&str>| WrittenPlace {
+        file: "apps/web/values.yaml".into(),
+        key: format!("{alias}.tag"),
+        application: ("argocd/web".into(), None),
+        alias: alias.into(),
+        image: "ghcr.io/acme/web".into(),
+        old: old.map(str::to_owned),
+        new: "1.1.0".into(),
+        digest: None,
+        reason: "semver 1.x".into(),
+    };
+    let wording = Wording { template: Some(Template::new(MESSAGE).unwrap()), sign_off: None };
+    for places in
+        [vec![place("app", Some("1.0.0"))], vec![place("app", None), place("job", Some("")), place("x", Some("1"))]]
+    {
+        let text = CommitText {
+            repository: "gitops".into(),
+            branch: "main".into(),
+            applications: vec![("argocd/web".into(), None)],
+            places,
+        };
+        assert_eq!(message::commit(&text, &wording), message::commit(&text, &Wording::default()));
+    }
+}
+
+#[test]
+fn commits_are_read_with_their_defaults_and_every_problem() {
+    let read = settings(&format!(
+        "{MINIMAL}commit:\n  author: {{name: \" Bot. \", email: bot@example.com}}\n  sign_off: true\n"
+    ))
+    .commit;
+    assert_eq!(read.authorship.author, identity("Bot", "bot@example.com"));
+    assert_eq!(read.authorship.committer, read.authorship.author);
+    assert_eq!((read.authorship.signer, read.wording.template), (None, None));
+    assert_eq!(read.wording.sign_off.as_deref(), Some("Bot <bot@example.com>"));
+    for (text, expected) in [
+        ("author: {name: Bot}", "missing-key: `commit.author.email` is missing, and it is required"),
+        (
+            "author: {name: Bot, email: \"a b@c\"}",
+            "invalid-value: `commit.author.email` is `a b@c`: an address is not empty, and holds no blanks, no < and > and no control characters",
+        ),
+        (
+            "committer: {name: \" \", email: a@b}",
+            "invalid-value: `commit.committer.name` is ` `: a name is not empty, and holds no < and > and no control characters",
+        ),
+        ("message: \"\"", "invalid-value: `commit.message` does not work: the subject, its first line, is empty"),
+        (
+            "signing: {ssh_key: {env: LOCKED}}",
+            "secret: `commit.signing` cannot sign: the key is encrypted, and there is no passphrase",
+        ),
+        ("signing: {passphrase: {env: T}}", "missing-key: `commit.signing.ssh_key` is missing, and it is required"),
+        ("signing: {ssh_key: {env: T}}", "secret: `commit.signing.ssh_key` is no private key in PEM form"),
+        ("sign_off: yes", "invalid-value: `commit.sign_off` is `yes`: it is true or false"),
+    ] {
+        check(&format!("commit: {{{text}}}"), &[&format!("3 config/{expected}")]);
+    }
+    check(
+        "commit: {own_emails: [a@b]}",
+        &["3 unsupported/own_emails: `commit.own_emails` is known, and this build does not carry it out"],
+    );
+    let shown = format!(
+        "{:?}",
+        settings(&format!("{MINIMAL}commit: {{signing: {{ssh_key: {{env: LOCKED}}, passphrase: {{env: T}}}}}}"))
+    );
+    assert!(!shown.contains(CANARY) && shown.contains("Signer(SHA256:"), "{shown}");
 }
 
 #[test]

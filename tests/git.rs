@@ -8,6 +8,8 @@ mod git_http;
 mod proxy;
 #[path = "support/remote.rs"]
 mod remote;
+#[path = "support/signing.rs"]
+mod signing;
 #[path = "support/sshd.rs"]
 mod sshd;
 
@@ -19,6 +21,8 @@ mod https;
 mod mirror;
 #[path = "git/push.rs"]
 mod push;
+#[path = "git/signature.rs"]
+mod signature;
 #[path = "git/ssh.rs"]
 mod ssh;
 #[path = "git/tree.rs"]
@@ -26,7 +30,7 @@ mod tree;
 
 use jiff::Timestamp;
 use remote::BareRemote;
-use repin::git::{GitError, Head, Identity, Mirror, Options};
+use repin::git::{Authorship, GitError, Head, Identity, Mirror, Options};
 use repin::model::history::CommitId;
 use repin::model::names::{Branch, RepoPath};
 use tempfile::TempDir;
@@ -76,8 +80,9 @@ fn id(text: &str) -> CommitId {
     text.parse().unwrap()
 }
 
-fn bot() -> Identity {
-    Identity { name: "Bot".to_owned(), email: "bot@example.com".to_owned() }
+fn bot() -> Authorship {
+    let bot = Identity { name: "Bot".to_owned(), email: "bot@example.com".to_owned() };
+    Authorship { author: bot.clone(), committer: bot, signer: None }
 }
 
 fn time() -> Timestamp {

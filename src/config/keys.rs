@@ -80,6 +80,7 @@ pub const TOP: Table = Table {
         ),
         optional("rules", Shape::List(&RULE), "What may be written and how; later rules override field by field."),
         optional("observe", Shape::Bool, "Decide and report everything, write nothing. Default false."),
+        optional("commit", Shape::Map(&COMMIT), "Who commits are by, what they say, and how they are signed."),
         optional("applications", Shape::List(&APPLICATION), "Applications that no manifest defines."),
         optional("cache", Shape::Map(&CACHE), "Where what can be fetched again is kept."),
         optional("server", Shape::Map(&SERVER), "The HTTP server; null = off."),
@@ -90,7 +91,6 @@ pub const TOP: Table = Table {
         "environments",
         "windows",
         "notifications",
-        "commit",
         "kubernetes",
         "pull_secrets",
         "legacy_argocd_method",
@@ -229,6 +229,39 @@ pub const MATCH: Table = Table {
         optional("project", Shape::Text, "Glob over the Application's project."),
         optional("label", Shape::TextMap, "Labels of the Application with exactly these values."),
     ],
+    ..PLAIN
+};
+
+/// `commit`.
+pub const COMMIT: Table = Table {
+    keys: &[
+        optional("author", Shape::Map(&IDENTITY), "Who wrote the change. Default repin <repin@localhost>."),
+        optional("committer", Shape::Map(&IDENTITY), "Who made the commit. Default: the author."),
+        optional("message", Shape::Text, "Template of subject and body; the trailers follow by themselves."),
+        optional("sign_off", Shape::Bool, "Adds Signed-off-by of the committer as the last trailer. Default false."),
+        optional(
+            "signing",
+            Shape::Map(&SIGNING),
+            "Signs commits as git verify-commit reads it. Default: they are not.",
+        ),
+    ],
+    unbuilt: &["own_emails"],
+    ..PLAIN
+};
+
+/// `commit.author` and `commit.committer`.
+pub const IDENTITY: Table = Table {
+    keys: &[required("name", Shape::Text, "The name."), required("email", Shape::Text, "The address.")],
+    ..PLAIN
+};
+
+/// `commit.signing`.
+pub const SIGNING: Table = Table {
+    keys: &[
+        required("ssh_key", Shape::Secret, "Private key, as ssh-keygen writes it: ed25519, ecdsa or RSA."),
+        optional("passphrase", Shape::Secret, "If the key is encrypted."),
+    ],
+    hides: true,
     ..PLAIN
 };
 

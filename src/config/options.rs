@@ -1,12 +1,13 @@
 //! Settings -> the `Options` of the modules below, so that none of them knows the configuration.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::config::settings::{
     ApplicationSettings, Credentials as Given, RegistrySettings, RepositorySettings, Settings,
 };
 use crate::credentials::Credentials;
-use crate::git::{Access, HistoryLimits, Identity};
+use crate::git::{Access, HistoryLimits};
 use crate::http::ClientCertificate;
 use crate::model::application::{Annotation, Application, ApplicationSource, PREFIX};
 use crate::model::names::ApplicationKey;
@@ -27,7 +28,8 @@ pub fn reconcile(settings: &Settings, file: &Path) -> Options {
         applications: settings.applications.iter().map(application).collect(),
         cache: settings.cache.path.clone(),
         configuration: file.display().to_string(),
-        identity: Identity::default(),
+        authorship: settings.commit.authorship.clone(),
+        wording: Arc::new(settings.commit.wording.clone()),
     }
 }
 

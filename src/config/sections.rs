@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::config::access::path;
 use crate::config::checks;
+use crate::config::commit::commit;
 use crate::config::interval;
 use crate::config::keys;
 use crate::config::reader::{Fields, Value};
@@ -45,6 +46,7 @@ pub(super) fn settings(root: &Value<'_>) -> Option<Settings> {
     let rules: Vec<_> = rules.iter().map(|value| (value, rule(value))).collect();
     let applications: Vec<_> = applications.iter().map(|value| (value, application(value))).collect();
     checks::between_sections(&repositories, &registries, &rules, &applications);
+    let commit = top.get("commit").map(commit).unwrap_or_default();
     let server = server(&top);
     let log = top.get("log").map(log).unwrap_or_default();
     let cache = cache(root, &top);
@@ -54,6 +56,7 @@ pub(super) fn settings(root: &Value<'_>) -> Option<Settings> {
         repositories: repositories.into_iter().map(|(_, read)| read).collect::<Option<_>>()?,
         registries: registries.into_iter().map(|(_, read)| read).collect::<Option<_>>()?,
         rules: rules.into_iter().map(|(_, read)| read).collect(),
+        commit,
         applications: applications.into_iter().map(|(_, read)| read).collect::<Option<_>>()?,
         cache: cache?,
         server,

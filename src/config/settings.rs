@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::git::Authorship;
+use crate::message::Wording;
 use crate::model::names::{Branch, RepoPath};
 use crate::model::remote_url::RemoteUrl;
 use crate::model::rule::{Glob, Rule};
@@ -24,6 +26,8 @@ pub struct Settings {
     pub registries: Vec<RegistrySettings>,
     /// In file order.
     pub rules: Vec<Rule>,
+    /// Who commits are by, and what they say.
+    pub commit: CommitSettings,
     /// Applications that no manifest defines.
     pub applications: Vec<ApplicationSettings>,
     /// The cache.
@@ -153,6 +157,15 @@ pub enum Credentials {
         /// The socket.
         socket: PathBuf,
     },
+}
+
+/// Commits.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct CommitSettings {
+    /// Author, committer and key.
+    pub authorship: Authorship,
+    /// Template and sign-off.
+    pub wording: Wording,
 }
 
 /// An Application for a repository that has no manifest of one.

@@ -1,16 +1,19 @@
 //! Own commits: new blobs, trees and a commit in the object database, without a work tree.
 
+use std::fmt;
+
 use git2::build::TreeUpdateBuilder;
 use git2::{FileMode, ObjectType, Signature, Time};
 use jiff::Timestamp;
 
 use crate::git::error::{GitError, plain};
 use crate::git::mirror::{Mirror, commit_id};
+use crate::git::signature::Signer;
 use crate::git::tree::EntryKind;
 use crate::model::history::CommitId;
 use crate::model::names::RepoPath;
 
-/// Who a commit is by: author and committer.
+/// A person or a program, as Git holds it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Identity {
     /// The name; not empty, without `<`, `>` and line breaks.
@@ -19,11 +22,47 @@ pub struct Identity {
     pub email: String,
 }
 
+impl Identity {
+    /// Reads a name as Git would hold it: without the blanks, quotes and dots around it that Git drops.
+    ///
+    /// # Errors
+    /// The rule that the text breaks.
+    pub fn name(text: &str) -> Result<String, &'static str> {
+        held(text, "a name is not empty, and holds no < and > and no control characters")
+    }
+
+    /// Reads an address, as [`Identity::name`].
+    ///
+    /// # Errors
+    /// The rule that the text breaks.
+    pub fn email(text: &str) -> Result<String, &'static str> {
+        const RULE: &str = "an address is not empty, and holds no blanks, no < and > and no control characters";
+        held(text, RULE).and_then(|email| if email.contains(char::is_whitespace) { Err(RULE) } else { Ok(email) })
+    }
+}
+
 impl Default for Identity {
     /// The product's own name, as long as the operator gives none.
     fn default() -> Self {
         Self { name: "repin".to_owned(), email: "repin@localhost".to_owned() }
     }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} <{}>", self.name, self.email)
+    }
+}
+
+/// Who own commits are by, and the key that proves it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Authorship {
+    /// Who wrote the change.
+    pub author: Identity,
+    /// Who made the commit.
+    pub committer: Identity,
+    /// Signs each commit; none = they are not signed.
+    pub signer: Option<Signer>,
 }
 
 impl Mirror {
@@ -37,20 +76,23 @@ impl Mirror {
         parent: &CommitId,
         changes: &[(RepoPath, Vec<u8>)],
         message: &str,
-        author: &Identity,
+        by: &Authorship,
         time: Timestamp,
     ) -> Result<CommitId, GitError> {
         let bad = |reason: String| GitError::BadCommit { remote: self.remote.clone(), reason };
         if message.contains('\0') || message.trim().is_empty() {
             return Err(bad("the message is empty or holds a NUL".to_owned()));
         }
-        for (what, text) in [("name", &author.name), ("address", &author.email)] {
-            if text.trim().is_empty() || text.contains(|c: char| c.is_control() || matches!(c, '<' | '>')) {
-                return Err(bad(format!("`{}` is no {what} of an author", plain(text, 100))));
+        let person = |identity: &Identity| {
+            for (what, text) in [("name", &identity.name), ("address", &identity.email)] {
+                if text.trim().is_empty() || text.contains(|c: char| c.is_control() || matches!(c, '<' | '>')) {
+                    return Err(bad(format!("`{}` is no {what} of an author", plain(text, 100))));
+                }
             }
-        }
-        let signature = Signature::new(&author.name, &author.email, &Time::new(time.as_second(), 0))
-            .map_err(|error| bad(plain(error.message(), 300)))?;
+            Signature::new(&identity.name, &identity.email, &Time::new(time.as_second(), 0))
+                .map_err(|error| bad(plain(error.message(), 300)))
+        };
+        let (author, committer) = (person(&by.author)?, person(&by.committer)?);
         let mut paths: Vec<&RepoPath> = changes.iter().map(|(path, _)| path).collect();
         paths.sort_unstable();
         if let Some(path) = paths.iter().zip(paths.iter().skip(1)).find_map(|(one, next)| (one == next).then_some(one))
@@ -78,11 +120,63 @@ impl Mirror {
         }
         let tree = self.subtree(tree)?;
         let parent = self.named_commit(parent)?;
+        let buffer = self
+            .repo
+            .commit_create_buffer(&author, &committer, message, &tree, &[&parent])
+            .map_err(|error| self.damaged(&error))?;
+        let content = match &by.signer {
+            None => buffer.to_vec(),
+            Some(signer) => signed(&buffer, &signer.sign(&buffer).map_err(bad)?),
+        };
         let id = self
             .repo
-            .commit_create_buffer(&signature, &signature, message, &tree, &[&parent])
-            .and_then(|buffer| self.repo.odb()?.write(ObjectType::Commit, &buffer))
+            .odb()
+            .and_then(|odb| odb.write(ObjectType::Commit, &content))
             .map_err(|error| self.damaged(&error))?;
         commit_id(id, &self.remote)
+    }
+}
+
+/// Puts a signature into a commit: the last header, its further lines behind a blank each (gitformat-signature(5)).
+fn signed(commit: &[u8], signature: &str) -> Vec<u8> {
+    let headers = commit.windows(2).position(|pair| pair == b"\n\n").map_or(commit.len(), |at| at + 1);
+    let (headers, message) = commit.split_at(headers);
+    let header = format!("gpgsig {}\n", signature.replace('\n', "\n "));
+    [headers, header.as_bytes(), message].concat()
+}
+
+/// What is left of a name or an address when Git has dropped what it drops at both ends.
+fn held(text: &str, rule: &'static str) -> Result<String, &'static str> {
+    let is_dropped = |c: char| {
+        c.is_whitespace() || c.is_control() || matches!(c, '.' | ',' | ':' | ';' | '<' | '>' | '"' | '\\' | '\'')
+    };
+    if text.contains(|c: char| c.is_control() || matches!(c, '<' | '>')) {
+        return Err(rule);
+    }
+    let held = text.trim_matches(is_dropped);
+    if held.is_empty() { Err(rule) } else { Ok(held.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_addresses_are_those_that_git_holds() {
+        for (text, name, email) in [
+            ("Bot", Some("Bot"), Some("Bot")),
+            (" Acme Inc. ", Some("Acme Inc"), None),
+            ("bot@example.com", Some("bot@example.com"), Some("bot@example.com")),
+            ("'bot'", Some("bot"), Some("bot")),
+            ("Jos\u{e9}", Some("Jos\u{e9}"), Some("Jos\u{e9}")),
+            ("", None, None),
+            (" .,;", None, None),
+            ("a\nb", None, None),
+            ("a <b", None, None),
+            ("a\0", None, None),
+        ] {
+            assert_eq!(Identity::name(text).ok().as_deref(), name, "{text:?}");
+            assert_eq!(Identity::email(text).ok().as_deref(), email, "{text:?}");
+        }
     }
 }

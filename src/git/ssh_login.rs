@@ -119,10 +119,10 @@ fn refused(user: &str, tried: &[String]) -> SshError {
 }
 
 /// Signs with an RSA key.
-struct RingRsa(ring::rsa::KeyPair);
+pub(in crate::git) struct RingRsa(ring::rsa::KeyPair);
 
 impl RingRsa {
-    fn new(pair: &RsaKeypair) -> Result<Self, SshError> {
+    pub(in crate::git) fn new(pair: &RsaKeypair) -> Result<Self, SshError> {
         let refuse = |reason: String| SshError::Refused(format!("the RSA key cannot be used: {reason}"));
         let bytes = |number: &Mpint| number.as_positive_bytes().unwrap_or_default().to_vec();
         let private = pair.private();
@@ -140,6 +140,18 @@ impl RingRsa {
             ring::rsa::KeyPairComponents { public_key, dP: d_p, dQ: d_q, qInv: bytes(private.iqmp()), d, p, q };
         ring::rsa::KeyPair::from_components(&components).map(Self).map_err(|error| refuse(error.to_string()))
     }
+
+    pub(in crate::git) fn sign(
+        &self,
+        padding: &'static dyn ring::signature::RsaEncoding,
+        data: &[u8],
+    ) -> Result<Vec<u8>, SshError> {
+        let mut signature = vec![0; self.0.public().modulus_len()];
+        self.0
+            .sign(padding, &ring::rand::SystemRandom::new(), data, &mut signature)
+            .map_err(|_| SshError::Refused("the RSA key cannot sign".to_owned()))?;
+        Ok(signature)
+    }
 }
 
 impl russh::Signer for RingRsa {
@@ -151,14 +163,11 @@ impl russh::Signer for RingRsa {
         hash: Option<HashAlg>,
         mut data: Vec<u8>,
     ) -> Result<Vec<u8>, SshError> {
-        let (name, padding): (&[u8], &dyn ring::signature::RsaEncoding) = match hash {
+        let (name, padding): (&[u8], &'static dyn ring::signature::RsaEncoding) = match hash {
             Some(HashAlg::Sha256) => (b"rsa-sha2-256", &ring::signature::RSA_PKCS1_SHA256),
             _ => (b"rsa-sha2-512", &ring::signature::RSA_PKCS1_SHA512),
         };
-        let mut signature = vec![0; self.0.public().modulus_len()];
-        self.0
-            .sign(padding, &ring::rand::SystemRandom::new(), &data, &mut signature)
-            .map_err(|_| SshError::Refused("the RSA key cannot sign".to_owned()))?;
+        let signature = self.sign(padding, &data)?;
         // RFC 4252, 7: the signature follows as a string that holds two strings.
         let length = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX).to_be_bytes();
         data.extend(length(name.len() + signature.len() + 8));

@@ -21,6 +21,8 @@ pub struct WrittenPlace {
     pub file: String,
     /// The key path.
     pub key: String,
+    /// `namespace/name` and environment of the Application that it is written for.
+    pub application: (String, Option<String>),
     /// The alias.
     pub alias: String,
     /// The image without tag.
@@ -38,6 +40,10 @@ pub struct WrittenPlace {
 /// What a commit message tells.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct CommitText {
+    /// Name of the configured repository.
+    pub repository: String,
+    /// The branch that is written.
+    pub branch: String,
     /// `namespace/name` and environment of every Application that owns a place of it.
     pub applications: Vec<(String, Option<String>)>,
     /// The places.

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::manifest::Source;
-use crate::message;
 use crate::model::change::{ChangeSet, CommitText, FileChange, PlannedCommit, WrittenPlace};
 use crate::model::names::{ApplicationKey, RepoPath};
 use crate::model::outcome::OutcomeResult;
@@ -192,7 +191,12 @@ impl Editor<'_> {
         }
         let first = self.snapshot.subjects.get(*subjects.first()?)?;
         let environment = first.rule.as_ref().and_then(|rule| rule.environment.clone());
-        let text = CommitText { applications: vec![(first.tracked.application.label(), environment)], places: written };
+        let text = CommitText {
+            repository: self.base.repository.clone(),
+            branch: self.base.branch.to_string(),
+            applications: vec![(first.tracked.application.label(), environment)],
+            places: written,
+        };
         Some(PlannedCommit { subjects, text, message: String::new(), files: files.into_values().collect() })
     }
 
@@ -228,7 +232,7 @@ impl Editor<'_> {
         Ok((before.text().to_owned(), Arc::new(after), file.clone()))
     }
 
-    /// Names the other owners of a written place in the commit that writes it, and finishes the messages.
+    /// Names the other owners of a written place in the commit that writes it.
     fn share(&self, commits: &mut [PlannedCommit], judgements: &[Judgement]) {
         let own: BTreeSet<usize> = commits.iter().flat_map(|commit| commit.subjects.clone()).collect();
         for (index, subject) in self.snapshot.subjects.iter().enumerate() {
@@ -245,9 +249,6 @@ impl Editor<'_> {
                 }
             }
         }
-        for commit in commits {
-            commit.message = message::commit(&commit.text);
-        }
     }
 }
 
@@ -256,6 +257,10 @@ fn written_place(subject: &Subject, judgement: &Judgement, place: &Place) -> Wri
     WrittenPlace {
         file: place.1.to_string(),
         key: shown_key(subject).unwrap_or_default(),
+        application: (
+            subject.tracked.application.label(),
+            subject.rule.as_ref().and_then(|rule| rule.environment.clone()),
+        ),
         alias: subject.tracked.alias.clone(),
         image: subject.tracked.image_text.clone(),
         old: site.and_then(Site::shown),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tracing::info;
 
-use crate::git::{GitError, Identity};
+use crate::git::{Authorship, GitError};
 use crate::model::change::ChangeSet;
 use crate::model::history::CommitId;
 use crate::model::names::RepoPath;
@@ -33,9 +33,9 @@ impl Reconciler {
             .iter()
             .map(|repository| Arc::new(sets.extract_if(.., |set| set.repository == repository.options.name).collect()))
             .collect();
-        let identity = self.options.identity.clone();
+        let authorship = self.options.authorship.clone();
         let answers = on_each(&mut self.repositories, pieces.clone(), move |repository, sets| {
-            sets.iter().map(|set| deliver(repository, set, &identity)).collect::<Vec<_>>()
+            sets.iter().map(|set| deliver(repository, set, &authorship)).collect::<Vec<_>>()
         })
         .await;
         for ((repository, piece), answer) in self.repositories.iter().zip(pieces).zip(answers) {
@@ -58,7 +58,7 @@ impl Reconciler {
     }
 }
 
-fn deliver(repository: &mut Repository, set: &ChangeSet, identity: &Identity) -> Result<Vec<CommitId>, GitError> {
+fn deliver(repository: &mut Repository, set: &ChangeSet, authorship: &Authorship) -> Result<Vec<CommitId>, GitError> {
     let url = repository.options.url.clone();
     let mirror = repository.mirror().ok_or_else(|| not_open(&url))?;
     let mut parent = set.head;
@@ -66,7 +66,7 @@ fn deliver(repository: &mut Repository, set: &ChangeSet, identity: &Identity) ->
     for commit in &set.commits {
         let files: Vec<(RepoPath, Vec<u8>)> =
             commit.files.iter().map(|file| (file.path.clone(), file.after.clone().into_bytes())).collect();
-        parent = mirror.commit(&parent, &files, &commit.message, identity, Timestamp::now())?;
+        parent = mirror.commit(&parent, &files, &commit.message, authorship, Timestamp::now())?;
         commits.push(parent);
     }
     failpoint::reach("objects");

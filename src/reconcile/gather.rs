@@ -63,7 +63,7 @@ type Read = (Option<Arc<Reading>>, Option<Failure>);
 impl Reconciler {
     /// Reads every repository and resolves every Application.
     pub(super) async fn gather(&mut self, now: Timestamp, mode: &Mode, report: &mut CycleReport) -> Snapshot {
-        let mut snapshot = Snapshot { now, ..Snapshot::default() };
+        let mut snapshot = Snapshot { now, wording: self.options.wording.clone(), ..Snapshot::default() };
         let readings = self.read_all().await;
         let mut applications: Vec<Arc<Application>> = self.applications.clone();
         for (repository, (reading, failure)) in self.repositories.iter().zip(&readings) {

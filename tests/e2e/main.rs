@@ -13,12 +13,15 @@ mod proxy;
 mod registry;
 #[path = "../support/remote.rs"]
 mod remote;
+#[path = "../support/signing.rs"]
+mod signing;
 #[path = "../support/sshd.rs"]
 mod sshd;
 
 mod annotations;
 mod any_registry;
 mod check;
+mod commits;
 mod contention;
 mod contract;
 mod daemon;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use repin::diagnostic::{Diagnostic, Retry};
-use repin::git::{GitError, Identity, Mirror, Options};
+use repin::git::{Authorship, GitError, Identity, Mirror, Options};
 
 use crate::{World, bot, branch, commit_one, id, path, read, time};
 
@@ -75,7 +75,8 @@ fn a_commit_that_changes_nothing_or_cannot_be_written_down_is_refused() {
     let refused = |content: &str, message: &str, name: &str, email: &str| {
         let identity = Identity { name: name.to_owned(), email: email.to_owned() };
         let changes = [(path("a"), content.as_bytes().to_vec())];
-        mirror.commit(&head.commit, &changes, message, &identity, time()).unwrap_err().to_string()
+        let by = Authorship { author: identity.clone(), ..bot() };
+        mirror.commit(&head.commit, &changes, message, &by, time()).unwrap_err().to_string()
     };
     for (error, part) in [
         (refused("1\n", "m", "Bot", "b@example.com"), "nothing changes"),

@@ -1,0 +1,58 @@
+//! Commits as they stand in the file: author, committer, message, sign-off, signing key.
+//!
+//! Templates and keys are tried here, so that what cannot work is a problem at the start. No message holds a value of a
+//! secret.
+
+use crate::config::access::{private_key, secret};
+use crate::config::keys;
+use crate::config::reader::Value;
+use crate::config::settings::CommitSettings;
+use crate::git::{Authorship, Identity, Signer};
+use crate::message::Wording;
+use crate::message::template::Template;
+
+/// Reads `commit`.
+pub(super) fn commit(value: &Value<'_>) -> CommitSettings {
+    let fields = value.fields(&keys::COMMIT);
+    let author = fields.get("author").and_then(identity).unwrap_or_default();
+    let committer = fields.get("committer").and_then(identity).unwrap_or_else(|| author.clone());
+    let template = fields.get("message").and_then(template);
+    let is_signed_off = fields.written("sign_off").and_then(Value::boolean).unwrap_or(false);
+    let signer = fields.get("signing").and_then(signer);
+    let sign_off = is_signed_off.then(|| committer.to_string());
+    CommitSettings { authorship: Authorship { author, committer, signer }, wording: Wording { template, sign_off } }
+}
+
+fn identity(value: &Value<'_>) -> Option<Identity> {
+    let fields = value.fields(&keys::IDENTITY);
+    let read = |name: &str, read: fn(&str) -> Result<String, &'static str>| {
+        let value = fields.get(name)?;
+        let held = read(value.text()?);
+        held.map_err(|rule| value.invalid(rule, "Git holds such as `Update Bot` and `bot@example.com`")).ok()
+    };
+    let (name, email) = (read("name", Identity::name), read("email", Identity::email));
+    Some(Identity { name: name?, email: email? })
+}
+
+fn template(value: &Value<'_>) -> Option<Template> {
+    let hint = "a template sees `applications`, `images`, `environments`, `repository` and `branch`; see the manual";
+    Template::new(value.text()?)
+        .map_err(|error| value.error("config/invalid-value", format!("does not work: {error}"), hint))
+        .ok()
+}
+
+fn signer(value: &Value<'_>) -> Option<Signer> {
+    let fields = value.fields(&keys::SIGNING);
+    let key = fields.get("ssh_key").map(private_key);
+    let passphrase = fields.get("passphrase").map(secret);
+    let (key, passphrase) = match (key, passphrase) {
+        (Some(Some(key)), None) => (key, None),
+        (Some(Some(key)), Some(Some(passphrase))) => (key, Some(passphrase)),
+        // What is missing was reported.
+        _ => return None,
+    };
+    let hint = "give an ed25519, ecdsa or RSA key of ssh-keygen, and its `passphrase` if it has one";
+    Signer::new(&key, passphrase.as_ref())
+        .map_err(|reason| fields.whole().error("config/secret", format!("cannot sign: {reason}"), hint))
+        .ok()
+}
