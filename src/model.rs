@@ -12,5 +12,6 @@ pub mod policy;
 pub mod problem;
 pub mod remote_url;
 pub mod rule;
+pub mod schedule;
 pub mod tracked;
 pub mod version;

@@ -37,8 +37,11 @@ const BANNED: &[(&str, &str)] = &[
 const SEVERAL_VERSIONS: &[(&str, &[&str], &str)] = &[
     ("base64", &["0.22", "0.23"], "oci-client is at 0.22, reqwest at 0.23"),
     ("getrandom", &["0.2", "0.4"], "ring 0.17 is at 0.2"),
+    ("rand", &["0.8", "0.10"], "macros only, not in the program: phf of cron 0.17 is at 0.8"),
+    ("rand_core", &["0.6", "0.10"], "macros only, not in the program: phf of cron 0.17 is at 0.6"),
     ("syn", &["2", "3"], "macros only, not in the program: strum, getset, derive_builder, tracing and jiff are at 2"),
     ("windows-sys", &["0.52", "0.61"], "ring 0.17 is at 0.52; on Windows only"),
+    ("winnow", &["0.7", "1"], "cron 0.17 is at 0.7"),
 ];
 
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
