@@ -2,12 +2,15 @@
 //!
 //! Pure. Reads no file: that the key stands in one of the candidate files is found out by `plan::locate`.
 
-use crate::annotations::{self, ImageRequest, WriteBack};
+mod targets;
+
+use crate::annotations;
 use crate::model::application::{Application, ApplicationSource};
 use crate::model::names::{Branch, RepoPath};
 use crate::model::problem::{Problem, Severity};
 use crate::model::remote_url::RemoteUrl;
-use crate::model::tracked::{HelmSearch, Refusal, RemoteBranch, Search, Target, TrackedImage};
+use crate::model::tracked::{Refusal, TrackedImage};
+use crate::resolve::targets::{image, targeted};
 
 /// A configured repository, as far as an Application can mean it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -174,87 +177,6 @@ fn repository<'a>(source: &ApplicationSource, known: &'a [KnownRepository]) -> R
         );
         stop("target/outside", message, hint)
     })
-}
-
-fn targeted(
-    application: &Application,
-    request: &ImageRequest,
-    ground: &Ground<'_>,
-    target: &WriteBack,
-    problems: &mut Vec<Problem>,
-) -> TrackedImage {
-    let default = ground.path.join("values.yaml").unwrap_or_default();
-    let mut values = vec![default.clone()];
-    for file in &ground.listed {
-        values.retain(|other| other != file);
-        values.push(file.clone());
-    }
-    let (files, fallback) = match target {
-        WriteBack::HelmValues => (values.clone(), default),
-        WriteBack::HelmValuesFile(file) => match ground.path.join(file) {
-            Some(path) => (vec![path.clone()], path),
-            None => {
-                let message = format!("the target `{file}` leaves the repository");
-                let refusal = Refusal { code: "target/outside".to_owned(), message };
-                problems.push(problem(
-                    application,
-                    annotation_line(application, "write-back-target"),
-                    &refusal,
-                    "write a path inside the repository, relative to the source path".to_owned(),
-                ));
-                let mut image = image(application, request, Some(ground), None);
-                image.refusal.get_or_insert(refusal);
-                return image;
-            }
-        },
-    };
-    // A target that the source does not list is taken for the last one.
-    values.extend(files.iter().filter(|file| !values.contains(file)).cloned().collect::<Vec<_>>());
-    image(application, request, Some(ground), Some(Files { files, fallback, values }))
-}
-
-/// Where the tag may stand, and the image's name.
-struct Files {
-    files: Vec<RepoPath>,
-    fallback: RepoPath,
-    values: Vec<RepoPath>,
-}
-
-fn image(
-    application: &Application,
-    request: &ImageRequest,
-    ground: Option<&Ground<'_>>,
-    files: Option<Files>,
-) -> TrackedImage {
-    let target = match (ground, files, &request.key) {
-        (Some(ground), Some(Files { files, fallback, values }), Some((key, form))) => Some(Target {
-            base: RemoteBranch { repository: ground.repository.name.clone(), branch: ground.repository.branch.clone() },
-            own_paths: vec![ground.path.clone()],
-            listed: ground.listed.clone(),
-            search: Search::Helm(HelmSearch {
-                files,
-                fallback,
-                values,
-                key: key.clone(),
-                form: *form,
-                name_key: request.name_key.clone(),
-            }),
-        }),
-        _ => None,
-    };
-    TrackedImage {
-        application: application.key.clone(),
-        line: annotation_line(application, "/image-list"),
-        project: application.project.clone(),
-        labels: application.labels.clone(),
-        alias: request.alias.clone(),
-        image_text: request.image_text.clone(),
-        image: request.image.clone(),
-        policy: request.policy.clone(),
-        target,
-        key: request.key.as_ref().map(|(key, _)| key.clone()),
-        refusal: request.refusal.clone(),
-    }
 }
 
 /// Gives the line of the first annotation whose key ends so.
