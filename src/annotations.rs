@@ -3,6 +3,7 @@
 //! Reads the grammar of CONFIGURATION "Annotations" under both prefixes. Knows nothing of repositories, rules or
 //! registries. One bad annotation holds its image and never the others.
 
+pub mod destination;
 pub mod image_list;
 pub mod keys;
 mod places;
@@ -11,6 +12,7 @@ mod values;
 
 use std::collections::BTreeMap;
 
+use crate::annotations::destination::Destination;
 use crate::annotations::keys::Reading;
 use crate::model::application::{Application, LEGACY_PREFIX, PREFIX};
 use crate::model::key_path::KeyPath;
@@ -45,13 +47,25 @@ pub struct ImageRequest {
     pub name_key: Option<KeyPath>,
     /// The targets, at least one unless refused.
     pub targets: Vec<WriteBack>,
+    /// Where the whole Application wants its changes to go.
+    pub destination: Destination,
     /// Why the image is held.
     pub refusal: Option<Refusal>,
 }
 
+/// What `write-back-method: argocd` means, which is what the legacy prefix means without the key.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ArgocdMethod {
+    /// It is held: repin writes Git only.
+    #[default]
+    Held,
+    /// The operator takes it for `git`.
+    AsGit,
+}
+
 /// Reads the annotations of one Application.
-pub fn read(application: &Application) -> (Vec<ImageRequest>, Vec<Problem>) {
-    let mut reader = Reader::new(application);
+pub fn read(application: &Application, argocd: ArgocdMethod) -> (Vec<ImageRequest>, Vec<Problem>) {
+    let mut reader = Reader::new(application, argocd);
     let requests = reader.requests();
     (requests, reader.problems)
 }
@@ -68,13 +82,14 @@ struct Given {
 
 struct Reader<'a> {
     application: &'a Application,
+    argocd: ArgocdMethod,
     given: BTreeMap<String, Given>,
     without_text: Vec<String>,
     problems: Vec<Problem>,
 }
 
 impl<'a> Reader<'a> {
-    fn new(application: &'a Application) -> Self {
+    fn new(application: &'a Application, argocd: ArgocdMethod) -> Self {
         let mut given: BTreeMap<String, Given> = BTreeMap::new();
         for annotation in &application.annotations {
             let (name, legacy) = match annotation.key.strip_prefix(PREFIX) {
@@ -93,7 +108,7 @@ impl<'a> Reader<'a> {
         // Reported where the manifest was read: what follows must not take them for empty texts.
         let without_text = given.iter().filter(|(_, given)| !given.is_text).map(|(name, _)| name.clone()).collect();
         given.retain(|_, given| given.is_text);
-        Self { application, given, without_text, problems: Vec::new() }
+        Self { application, argocd, given, without_text, problems: Vec::new() }
     }
 
     fn requests(&mut self) -> Vec<ImageRequest> {
@@ -203,7 +218,7 @@ impl<'a> Reader<'a> {
 
     fn problem(&mut self, severity: Severity, code: &str, line: u64, message: String, hint: String) {
         let key = &self.application.key;
-        self.problems.push(Problem {
+        let problem = Problem {
             severity,
             code: code.to_owned(),
             repository: key.file.as_ref().map(|_| key.repository.clone()),
@@ -211,7 +226,11 @@ impl<'a> Reader<'a> {
             line: Some(line),
             message: format!("{}: {message}", key.label()),
             hint: Some(hint),
-        });
+        };
+        // What is wrong for the whole Application is found with each of its images.
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod template;
 pub mod trailers;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::message::template::Template;
@@ -77,7 +78,8 @@ fn default_parts(text: &CommitText) -> Parts {
         many => {
             let part = |place: &WrittenPlace| format!("{} {} {}", name(&place.application.0), place.alias, place.new);
             let parts: Vec<String> = many.iter().map(part).collect();
-            format!("Update {} applications: {}", text.applications.len(), parts.join(", "))
+            let listed = format!("Update {} applications: {}", text.applications.len(), parts.join(", "));
+            if listed.chars().count() <= SUBJECT { listed } else { counted(text) }
         }
     };
     let line = |place: &WrittenPlace| format!("{}: {} -> {}", place.image, old(place), place.new);
@@ -88,6 +90,15 @@ fn default_parts(text: &CommitText) -> Parts {
 /// Namespace and name of an Application's label.
 fn application_parts(label: &str) -> (&str, &str) {
     label.split_once('/').unwrap_or(("", label))
+}
+
+/// The subject of a commit for more Applications than a line can name: how many images, and where.
+fn counted(text: &CommitText) -> String {
+    let names: BTreeSet<&str> = text.applications.iter().map(|(name, _)| name.as_str()).collect();
+    let environment = text.applications.first().and_then(|(_, environment)| environment.as_deref());
+    let is_one = text.applications.iter().all(|(_, other)| other.as_deref() == environment);
+    let place = environment.filter(|_| is_one).map(|environment| format!(" in {environment}")).unwrap_or_default();
+    format!("Update {} images of {} applications{place}", text.places.len(), names.len())
 }
 
 fn trailers(text: &CommitText) -> Trailers {

@@ -22,6 +22,7 @@ use crate::model::history::CommitId;
 use crate::model::names::{Branch, Digest, ImageName, RepoPath, Tag};
 use crate::model::outcome::{Outcome, OutcomeResult, outcome_id};
 use crate::model::problem::{Problem, Severity};
+use crate::model::rule::Rule;
 use crate::model::tracked::{RemoteBranch, TrackedImage};
 use crate::plan::judge::{Judgement, judge};
 pub use crate::plan::locate::Failure;
@@ -62,6 +63,8 @@ pub struct Snapshot {
     pub heads: BTreeMap<RemoteBranch, CommitId>,
     /// Why a repository could not be read.
     pub repository_failures: BTreeMap<String, Failure>,
+    /// The rules, for branches whose names are found while deciding.
+    pub rules: Arc<[Rule]>,
     /// Every branch that the remotes have, by repository.
     pub advertised: BTreeMap<String, Arc<BTreeMap<Branch, CommitId>>>,
     /// Files that hold located places, and what was asked for by [`Question::File`].
@@ -122,7 +125,11 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     group::strictest(snapshot, &mut judgements);
     group::contest(snapshot, &mut judgements);
     group::observe(snapshot, &mut judgements);
-    let mut changes = group::group(snapshot, &mut judgements);
+    let made = match group::name_branches(snapshot, &mut judgements) {
+        Ok(made) => made,
+        Err(questions) => return Decision { questions, ..Decision::default() },
+    };
+    let mut changes = group::group(snapshot, &mut judgements, &made);
     let stand_ins = text::write(snapshot, &mut changes);
     let outcomes =
         snapshot.subjects.iter().zip(&judgements).map(|(subject, judgement)| outcome(subject, judgement)).collect();
@@ -203,6 +210,9 @@ pub fn hint(subject: &Subject, judgement: &Judgement) -> Option<String> {
             Some(judgement.failure.as_ref().and_then(|failure| failure.hint.clone()).unwrap_or_default())
         }
         _ if image.refusal.is_some() => None,
+        (OutcomeResult::Held, _) if judgement.failure.is_some() => {
+            judgement.failure.as_ref().and_then(|failure| failure.hint.clone())
+        }
         (_, "registry/unconfigured") => {
             let registry = image.image.as_ref().map_or("", |name| name.registry());
             Some(format!(

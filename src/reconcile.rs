@@ -21,6 +21,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use crate::annotations::ArgocdMethod;
 use crate::cache::Cache;
 use crate::git::Authorship;
 use crate::message::Wording;
@@ -46,6 +47,8 @@ pub struct Options {
     pub rules: Vec<Rule>,
     /// Writes nothing, whatever the rules say.
     pub observe: bool,
+    /// What `write-back-method: argocd` means.
+    pub argocd: ArgocdMethod,
     /// Applications that no manifest defines.
     pub applications: Vec<Application>,
     /// Directory of everything that can be deleted.
@@ -177,9 +180,10 @@ impl Reconciler {
         if *mode == Mode::Deliver {
             report.changes = written;
         }
-        // What an earlier attempt wrote is current by now; the cycle delivered it.
+        // What an earlier attempt wrote is current by now, or on its branch; the cycle delivered it.
         for outcome in &mut report.outcomes {
-            if let Some(earlier) = delivered.remove(&outcome.id).filter(|_| outcome.result == OutcomeResult::Current) {
+            let is_there = outcome.result == OutcomeResult::Current || outcome.code == "branch/written";
+            if let Some(earlier) = delivered.remove(&outcome.id).filter(|_| is_there) {
                 *outcome = earlier;
             }
         }

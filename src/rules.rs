@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::names::RepoPath;
-use crate::model::rule::{Delivery, Glob, Match, Rule};
+use crate::model::rule::{Delivery, Glob, Match, Per, Rule};
 
 /// What rules are matched against: one place that would be written, and the Application that asks for it.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +40,8 @@ pub struct EffectiveRule {
     pub observe: bool,
     /// Files outside the Application's source paths that may be written, of all matching rules.
     pub may_write: Vec<Glob>,
+    /// What one commit holds; none if no matching rule says.
+    pub per: Option<Per>,
     /// Known settings of the matching rules that this build does not carry out, each once, in the manual's order;
     /// `delivery` is among them if the delivery in force is a pull request.
     pub unsupported: Vec<&'static str>,
@@ -58,6 +60,8 @@ pub struct Origin {
     pub delivery: Option<usize>,
     /// The rule whose `observe` is in force; none if no rule says.
     pub observe: Option<usize>,
+    /// The rule whose `per` is in force; none if no rule says.
+    pub per: Option<usize>,
 }
 
 /// Merges the rules that match a subject: in file order, later ones override field by field, `may_write` and unbuilt
@@ -78,6 +82,10 @@ pub fn effective(rules: &[Rule], observe_all: bool, subject: &Subject<'_>) -> Ef
         if let Some(observe) = rule.observe {
             all.observe = observe;
             all.from.observe = Some(index);
+        }
+        if let Some(per) = rule.per {
+            all.per = Some(per);
+            all.from.per = Some(index);
         }
         all.may_write
             .extend(rule.may_write.iter().filter(|glob| !all.may_write.contains(glob)).cloned().collect::<Vec<_>>());
@@ -175,6 +183,7 @@ mod tests {
                 environment: Some("dev".into()),
                 delivery: Some(Delivery::Commit),
                 observe: Some(true),
+                per: Some(Per::Repository),
                 may_write: vec!["a/**".parse().unwrap()],
                 unsupported: vec!["verify"],
                 ..on_path("**")
@@ -182,6 +191,7 @@ mod tests {
             Rule { delivery: Some(Delivery::PullRequest), ..on_path("other/**") },
             Rule {
                 delivery: Some(Delivery::None),
+                per: Some(Per::Group),
                 observe: Some(false),
                 may_write: vec!["a/**".parse().unwrap(), "b/**".parse().unwrap()],
                 unsupported: vec!["windows", "verify"],
@@ -194,8 +204,15 @@ mod tests {
             matched: true,
             observe: false,
             may_write: vec!["a/**".parse().unwrap(), "b/**".parse().unwrap()],
+            per: Some(Per::Group),
             unsupported: vec!["windows", "verify"],
-            from: Origin { matched: vec![0, 2], environment: Some(0), delivery: Some(2), observe: Some(2) },
+            from: Origin {
+                matched: vec![0, 2],
+                environment: Some(0),
+                delivery: Some(2),
+                observe: Some(2),
+                per: Some(2),
+            },
         };
         assert_eq!(effective_for(&rules, false, Some("apps/x.yaml")), expected);
         assert_eq!(effective_for(&rules, true, Some("apps/x.yaml")), EffectiveRule { observe: true, ..expected });

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use repin::annotations::ArgocdMethod;
 use repin::config::secrets::SecretRef;
 use repin::config::settings::{
     AccessSettings, AnnotationSetting, ApplicationSettings, CacheSettings, ClientCertificateSettings, CommitSettings,
@@ -18,7 +19,7 @@ use repin::message::{self, Wording};
 use repin::model::change::{CommitText, WrittenPlace};
 use repin::model::problem::{Problem, Severity};
 use repin::model::remote_url::{RemoteUrl, Transport};
-use repin::model::rule::{Delivery, Glob, Match, Rule};
+use repin::model::rule::{Delivery, Glob, Match, Per, Rule};
 use repin::secret::Secret;
 use repin::yaml::{self, Node};
 
@@ -145,10 +146,12 @@ rules:
     let expected = Settings {
         schedule: Duration::from_secs(120),
         observe: false,
+        argocd: ArgocdMethod::Held,
         repositories: vec![RepositorySettings {
             name: "gitops".into(),
             url: "file:///srv/git/gitops.git".parse().unwrap(),
             branch: Some("main".parse().unwrap()),
+            branches: vec![],
             also: vec![],
             discover: globs(&["**/*.yaml"]),
             credentials: None,
@@ -199,11 +202,13 @@ fn every_setting_of_the_example_is_read() {
     let expected = Settings {
         schedule: Duration::from_secs(120),
         observe: false,
+        argocd: ArgocdMethod::AsGit,
         repositories: vec![
             RepositorySettings {
                 name: "gitops".into(),
                 url: "https://git.example.com/acme/gitops.git".parse().unwrap(),
                 branch: Some("main".parse().unwrap()),
+                branches: vec!["release/*".parse().unwrap(), "auto/**".parse().unwrap()],
                 also: vec!["ssh://git@git.internal:7999/acme/gitops.git".parse().unwrap()],
                 discover: globs(&["apps/**/*.yaml", "clusters/**/*.yaml"]),
                 credentials: Some(Credentials::Basic { username: Secret::new("repin"), password: secret() }),
@@ -224,6 +229,7 @@ fn every_setting_of_the_example_is_read() {
                 name: "platform".into(),
                 url: "ssh://git@git.example.com:7999/acme/platform.git".parse().unwrap(),
                 branch: None,
+                branches: vec![],
                 also: vec![],
                 discover: globs(&["**/*.yaml", "**/*.yml"]),
                 credentials: Some(Credentials::SshKey { key: locked_key(), passphrase: Some(secret()) }),
@@ -239,6 +245,7 @@ fn every_setting_of_the_example_is_read() {
                 name: "lab".into(),
                 url: "file:///srv/git/lab.git".parse().unwrap(),
                 branch: None,
+                branches: vec![],
                 also: vec![],
                 discover: globs(&["**/*.yaml", "**/*.yml"]),
                 credentials: None,
@@ -292,6 +299,7 @@ fn every_setting_of_the_example_is_read() {
                 delivery: Some(Delivery::Commit),
                 observe: None,
                 may_write: globs(&["shared/dev/*.yaml"]),
+                per: Some(Per::Group),
                 unsupported: vec![],
                 line: line("- match:  "),
             },
@@ -301,6 +309,7 @@ fn every_setting_of_the_example_is_read() {
                 delivery: Some(Delivery::None),
                 observe: Some(true),
                 may_write: vec![],
+                per: None,
                 unsupported: vec![],
                 line: line("- match: {path: \"apps/*/production"),
             },
@@ -802,10 +811,9 @@ fn a_repository_has_one_name_one_safe_url_and_one_writer() {
     );
     check_whole(r#"repositories: [{name: a, url: "http://127.0.0.1:3000/a", credentials: {token: {env: T}}}]"#, &[]);
     check_whole(
-        "repositories: [{name: a, url: /a, forge: github, branches: [x], schedule: 1m}]",
+        "repositories: [{name: a, url: /a, forge: github, schedule: 1m}]",
         &[
             "1 unsupported/forge: `repositories[0].forge` is known, and this build does not carry it out",
-            "1 unsupported/branches: `repositories[0].branches` is known, and this build does not carry it out",
             "1 unsupported/schedule: `repositories[0].schedule` is known, and this build does not carry it out",
         ],
     );

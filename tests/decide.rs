@@ -9,15 +9,16 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use repin::manifest::Source;
 use repin::manifest::argocd::read_applications;
+use repin::model::change::PlannedCommit;
 use repin::model::history::CommitInfo;
 use repin::model::names::{ImageName, RepoPath, Tag};
 use repin::model::outcome::OutcomeResult;
-use repin::model::rule::{Delivery, Glob, Match, Rule};
-use repin::model::tracked::RemoteBranch;
+use repin::model::rule::{Delivery, Glob, Match, Per, Rule};
+use repin::model::tracked::{RemoteBranch, Target};
 use repin::plan::locate::{FileState, locate};
 use repin::plan::rollback::{Standing, Stood, Timeline};
 use repin::plan::{Decision, Failure, Listed, Question, Snapshot, Subject, decide};
-use repin::resolve::{KnownRepository, resolve};
+use repin::resolve::{Configured, KnownRepository, resolve};
 use repin::rules;
 
 /// What a case is made of.
@@ -36,6 +37,12 @@ struct World {
     observe: bool,
     no_rules: bool,
     reversed: bool,
+    /// More rules, behind the one for `apps/**`.
+    rules: Vec<Rule>,
+    /// `branches:` of the repository.
+    branches: Vec<&'static str>,
+    /// Branches of the remote besides the base, with what `apps/web/values.yaml` holds there.
+    others: BTreeMap<&'static str, String>,
 }
 
 fn annotation(key: &'static str, value: &str) -> (&'static str, String) {
@@ -78,9 +85,11 @@ impl World {
         let known = [KnownRepository {
             name: "gitops".into(),
             branch: "main".parse().unwrap(),
+            branches: self.branches.iter().map(|glob| glob.parse().unwrap()).collect(),
             default: None,
             urls: vec!["git.example/acme/gitops".into()],
         }];
+        let configured = Configured { repositories: &known, ..Configured::default() };
         let rule = Rule {
             matches: Match { path: Some(Glob::of_paths("apps/**").unwrap()), ..Match::default() },
             environment: Some("dev".into()),
@@ -88,8 +97,13 @@ impl World {
             may_write: vec![Glob::of_paths("apps/**").unwrap()],
             ..Rule::default()
         };
-        let rules = if self.no_rules { vec![] } else { vec![rule] };
-        let mut snapshot = Snapshot { now: Timestamp::UNIX_EPOCH, ..Snapshot::default() };
+        let mut rules = if self.no_rules { vec![] } else { vec![rule] };
+        rules.extend(self.rules.clone());
+        let mut snapshot = Snapshot { now: Timestamp::UNIX_EPOCH, rules: rules.clone().into(), ..Snapshot::default() };
+        let heads = std::iter::once("main").chain(self.others.keys().copied());
+        let advertised =
+            heads.map(|name| (name.parse().unwrap(), "1".repeat(40).parse().unwrap())).collect::<BTreeMap<_, _>>();
+        snapshot.advertised.insert("gitops".into(), Arc::new(advertised));
         snapshot.heads.insert(base(), "1".repeat(40).parse().unwrap());
         for (path, text) in &self.files {
             let state = match Source::parse(text) {
@@ -107,15 +121,16 @@ impl World {
             );
             let (applications, problems) = read_applications("gitops", &"apps.yaml".parse().unwrap(), &text);
             assert_eq!(problems, [], "{text}");
-            for tracked in resolve(&applications[0], &known).0 {
+            for tracked in resolve(&applications[0], &configured).0 {
                 let read = |path: &RepoPath| {
                     snapshot.files.get(&(base(), path.clone())).cloned().unwrap_or(FileState::Missing)
                 };
                 let located = tracked.target.as_ref().and_then(|target| locate(&tracked, target, &read).pop());
+                let branch = tracked.target.as_ref().map(Target::written_branch).unwrap_or_default();
                 let rule = located.as_ref().map(|located| {
                     let subject = rules::Subject {
                         repository: "gitops",
-                        branch: "main",
+                        branch: &branch,
                         path: Some(&located.file),
                         application: name,
                         namespace: "argocd",
@@ -178,7 +193,11 @@ impl World {
 
     fn answer(&self, question: Question, snapshot: &mut Snapshot) {
         match question {
-            Question::File(..) => panic!("no branch is asked for"),
+            Question::File(branch, file) => {
+                let text = self.others.get(branch.branch.as_str()).filter(|_| file.as_str() == "apps/web/values.yaml");
+                let state = text.map(|text| FileState::Parsed(Arc::new(Source::parse(text).unwrap())));
+                assert!(snapshot.files.insert((branch, file), state.unwrap_or(FileState::Missing)).is_none());
+            }
             Question::Listing(image) => {
                 let answer = self.tags.get(image.to_string().as_str()).map(|tags| {
                     let sorted: BTreeSet<Tag> = tags.iter().map(|tag| tag.parse().unwrap()).collect();
@@ -450,4 +469,169 @@ fn what_is_no_tag_is_not_overwritten_by_one() {
     ] {
         assert_eq!(World::web("", value, &["latest", "1.1.0"]).outcomes(), [code], "{value}");
     }
+}
+
+/// One Application `web` that wants 1.1.0 on a branch of this template.
+fn made(template: &str) -> World {
+    let mut world = World::web("", "1.0.0", &["1.0.0", "1.1.0"]).with("git-branch", template);
+    world.branches = vec!["auto/**"];
+    world
+}
+
+const EACH: &str = "main:auto/{{range .Images}}{{.Name}}-{{.NewTag}}{{end}}";
+
+fn on(branch: &str, delivery: Option<Delivery>) -> Rule {
+    Rule { matches: Match { branch: Some(branch.parse().unwrap()), ..Match::default() }, delivery, ..Rule::default() }
+}
+
+#[test]
+fn a_template_makes_a_branch_from_the_base_once() {
+    let world = made(EACH);
+    assert_eq!(world.outcomes(), ["pending pending 1.1.0"]);
+    let decision = world.decide();
+    assert!(decision.outcomes[0].message.ends_with(", on the new branch `auto/web-1.1.0`"), "{decision:#?}");
+    let [set] = decision.changes.as_slice() else { panic!("one change set") };
+    assert_eq!((set.base.as_str(), set.branch.as_str(), set.commits.len()), ("main", "auto/web-1.1.0", 1));
+    assert_eq!(set.commits[0].files[0].before, values("1.0.0"));
+    assert_eq!(set.commits[0].files[0].after, values("1.1.0"));
+
+    let exists = |text: String| {
+        let mut world = made(EACH);
+        world.others.insert("auto/web-1.1.0", text);
+        world
+    };
+    let written = exists(values("1.1.0")).decide();
+    assert_eq!((written.outcomes[0].code.as_str(), written.changes.len()), ("branch/written", 0));
+    assert_eq!(written.outcomes[0].to.as_deref(), Some("1.1.0"));
+    assert!(written.outcomes[0].message.contains("`auto/web-1.1.0`"), "{written:#?}");
+    assert_eq!(written.problems, []);
+    for other in [values("1.0.0"), "x: 1\n".to_owned()] {
+        let decision = exists(other).decide();
+        assert_eq!((decision.outcomes[0].code.as_str(), decision.changes.len()), ("branch/exists", 0));
+        assert_eq!(
+            decision.problems[0].hint.as_deref(),
+            Some("delete the branch, or change the template of `git-branch`")
+        );
+    }
+}
+
+#[test]
+fn a_branch_is_made_only_where_the_operator_allows_its_name() {
+    let with_rules = |template: &str, rules: Vec<Rule>| World { rules, ..made(template) };
+    let commit = Some(Delivery::Commit);
+    for (name, world, expected) in [
+        ("no globs", World { branches: vec![], ..made(EACH) }, "held target/outside -"),
+        ("another glob", World { branches: vec!["bot/*"], ..made(EACH) }, "held target/outside 1.1.0"),
+        ("no branch", made("main:auto/{{range .Images}}{{.Name}}..{{end}}"), "held target/outside 1.1.0"),
+        ("too long", made(&format!("main:auto/{}", "x".repeat(250))), "held target/outside 1.1.0"),
+        ("the base's own name", World { branches: vec!["**"], ..made(":main") }, "held branch/exists 1.1.0"),
+        ("beside a branch", World { branches: vec!["**"], ..made(":main/{{.SHA256}}") }, "held branch/exists 1.1.0"),
+        ("a base that is not allowed", made("dev:auto/x"), "held target/outside -"),
+        ("an allowed base", World { branches: vec!["**"], ..made("dev") }, "failed git/no-such-branch 1.1.0"),
+        ("the base by name", made("main"), "pending pending 1.1.0"),
+        ("a bad template", made(":auto/{{.Title}}"), "held annotation/invalid -"),
+        ("no template", made("main:"), "held annotation/invalid -"),
+        ("a template as base", made("auto/{{.SHA256}}"), "held annotation/invalid -"),
+        // Rules see the branch that would be written, first as a template, then by its name.
+        (
+            "a rule for the base",
+            World { no_rules: true, ..with_rules(EACH, vec![on("main", commit)]) },
+            "held rule/none -",
+        ),
+        (
+            "a rule for the new one",
+            World { no_rules: true, ..with_rules(EACH, vec![on("auto/**", commit)]) },
+            "pending pending 1.1.0",
+        ),
+        (
+            "a rule against its name",
+            with_rules(EACH, vec![on("auto/web-*", Some(Delivery::None))]),
+            "held rule/none 1.1.0",
+        ),
+        (
+            "a rule that observes its name",
+            with_rules(EACH, vec![Rule { observe: Some(true), ..on("auto/web-*", None) }]),
+            "held rule/observe 1.1.0",
+        ),
+    ] {
+        assert_eq!(world.outcomes(), [expected], "{name}");
+    }
+}
+
+#[test]
+fn owners_of_a_place_write_it_to_one_branch_or_not_at_all() {
+    let mut world = made(EACH);
+    world.add("copy", "apps/web/values.yaml", "");
+    assert_eq!(world.outcomes(), ["held place/contested 1.1.0", "held place/contested 1.1.0"]);
+    world.applications[1].1.push(annotation("git-branch", EACH));
+    assert_eq!(world.outcomes(), ["pending pending 1.1.0", "pending pending 1.1.0"]);
+    let decision = world.decide();
+    assert_eq!(decision.changes.len(), 1, "one branch");
+    assert_eq!(decision.changes[0].commits.len(), 1, "one change for both");
+}
+
+/// Three Applications with a file each, `a` and `b` in one group.
+fn grouped(per: Option<Per>) -> World {
+    let mut world = World { rules: vec![Rule { per, ..Rule::default() }], ..World::default() };
+    for (name, file, group) in [
+        ("c", "apps/c/values.yaml", None),
+        ("b", "apps/b/values.yaml", Some("shop")),
+        ("a", "apps/a/values.yaml", Some("shop")),
+    ] {
+        world.add(name, file, "");
+        if let (Some(group), Some(last)) = (group, world.applications.last_mut()) {
+            last.1.push(annotation("group", group));
+        }
+        world.files.insert(file, values("1.0.0"));
+    }
+    world.tags.insert("r.example/web", vec!["1.0.0", "1.1.0"]);
+    world
+}
+
+#[test]
+fn one_commit_holds_what_the_rules_and_the_group_say() {
+    for (per, expected) in [
+        (None, vec!["c", "a b"]),
+        (Some(Per::Application), vec!["a", "b", "c"]),
+        (Some(Per::Group), vec!["c", "a b"]),
+        (Some(Per::Environment), vec!["a b c"]),
+        (Some(Per::Repository), vec!["a b c"]),
+    ] {
+        for reversed in [false, true] {
+            let decision = World { reversed, ..grouped(per) }.decide();
+            let [set] = decision.changes.as_slice() else { panic!("one push") };
+            let names = |commit: &PlannedCommit| {
+                let names: Vec<&str> =
+                    commit.text.applications.iter().map(|(name, _)| name.strip_prefix("argocd/").unwrap()).collect();
+                names.join(" ")
+            };
+            let found: Vec<String> = set.commits.iter().map(names).collect();
+            assert_eq!(found, expected, "{per:?} {reversed}");
+            for commit in &set.commits {
+                assert_eq!(commit.files.len(), commit.text.applications.len());
+                for (name, _) in &commit.text.applications {
+                    assert!(
+                        commit.message.contains(&format!("Repin-Application: {name} (dev)\n")),
+                        "{}",
+                        commit.message
+                    );
+                }
+            }
+        }
+    }
+    let bad = World::web("", "1.0.0", &["1.1.0"]).with("group", "");
+    assert_eq!(bad.outcomes(), ["held annotation/invalid -"]);
+}
+
+#[test]
+fn a_group_goes_to_one_branch_that_is_named_for_all_of_it() {
+    let mut world = grouped(None);
+    world.branches = vec!["auto/**"];
+    for (_, annotations) in &mut world.applications {
+        annotations.push(annotation("git-branch", ":auto/{{.SHA256}}"));
+    }
+    // All three would make the same name of the same change, but the group counts it once.
+    let decision = world.decide();
+    let [set] = decision.changes.as_slice() else { panic!("one branch: {:#?}", decision.changes) };
+    assert_eq!(set.commits.len(), 2);
 }

@@ -1,7 +1,7 @@
 //! The keys that say where: key paths of `helm.image-*`, `write-back-method` and `write-back-target`.
 
 use crate::annotations::values::Obstacles;
-use crate::annotations::{Given, ImageRequest, Reader, WriteBack, keys};
+use crate::annotations::{ArgocdMethod, Given, ImageRequest, Reader, WriteBack, keys};
 use crate::model::application::PREFIX;
 use crate::model::key_path::KeyPath;
 use crate::model::problem::Severity;
@@ -43,20 +43,21 @@ impl Reader<'_> {
         let at_method = keys::position("write-back-method");
         match self.given.get("write-back-method").cloned() {
             Some(given) if given.value == "git" => {}
-            Some(given) if given.value == "argocd" || given.value.starts_with("git:") => {
+            Some(given) if is_foreign_login(&given.value) => {
                 let message = format!(
-                    "`write-back-method: {}` is not carried out: repin writes to Git with the operator's credentials",
+                    "`write-back-method: {}` is taken for `git`: repin writes with the operator's credentials",
                     given.value
                 );
-                self.unsupported(
-                    at_method,
-                    "write-back-method",
-                    given.line,
-                    message,
-                    "write `write-back-method: git`".into(),
-                    obstacles,
-                );
+                let hint = "write `write-back-method: git`".to_owned();
+                self.problem(Severity::Warning, "annotation/unused", given.line, message, hint);
             }
+            Some(given) if given.value == "argocd" && self.argocd == ArgocdMethod::Held => {
+                let message = "`write-back-method: argocd` is not carried out: repin writes to Git only".to_owned();
+                let hint = "write `write-back-method: git`, or let the operator set `legacy_argocd_method: as-git` in repin.yaml";
+                let name = "write-back-method";
+                self.unsupported(at_method, name, given.line, message, hint.to_owned(), obstacles);
+            }
+            Some(given) if given.value == "argocd" => {}
             Some(given) => self.invalid(
                 "write-back-method",
                 &given,
@@ -64,12 +65,14 @@ impl Reader<'_> {
                 "write `write-back-method: git`".into(),
                 obstacles,
             ),
-            None if legacy => {
+            None if legacy && self.argocd == ArgocdMethod::Held => {
                 let line = self.line("image-list");
                 let message =
                     "without `write-back-method` the legacy prefix means `argocd`, and repin writes to Git only"
                         .to_owned();
-                let hint = format!("add `{PREFIX}write-back-method: git`");
+                let hint = format!(
+                    "add `{PREFIX}write-back-method: git`, or let the operator set `legacy_argocd_method: as-git` in repin.yaml"
+                );
                 self.unsupported(at_method, "write-back-method", line, message, hint, obstacles);
             }
             None => {}
@@ -150,4 +153,17 @@ impl Reader<'_> {
         }
         request.targets.dedup();
     }
+}
+
+/// Tells whether a method is `git` with credentials of the cluster: `git:repocreds`, `git:secret:[<namespace>/]<name>`.
+fn is_foreign_login(method: &str) -> bool {
+    let is_name = |part: &str| {
+        let legal = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, b'-' | b'.');
+        !part.is_empty() && part.bytes().all(legal)
+    };
+    method == "git:repocreds"
+        || method.strip_prefix("git:secret:").is_some_and(|name| match name.split_once('/') {
+            Some((namespace, name)) => is_name(namespace) && is_name(name),
+            None => is_name(name),
+        })
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::annotations::destination::Destination;
 use crate::annotations::image_list::Entry;
 use crate::annotations::keys::{KEYS, Scope};
 use crate::annotations::{Given, ImageRequest, Reader};
@@ -28,6 +29,7 @@ impl Reader<'_> {
             key: None,
             name_key: None,
             targets: Vec::new(),
+            destination: Destination::default(),
             refusal: None,
         };
         let constraint = match &entry.image {
@@ -57,6 +59,7 @@ impl Reader<'_> {
         request.policy = self.policy(entry, constraint, &mut obstacles);
         self.places(&mut request, &mut obstacles);
         self.write_back(&mut request, &mut obstacles);
+        request.destination = self.destination(&mut obstacles);
         request.refusal = obstacles.refusal();
         request
     }

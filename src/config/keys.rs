@@ -81,6 +81,11 @@ pub const TOP: Table = Table {
         optional("rules", Shape::List(&RULE), "What may be written and how; later rules override field by field."),
         optional("observe", Shape::Bool, "Decide and report everything, write nothing. Default false."),
         optional("commit", Shape::Map(&COMMIT), "Who commits are by, what they say, and how they are signed."),
+        optional(
+            "legacy_argocd_method",
+            Shape::Word(&["as-git"]),
+            "as-git: `write-back-method: argocd` is taken for git. Default: it is held.",
+        ),
         optional("applications", Shape::List(&APPLICATION), "Applications that no manifest defines."),
         optional("cache", Shape::Map(&CACHE), "Where what can be fetched again is kept."),
         optional("server", Shape::Map(&SERVER), "The HTTP server; null = off."),
@@ -93,7 +98,6 @@ pub const TOP: Table = Table {
         "notifications",
         "kubernetes",
         "pull_secrets",
-        "legacy_argocd_method",
         "max_changes_per_push",
         "ignore_closed_by",
     ],
@@ -106,6 +110,11 @@ pub const REPOSITORY: Table = Table {
         required("name", Shape::Text, "Unique name: letters, digits and . _ -"),
         required("url", Shape::Text, "https://, http://, ssh://, git@host:path, file:///path or an absolute path."),
         optional("branch", Shape::Text, "Branch that is read and written. Default: the remote's default branch."),
+        optional(
+            "branches",
+            Shape::Texts,
+            "Globs of other branches that annotations may name and make. Default: none.",
+        ),
         optional("also", Shape::Texts, "Other URLs under which Applications name this repository."),
         optional("discover", Shape::Texts, "Globs of files that define Applications. Default **/*.yaml and **/*.yml."),
         optional(
@@ -128,7 +137,7 @@ pub const REPOSITORY: Table = Table {
         optional("may_write", Shape::Texts, "Globs of files outside the source paths that may be written."),
         optional("history", Shape::Map(&HISTORY), "Limits on the history that is read. Default: none."),
     ],
-    unbuilt: &["forge", "branches", "schedule"],
+    unbuilt: &["forge", "schedule"],
     ..PLAIN
 };
 
@@ -208,6 +217,11 @@ pub const RULE: Table = Table {
         optional("delivery", Shape::Word(&["commit", "pull-request", "none"]), "How changes are delivered."),
         optional("observe", Shape::Bool, "Decide and report, write nothing."),
         optional("may_write", Shape::Texts, "Globs of files outside the source paths that may be written."),
+        optional(
+            "per",
+            Shape::Word(&["application", "group", "environment", "repository"]),
+            "What one commit holds. Default application, or group where an annotation names one.",
+        ),
     ],
     unbuilt: &crate::rules::UNBUILT,
     keeps_unbuilt: true,

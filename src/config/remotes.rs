@@ -19,6 +19,8 @@ pub(super) fn repository(value: &Value<'_>) -> Option<RepositorySettings> {
         let error = |error: NameError| value.invalid(error.rule, "write the name of a branch, without refs/heads/");
         value.text()?.parse::<Branch>().map_err(error).ok()
     });
+    let branches = fields.get("branches").map(Value::items).unwrap_or_default();
+    let branches = branches.iter().filter_map(|value| value.glob(str::parse)).collect();
     let also = fields.get("also").map(Value::items).unwrap_or_default();
     let also = also.iter().filter_map(|value| remote_url(value, false)).collect();
     let discover = match fields.get("discover") {
@@ -32,6 +34,7 @@ pub(super) fn repository(value: &Value<'_>) -> Option<RepositorySettings> {
         name: name?,
         url: url?,
         branch: branch.unwrap_or_default(),
+        branches,
         also,
         discover,
         credentials,

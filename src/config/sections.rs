@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::annotations::ArgocdMethod;
 use crate::config::access::path;
 use crate::config::checks;
 use crate::config::commit::commit;
@@ -16,7 +17,7 @@ use crate::config::settings::{
     AnnotationSetting, ApplicationSettings, CacheSettings, LogFormat, LogLevel, LogSettings, ServerSettings, Settings,
 };
 use crate::model::names::RepoPath;
-use crate::model::rule::{Delivery, Glob, Match, Rule};
+use crate::model::rule::{Delivery, Glob, Match, Per, Rule};
 use crate::rules;
 
 const DEFAULT_SCHEDULE: Duration = Duration::from_secs(120);
@@ -30,6 +31,10 @@ pub(super) fn settings(root: &Value<'_>) -> Option<Settings> {
     let list = |name: &str| top.get(name).map(Value::items).unwrap_or_default();
     let schedule = top.get("schedule").and_then(schedule).unwrap_or(DEFAULT_SCHEDULE);
     let observe = top.written("observe").and_then(Value::boolean).unwrap_or(false);
+    let argocd = match top.get("legacy_argocd_method").and_then(|value| value.word(&["as-git"])) {
+        Some(_) => ArgocdMethod::AsGit,
+        None => ArgocdMethod::Held,
+    };
     let repositories = list("repositories");
     if let Some(value) = top.get("repositories").filter(|value| value.is_empty_list()) {
         value.error(
@@ -53,6 +58,7 @@ pub(super) fn settings(root: &Value<'_>) -> Option<Settings> {
     Some(Settings {
         schedule,
         observe,
+        argocd,
         repositories: repositories.into_iter().map(|(_, read)| read).collect::<Option<_>>()?,
         registries: registries.into_iter().map(|(_, read)| read).collect::<Option<_>>()?,
         rules: rules.into_iter().map(|(_, read)| read).collect(),
@@ -90,12 +96,14 @@ fn rule(value: &Value<'_>) -> Rule {
     let matches = fields.get("match").map(|value| matches(value, &mut unsupported)).unwrap_or_default();
     rules::in_order(&mut unsupported);
     let delivery = fields.get("delivery").and_then(|value| value.word(&Delivery::ALL.map(Delivery::as_str)));
+    let per = fields.get("per").and_then(|value| value.word(&Per::ALL.map(Per::as_str)));
     Rule {
         matches,
         environment: fields.get("environment").and_then(name),
         delivery: delivery.and_then(|word| Delivery::ALL.into_iter().find(|delivery| delivery.as_str() == word)),
         observe: fields.written("observe").and_then(Value::boolean),
         may_write: fields.get("may_write").map(Value::path_globs).unwrap_or_default(),
+        per: per.and_then(|word| Per::ALL.into_iter().find(|per| per.as_str() == word)),
         unsupported,
         line: value.line,
     }

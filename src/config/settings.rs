@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::annotations::ArgocdMethod;
 use crate::git::Authorship;
 use crate::message::Wording;
 use crate::model::names::{Branch, RepoPath};
@@ -28,6 +29,8 @@ pub struct Settings {
     pub rules: Vec<Rule>,
     /// Who commits are by, and what they say.
     pub commit: CommitSettings,
+    /// What `write-back-method: argocd` means.
+    pub argocd: ArgocdMethod,
     /// Applications that no manifest defines.
     pub applications: Vec<ApplicationSettings>,
     /// The cache.
@@ -59,6 +62,8 @@ pub struct RepositorySettings {
     pub url: RemoteUrl,
     /// The branch that is read and written; none = the remote's default branch.
     pub branch: Option<Branch>,
+    /// Other branches that annotations may name and make.
+    pub branches: Vec<Glob>,
     /// Other URLs under which Applications name it.
     pub also: Vec<RemoteUrl>,
     /// Files in which Applications are looked for; default `**/*.yaml` and `**/*.yml`.

@@ -34,7 +34,17 @@ impl Mirror {
     /// it: call [`Mirror::read_back`] after it. After [`GitError::Unreachable`] and [`GitError::Timeout`] the push may
     /// have happened.
     pub fn push(&self, branch: &Branch, expected: &CommitId, new: &CommitId) -> Result<(), GitError> {
-        let (expected, new) = (oid(expected, &self.remote)?, oid(new, &self.remote)?);
+        self.send(branch, oid(expected, &self.remote)?, oid(new, &self.remote)?)
+    }
+
+    /// Sends `new` as the head of a branch that the remote must not have.
+    ///
+    /// As [`Mirror::push`]: a branch that is there by now is [`GitError::Moved`], and stays as it is.
+    pub fn create_branch(&self, branch: &Branch, new: &CommitId) -> Result<(), GitError> {
+        self.send(branch, Oid::ZERO_SHA1, oid(new, &self.remote)?)
+    }
+
+    fn send(&self, branch: &Branch, expected: Oid, new: Oid) -> Result<(), GitError> {
         let session = self.session();
         let mut remote = self.repo.remote_anonymous(&session.url()).map_err(|error| self.damaged(&error))?;
         let answer = RefCell::new(Answer::default());
@@ -67,7 +77,12 @@ impl Mirror {
             |reason: String| GitError::Moved { remote: self.remote.clone(), branch: branch.to_string(), reason };
         if let Some(at) = answer.advertised.filter(|at| *at != expected) {
             let now = if at.is_zero() { "it is gone".to_owned() } else { format!("it is at {at:.10}") };
-            return Err(moved(format!("planned on {expected:.10}, {now}")));
+            let planned = if expected.is_zero() {
+                "planned as a new branch".to_owned()
+            } else {
+                format!("planned on {expected:.10}")
+            };
+            return Err(moved(format!("{planned}, {now}")));
         }
         let messages = String::from_utf8_lossy(&answer.messages);
         match (sent, answer.refusal) {

@@ -187,6 +187,7 @@ fn source(node: Node<'_>) -> ApplicationSource {
         repo_url: value("repoURL").unwrap_or_default(),
         path: value("path").unwrap_or_default(),
         target_revision: value("targetRevision").filter(|revision| !revision.is_empty()),
+        reference: value("ref").filter(|reference| !reference.is_empty()),
         chart: value("chart"),
         value_files: files.into_iter().filter_map(Node::as_str).map(str::to_owned).collect(),
     }

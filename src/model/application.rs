@@ -31,8 +31,10 @@ pub struct ApplicationSource {
     pub repo_url: String,
     /// `path`, empty where there is none.
     pub path: String,
-    /// `targetRevision`; none and `HEAD` mean the branch that the operator configured.
+    /// `targetRevision`; none and `HEAD` mean the remote's default branch.
     pub target_revision: Option<String>,
+    /// `ref`: the name by which value files of other sources mean files of this one, as `$<ref>/<path>`.
+    pub reference: Option<String>,
     /// `chart`: the source is a Helm repository, not Git.
     pub chart: Option<String>,
     /// `helm.valueFiles`, in Helm's order.

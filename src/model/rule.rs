@@ -43,6 +43,34 @@ impl fmt::Display for Delivery {
     }
 }
 
+/// What one commit holds, from the smallest to the largest.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Per {
+    /// The changes of one Application.
+    Application,
+    /// The changes of one group: those with the same annotation `group`, else of one Application in one environment.
+    Group,
+    /// The changes of one environment; what has none is committed by Application.
+    Environment,
+    /// All changes of the branch.
+    Repository,
+}
+
+impl Per {
+    /// All of them, from the smallest to the largest.
+    pub const ALL: [Self; 4] = [Self::Application, Self::Group, Self::Environment, Self::Repository];
+
+    /// Gives the word of the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Application => "application",
+            Self::Group => "group",
+            Self::Environment => "environment",
+            Self::Repository => "repository",
+        }
+    }
+}
+
 /// One rule of the configuration.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Rule {
@@ -56,6 +84,8 @@ pub struct Rule {
     pub observe: Option<bool>,
     /// Files outside the Application's source paths that may be written.
     pub may_write: Vec<Glob>,
+    /// What one commit holds.
+    pub per: Option<Per>,
     /// Known keys of this rule that this build does not carry out, each once, in the manual's order.
     pub unsupported: Vec<&'static str>,
     /// Line in the configuration, from 1; 0 if it does not come from a file.

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::branch_template::BranchTemplate;
 use crate::model::key_path::KeyPath;
 use crate::model::names::{ApplicationKey, Branch, ImageName, RepoPath};
 use crate::model::policy::Policy;
+use crate::model::rule::Glob;
 
 /// Why an image is held before anything was looked at.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -36,14 +38,33 @@ pub struct RemoteBranch {
 /// Where the tag may stand.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Target {
-    /// The branch that is read, and written unless the annotations name another one.
+    /// The branch that is read, and written unless one is made for the change.
     pub base: RemoteBranch,
+    /// The branch that is made for the change; none = the base is written.
+    pub made: Option<MadeBranch>,
     /// Directories whose files may be written without a rule's `may_write`: the Application's source paths.
     pub own_paths: Vec<RepoPath>,
     /// Value files that the Application's own sources list; they may be written as well.
     pub listed: Vec<RepoPath>,
     /// Where to look.
     pub search: Search,
+}
+
+/// A branch that is created from the head of the base, once for each change.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct MadeBranch {
+    /// What its name is made of.
+    pub template: BranchTemplate,
+    /// The branches that the operator allows; its name must match one of them.
+    pub allowed: Vec<Glob>,
+}
+
+impl Target {
+    /// Gives the branch that would be written, as rules see it before anything is chosen: the name of the base, or the
+    /// text of the template with `*` for what is not known yet.
+    pub fn written_branch(&self) -> String {
+        self.made.as_ref().map_or_else(|| self.base.branch.to_string(), |made| made.template.pattern())
+    }
 }
 
 /// Where a tag is looked for.
@@ -100,6 +121,8 @@ pub struct TrackedImage {
     pub policy: Policy,
     /// Where the tag may stand, if that could be resolved.
     pub target: Option<Target>,
+    /// The Applications with the same text here change together.
+    pub group: Option<String>,
     /// The key path that the annotations name, even if no target could be resolved.
     pub key: Option<KeyPath>,
     /// Holds the image before anything was looked at.

@@ -1,16 +1,21 @@
-//! Judgements -> change sets: places that several want, then one commit per Application, with edits and messages.
+//! Judgements -> change sets: places that several want, then one commit for each unit (`per`), with edits and messages.
+
+mod made;
+mod unit;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::manifest::Source;
 use crate::model::change::{ChangeSet, CommitText, FileChange, PlannedCommit, WrittenPlace};
-use crate::model::names::{ApplicationKey, RepoPath};
+use crate::model::names::{Branch, RepoPath};
 use crate::model::outcome::OutcomeResult;
 use crate::model::tracked::RemoteBranch;
+pub use crate::plan::group::made::name_branches;
+use crate::plan::group::unit::{Unit, way};
 use crate::plan::judge::{Judgement, is_within_reach, rule_hold};
 use crate::plan::locate::{FileState, Located, Site, edit_failure};
-use crate::plan::{Snapshot, Subject, shown_key};
+use crate::plan::{Failure, Snapshot, Subject, shown_key};
 
 /// What is guarded: one scalar of one file on one branch of one repository.
 type Place = (RemoteBranch, RepoPath, String);
@@ -62,9 +67,10 @@ pub fn strictest(snapshot: &Snapshot, judgements: &mut [Judgement]) {
 pub fn contest(snapshot: &Snapshot, judgements: &mut [Judgement]) {
     let owners = shared(snapshot);
     for (place, indexes) in &owners {
-        let wanted: Vec<(OutcomeResult, Option<String>)> =
-            indexes.iter().map(|i| (judgements[*i].result, judgements[*i].to.clone())).collect();
-        let moves = wanted.iter().any(|(result, _)| *result == OutcomeResult::Pending);
+        let template = |index: usize| way(&snapshot.subjects[index]).and_then(|(_, template)| template);
+        let wanted: Vec<_> =
+            indexes.iter().map(|i| (judgements[*i].result, judgements[*i].to.clone(), template(*i))).collect();
+        let moves = wanted.iter().any(|(result, ..)| *result == OutcomeResult::Pending);
         let agree = wanted.iter().all(|one| Some(one) == wanted.first());
         if !moves || agree {
             continue;
@@ -72,7 +78,10 @@ pub fn contest(snapshot: &Snapshot, judgements: &mut [Judgement]) {
         let name = |index: usize| {
             let image = &snapshot.subjects[index].tracked;
             let says = match (&judgements[index].to, judgements[index].result) {
-                (Some(to), OutcomeResult::Pending | OutcomeResult::Current) => format!("wants {to}"),
+                (Some(to), OutcomeResult::Pending | OutcomeResult::Current) => match template(index) {
+                    Some(template) => format!("wants {to} on the branch `{}`", template.as_str()),
+                    None => format!("wants {to}"),
+                },
                 _ => format!("is held or failed ({})", judgements[index].code),
             };
             format!("{} ({}) {says}", image.application.label(), image.alias)
@@ -113,31 +122,41 @@ pub fn observe(snapshot: &Snapshot, judgements: &mut [Judgement]) {
     }
 }
 
-/// Groups what is pending into one change set per repository and branch, one commit per Application. An edit that is
-/// refused turns its judgement into a failure.
-pub fn group(snapshot: &Snapshot, judgements: &mut [Judgement]) -> Vec<ChangeSet> {
-    let mut by_branch: BTreeMap<&RemoteBranch, BTreeMap<&ApplicationKey, Vec<usize>>> = BTreeMap::new();
+/// Groups what is pending into one change set per repository and written branch, one commit per unit. `made` names the
+/// branches that are made, by position. An edit that is refused turns its judgement into a failure.
+pub fn group(snapshot: &Snapshot, judgements: &mut [Judgement], made: &BTreeMap<usize, Branch>) -> Vec<ChangeSet> {
+    let mut by_branch: BTreeMap<(&RemoteBranch, Option<&Branch>), BTreeMap<Unit<'_>, Vec<usize>>> = BTreeMap::new();
     for (index, subject) in snapshot.subjects.iter().enumerate() {
         if judgements[index].result != OutcomeResult::Pending {
             continue;
         }
         if let Some(target) = &subject.tracked.target {
-            let branch = by_branch.entry(&target.base).or_default();
-            branch.entry(&subject.tracked.application).or_default().push(index);
+            let branch = by_branch.entry((&target.base, made.get(&index))).or_default();
+            branch.entry(Unit::of(subject)).or_default().push(index);
         }
     }
     let mut sets = Vec::new();
-    for (base, applications) in by_branch {
-        let Some(head) = snapshot.heads.get(base) else { continue };
-        let mut editor = Editor { snapshot, base, texts: BTreeMap::new(), done: BTreeMap::new() };
+    for ((base, made), mut units) in by_branch {
+        let Some(head) = snapshot.heads.get(base) else {
+            let failure = unread(base);
+            for index in units.into_values().flatten() {
+                judgements[index] = Judgement::failed(&failure).with(judgements[index].to.take(), None);
+            }
+            continue;
+        };
+        let branch = made.unwrap_or(&base.branch);
+        let mut editor = Editor { snapshot, base, branch, texts: BTreeMap::new(), done: BTreeMap::new() };
         let mut commits = Vec::new();
-        for indexes in applications.values() {
+        for indexes in units.values_mut() {
+            // By Application, and by the order of its list within it, whatever the order of gathering.
+            indexes.sort_by_key(|index| &snapshot.subjects[*index].tracked.application);
             commits.extend(editor.commit(indexes, judgements));
         }
-        editor.share(&mut commits, judgements);
+        let members: BTreeSet<usize> = units.into_values().flatten().collect();
+        editor.share(&mut commits, judgements, &members);
         if !commits.is_empty() {
-            let RemoteBranch { repository, branch } = base.clone();
-            sets.push(ChangeSet { repository, base: branch.clone(), branch, head: *head, commits });
+            let RemoteBranch { repository, branch: base } = base.clone();
+            sets.push(ChangeSet { repository, base, branch: branch.clone(), head: *head, commits });
         }
     }
     sets
@@ -147,6 +166,8 @@ pub fn group(snapshot: &Snapshot, judgements: &mut [Judgement]) -> Vec<ChangeSet
 struct Editor<'a> {
     snapshot: &'a Snapshot,
     base: &'a RemoteBranch,
+    /// The branch that is written.
+    branch: &'a Branch,
     texts: BTreeMap<RepoPath, Arc<Source>>,
     /// Places that a commit of this set writes: its position among the commits.
     done: BTreeMap<Place, (usize, String)>,
@@ -189,23 +210,25 @@ impl Editor<'_> {
                 }
             }
         }
-        let first = self.snapshot.subjects.get(*subjects.first()?)?;
-        let environment = first.rule.as_ref().and_then(|rule| rule.environment.clone());
+        subjects.first()?;
+        let mut applications = Vec::new();
+        for subject in subjects.iter().filter_map(|index| self.snapshot.subjects.get(*index)) {
+            let named = named(subject);
+            if !applications.contains(&named) {
+                applications.push(named);
+            }
+        }
         let text = CommitText {
             repository: self.base.repository.clone(),
-            branch: self.base.branch.to_string(),
-            applications: vec![(first.tracked.application.label(), environment)],
+            branch: self.branch.to_string(),
+            applications,
             places: written,
         };
         Some(PlannedCommit { subjects, text, message: String::new(), files: files.into_values().collect() })
     }
 
-    fn edit(
-        &self,
-        subject: &Subject,
-        judgement: &Judgement,
-    ) -> Result<(String, Arc<Source>, RepoPath), crate::plan::Failure> {
-        let missing = |what: &str| crate::plan::Failure {
+    fn edit(&self, subject: &Subject, judgement: &Judgement) -> Result<(String, Arc<Source>, RepoPath), Failure> {
+        let missing = |what: &str| Failure {
             code: "edit/unproven".into(),
             message: format!("{what} is missing"),
             hint: None,
@@ -233,23 +256,37 @@ impl Editor<'_> {
     }
 
     /// Names the other owners of a written place in the commit that writes it.
-    fn share(&self, commits: &mut [PlannedCommit], judgements: &[Judgement]) {
+    fn share(&self, commits: &mut [PlannedCommit], judgements: &[Judgement], members: &BTreeSet<usize>) {
         let own: BTreeSet<usize> = commits.iter().flat_map(|commit| commit.subjects.clone()).collect();
-        for (index, subject) in self.snapshot.subjects.iter().enumerate() {
-            if judgements[index].result != OutcomeResult::Pending || own.contains(&index) {
+        for index in members {
+            if judgements[*index].result != OutcomeResult::Pending || own.contains(index) {
                 continue;
             }
+            let subject = &self.snapshot.subjects[*index];
             let Some((number, _)) = place(subject).and_then(|place| self.done.get(&place)) else { continue };
             if let Some(commit) = commits.get_mut(*number) {
-                commit.subjects.push(index);
-                let environment = subject.rule.as_ref().and_then(|rule| rule.environment.clone());
-                let named = (subject.tracked.application.label(), environment);
+                commit.subjects.push(*index);
+                let named = named(subject);
                 if !commit.text.applications.contains(&named) {
                     commit.text.applications.push(named);
                 }
             }
         }
     }
+}
+
+fn unread(base: &RemoteBranch) -> Failure {
+    Failure {
+        code: "git/no-such-branch".to_owned(),
+        message: format!("the branch `{}` of the repository `{}` was not read", base.branch, base.repository),
+        hint: Some("create the branch, or name another one in `git-branch` or `targetRevision`".to_owned()),
+        line: None,
+    }
+}
+
+/// An Application and its environment, as a commit names them.
+fn named(subject: &Subject) -> (String, Option<String>) {
+    (subject.tracked.application.label(), subject.rule.as_ref().and_then(|rule| rule.environment.clone()))
 }
 
 fn written_place(subject: &Subject, judgement: &Judgement, place: &Place) -> WrittenPlace {

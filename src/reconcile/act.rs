@@ -70,7 +70,11 @@ fn deliver(repository: &mut Repository, set: &ChangeSet, authorship: &Authorship
         commits.push(parent);
     }
     failpoint::reach("objects");
-    mirror.push(&set.branch, &set.head, &parent)?;
+    if set.branch == set.base {
+        mirror.push(&set.branch, &set.head, &parent)?;
+    } else {
+        mirror.create_branch(&set.branch, &parent)?;
+    }
     failpoint::reach("push");
     mirror.read_back(&set.branch, &parent)?;
     failpoint::reach("read-back");

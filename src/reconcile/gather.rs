@@ -20,7 +20,7 @@ use crate::plan::{Failure, Question, Snapshot, Subject, shown_key};
 use crate::reconcile::repository::{Ground, Reading, failure_of};
 use crate::reconcile::workers::{defect, on_each};
 use crate::reconcile::{CycleReport, Mode, Reconciler};
-use crate::resolve::{KnownRepository, resolve};
+use crate::resolve::{Configured, KnownRepository, resolve};
 
 /// What is kept of the last gathering.
 #[derive(Default)]
@@ -63,7 +63,8 @@ type Read = (Option<Arc<Reading>>, Option<Failure>);
 impl Reconciler {
     /// Reads every repository and resolves every Application.
     pub(super) async fn gather(&mut self, now: Timestamp, mode: &Mode, report: &mut CycleReport) -> Snapshot {
-        let mut snapshot = Snapshot { now, wording: self.options.wording.clone(), ..Snapshot::default() };
+        let (rules, wording) = (self.rules.clone(), self.options.wording.clone());
+        let mut snapshot = Snapshot { now, rules, wording, ..Snapshot::default() };
         let readings = self.read_all().await;
         let mut applications: Vec<Arc<Application>> = self.applications.clone();
         for (repository, (reading, failure)) in self.repositories.iter().zip(&readings) {
@@ -114,13 +115,17 @@ impl Reconciler {
             let head = reading.as_ref().map(|reading| &reading.head);
             let default = head.and_then(|head| head.default.clone());
             let urls = std::iter::once(&options.url).chain(&options.also).map(RemoteUrl::normalised).collect();
+            let branches = options.branches.clone();
             match head.map(|head| head.branch.clone()).or_else(|| options.branch.clone()) {
-                Some(branch) => known.push(KnownRepository { name: name.clone(), branch, default, urls }),
-                None => never_read.push((name.clone(), urls)),
+                Some(branch) => known.push(KnownRepository { name: name.clone(), branch, branches, default, urls }),
+                None => never_read.push((name.clone(), branches, urls)),
             }
         }
-        for (name, urls) in never_read {
-            let one = |branch| KnownRepository { name: name.clone(), branch, default: None, urls: Vec::clone(&urls) };
+        for (name, branches, urls) in never_read {
+            let one = |branch| {
+                let (name, branches, urls) = (name.clone(), Vec::clone(&branches), Vec::clone(&urls));
+                KnownRepository { name, branch, branches, default: None, urls }
+            };
             known.extend(followed_branches(applications).into_iter().map(one));
         }
         known
@@ -141,7 +146,8 @@ impl Reconciler {
         for application in applications {
             let address = Arc::as_ptr(application).addr();
             let resolved = old.remove(&address).unwrap_or_else(|| {
-                let (images, mut problems) = resolve(application, &self.gathered.known);
+                let configured = Configured { repositories: &self.gathered.known, argocd: self.options.argocd };
+                let (images, mut problems) = resolve(application, &configured);
                 if application.key.file.is_none() {
                     problems.iter_mut().for_each(|problem| in_configuration(problem, &self.options.configuration));
                 }

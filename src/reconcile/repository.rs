@@ -39,6 +39,8 @@ pub struct RepositoryOptions {
     pub url: RemoteUrl,
     /// The branch; none = the remote's default branch.
     pub branch: Option<Branch>,
+    /// Other branches that annotations may reach.
+    pub branches: Vec<Glob>,
     /// Other URLs that mean it.
     pub also: Vec<RemoteUrl>,
     /// Files in which Applications are looked for.

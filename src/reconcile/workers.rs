@@ -75,6 +75,7 @@ mod tests {
             name: name.to_owned(),
             url: format!("file:///{name}").parse().unwrap(),
             branch: None,
+            branches: Vec::new(),
             also: Vec::new(),
             discover: Vec::new(),
             may_write: Vec::new(),

@@ -5,7 +5,8 @@ use crate::model::application::Application;
 use crate::model::names::RepoPath;
 use crate::model::problem::Problem;
 use crate::model::tracked::{HelmSearch, Refusal, RemoteBranch, Search, Target, TrackedImage};
-use crate::resolve::{Ground, annotation_line, problem};
+use crate::resolve::ground::Ground;
+use crate::resolve::{annotation_line, problem, source_line};
 
 /// Turns one target of a request into a tracked image.
 pub(super) fn targeted(
@@ -15,18 +16,21 @@ pub(super) fn targeted(
     target: &WriteBack,
     problems: &mut Vec<Problem>,
 ) -> TrackedImage {
-    let default = ground.path.join("values.yaml").unwrap_or_default();
-    let mut values = vec![default.clone()];
-    for file in &ground.listed {
-        values.retain(|other| other != file);
-        values.push(file.clone());
-    }
+    let (mut values, default) = ground.values();
     let (files, fallback) = match target {
+        WriteBack::HelmValues if ground.is_ambiguous => {
+            let refusal = Refusal { code: "target/ambiguous".to_owned(), message: ground.ambiguity() };
+            let hint = "name the file that holds the tag: `write-back-target: helmvalues:<file>`".to_owned();
+            problems.push(problem(application, source_line(application), &refusal, hint));
+            let mut image = image(application, request, Some(ground), None);
+            image.refusal.get_or_insert(refusal);
+            return image;
+        }
         WriteBack::HelmValues => (values.clone(), default),
-        WriteBack::HelmValuesFile(file) => match ground.path.join(file) {
-            Some(path) => (vec![path.clone()], path),
-            None => {
-                let message = format!("the target `{file}` leaves the repository");
+        WriteBack::HelmValuesFile(file) => match ground.file(file) {
+            Ok(path) => (vec![path.clone()], path),
+            Err(reason) => {
+                let message = format!("the target `{file}` cannot be written: {reason}");
                 let refusal = Refusal { code: "target/outside".to_owned(), message };
                 problems.push(problem(
                     application,
@@ -61,8 +65,9 @@ pub(super) fn image(
 ) -> TrackedImage {
     let target = match (ground, files, &request.key) {
         (Some(ground), Some(Files { files, fallback, values }), Some((key, form))) => Some(Target {
-            base: RemoteBranch { repository: ground.repository.name.clone(), branch: ground.repository.branch.clone() },
-            own_paths: vec![ground.path.clone()],
+            base: RemoteBranch { repository: ground.repository.name.clone(), branch: ground.base.clone() },
+            made: ground.made.clone(),
+            own_paths: ground.own.clone(),
             listed: ground.listed.clone(),
             search: Search::Helm(HelmSearch {
                 files,
@@ -85,6 +90,7 @@ pub(super) fn image(
         image: request.image.clone(),
         policy: request.policy.clone(),
         target,
+        group: request.destination.group.clone(),
         key: request.key.as_ref().map(|(key, _)| key.clone()),
         refusal: request.refusal.clone(),
     }

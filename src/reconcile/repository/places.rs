@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::git::GitError;
 use crate::model::names::RepoPath;
 use crate::model::rule::{Glob, Rule};
-use crate::model::tracked::TrackedImage;
+use crate::model::tracked::{Target, TrackedImage};
 use crate::plan::Subject;
 use crate::plan::locate::{FileState, Located, locate};
 use crate::plan::rollback::Timeline;
@@ -169,11 +169,11 @@ fn address(image: &Arc<TrackedImage>) -> usize {
 }
 
 fn effective(ground: &Ground, may_write: &[Glob], image: &TrackedImage, located: &Located) -> EffectiveRule {
-    let (repository, branch) =
-        image.target.as_ref().map_or(("", ""), |target| (target.base.repository.as_str(), target.base.branch.as_str()));
+    let target = image.target.as_ref();
+    let branch = target.map(Target::written_branch).unwrap_or_default();
     let subject = rules::Subject {
-        repository,
-        branch,
+        repository: target.map_or("", |target| target.base.repository.as_str()),
+        branch: &branch,
         path: Some(&located.file),
         application: &image.application.name,
         namespace: &image.application.namespace,

@@ -1,0 +1,48 @@
+//! What one commit holds: the granularity that the rules ask for (`per`), and the annotation `group`.
+
+use crate::model::branch_template::BranchTemplate;
+use crate::model::names::ApplicationKey;
+use crate::model::rule::Per;
+use crate::model::tracked::RemoteBranch;
+use crate::plan::Subject;
+
+/// The changes that are committed together. Units of one branch are committed in their order.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Unit<'a> {
+    /// One Application.
+    Application(&'a ApplicationKey),
+    /// One Application in one environment: the group of those that name none.
+    Part(&'a ApplicationKey, Option<&'a str>),
+    /// The Applications that name this group.
+    Group(&'a str),
+    /// One environment.
+    Environment(&'a str),
+    /// The whole branch.
+    Repository,
+}
+
+/// Where the changes of a unit go: the base that is read, and the template of the branch that is made.
+pub(super) type Way<'a> = (&'a RemoteBranch, Option<&'a BranchTemplate>);
+
+impl<'a> Unit<'a> {
+    /// Tells in which commit a subject's change goes.
+    pub(super) fn of(subject: &'a Subject) -> Self {
+        let (rule, image) = (subject.rule.as_ref(), &subject.tracked);
+        let environment = rule.and_then(|rule| rule.environment.as_deref());
+        let group = image.group.as_deref();
+        let per = rule.and_then(|rule| rule.per);
+        match per.unwrap_or(if group.is_some() { Per::Group } else { Per::Application }) {
+            Per::Application => Self::Application(&image.application),
+            Per::Group => group.map_or(Self::Part(&image.application, environment), Self::Group),
+            // What has no environment has nothing in common with anything.
+            Per::Environment => environment.map_or(Self::Application(&image.application), Self::Environment),
+            Per::Repository => Self::Repository,
+        }
+    }
+}
+
+/// Tells where a subject's change goes.
+pub(super) fn way(subject: &Subject) -> Option<Way<'_>> {
+    let target = subject.tracked.target.as_ref()?;
+    Some((&target.base, target.made.as_ref().map(|made| &made.template)))
+}
