@@ -25,7 +25,7 @@ use crate::cli::render::Palette;
 use crate::config::settings::{LogFormat, Settings};
 use crate::config::{self, options};
 use crate::model::problem::{Problem, Severity};
-use crate::reconcile::{CycleReport, Mode, Reconciler};
+use crate::reconcile::{CycleReport, Due, Mode, Reconciler};
 use crate::telemetry;
 
 /// Done, and nothing failed.
@@ -227,7 +227,7 @@ impl Global {
                     return Err(CONFIGURATION);
                 }
             };
-        let mut report = reconciler.cycle(self.clock(), mode, &CancellationToken::new()).await;
+        let mut report = reconciler.cycle(self.clock(), mode, &Due::everything(), &CancellationToken::new()).await;
         let mut problems = warnings;
         problems.append(&mut report.problems);
         report.problems = problems;

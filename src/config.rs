@@ -13,6 +13,7 @@ pub mod keys;
 pub mod options;
 mod reader;
 mod remotes;
+mod schedule;
 pub mod schema;
 pub mod secrets;
 mod sections;

@@ -3,7 +3,10 @@
 //! A part that ends by itself ends the process with an error that names it. SIGTERM and SIGINT let a push in flight
 //! finish, 25 seconds at most.
 
+mod agenda;
+
 use std::future::Future;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +22,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::config::settings::Settings;
 use crate::config::{self, Fingerprint, options};
+use crate::daemon::agenda::Agenda;
 use crate::model::outcome::OutcomeResult;
 use crate::model::problem::{Problem, Severity};
 use crate::reconcile::{CycleReport, Mode, Reconciler};
@@ -79,7 +83,7 @@ pub async fn run(
         Some(address) => Some(listen(address).await?),
         None => None,
     };
-    info!(repositories = settings.repositories.len(), schedule = ?settings.schedule, "repin {} runs", env!("CARGO_PKG_VERSION"));
+    info!(repositories = settings.repositories.len(), schedule = %settings.schedule, "repin {} runs", env!("CARGO_PKG_VERSION"));
     let (sender, receiver) = watch::channel(Arc::new(settings));
     parts.start("server", serve(listener, receiver.clone(), status.clone(), cancel.clone()));
     parts.start("configuration", watch_configuration(path.clone(), known, sender, status.clone(), cancel.clone()));
@@ -231,7 +235,7 @@ async fn fingerprint(path: &Path) -> Option<Fingerprint> {
     tokio::task::spawn_blocking(move || config::fingerprint(&path)).await.ok().flatten()
 }
 
-/// Runs a cycle per schedule, the first one at once. A cycle that has begun to write finishes.
+/// Runs a cycle whenever something is due, the first one at once. A cycle that has begun to write finishes.
 async fn schedule(
     mut reconciler: Reconciler,
     path: PathBuf,
@@ -240,43 +244,55 @@ async fn schedule(
     cancel: CancellationToken,
 ) {
     let mut last = Last::default();
-    let mut every = settings.borrow_and_update().schedule;
+    let mut agenda = Agenda::new(&settings.borrow_and_update());
     loop {
-        let started = Instant::now();
-        let report = reconciler.cycle(Timestamp::now(), &Mode::Deliver, &cancel).await;
+        let (started, now) = (Instant::now(), Timestamp::now());
+        let report = reconciler.cycle(now, &Mode::Deliver, &agenda.due(now), &cancel).await;
         if cancel.is_cancelled() && report.outcomes.is_empty() {
             return;
         }
         publish(&report, started.elapsed(), &status);
         last.log(&report);
-        let rest = every.saturating_sub(started.elapsed());
-        tokio::select! {
-            // In this order: cycles that take longer than the schedule must not put a change off.
-            biased;
-            () = cancel.cancelled() => return,
-            changed = settings.changed() => {
-                if changed.is_err() {
-                    return;
-                }
-                let current = settings.borrow_and_update().clone();
-                match reconciler.replace(options::reconcile(&current, &path)) {
-                    Ok(()) => {
-                        info!("the configuration changed and is taken over");
-                        status.metrics.reload(true);
-                        every = current.schedule;
+        agenda.ran(now, random);
+        loop {
+            // The clock may be set, and the machine may sleep.
+            let rest = agenda.rest(Timestamp::now());
+            tokio::select! {
+                // In this order: cycles that take longer than the schedule must not put a change off.
+                biased;
+                () = cancel.cancelled() => return,
+                changed = settings.changed() => {
+                    if changed.is_err() {
+                        return;
                     }
-                    Err(error) => {
-                        error!("the changed configuration is refused: {error}; the running one stays in force");
-                        status.metrics.reload(false);
+                    let current = settings.borrow_and_update().clone();
+                    match reconciler.replace(options::reconcile(&current, &path)) {
+                        Ok(()) => {
+                            info!("the configuration changed and is taken over");
+                            status.metrics.reload(true);
+                            agenda.replace(&current);
+                        }
+                        Err(error) => {
+                            error!("the changed configuration is refused: {error}; the running one stays in force");
+                            status.metrics.reload(false);
+                        }
                     }
                 }
+                () = tokio::time::sleep(rest.min(LOOK)) => {}
             }
-            () = tokio::time::sleep(rest) => {}
+            if agenda.rest(Timestamp::now()).is_zero() {
+                break;
+            }
         }
         if cancel.is_cancelled() {
             return;
         }
     }
+}
+
+/// Any number: the keys of a hash map are random.
+fn random() -> u32 {
+    u32::try_from(RandomState::new().build_hasher().finish() >> 32).unwrap_or_default()
 }
 
 fn publish(report: &CycleReport, duration: Duration, status: &Status) {

@@ -9,6 +9,7 @@ pub mod group;
 pub mod judge;
 pub mod locate;
 pub mod rollback;
+mod schedule;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,6 +62,8 @@ pub struct Snapshot {
     pub now: Timestamp,
     /// The heads that were read.
     pub heads: BTreeMap<RemoteBranch, CommitId>,
+    /// The clock of the last cycle, for the schedules of rules; none = all of them are due.
+    pub since: Option<Timestamp>,
     /// Why a repository could not be read.
     pub repository_failures: BTreeMap<String, Failure>,
     /// The rules, for branches whose names are found while deciding.
@@ -125,6 +128,7 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     group::strictest(snapshot, &mut judgements);
     group::contest(snapshot, &mut judgements);
     group::observe(snapshot, &mut judgements);
+    schedule::wait(snapshot, &mut judgements);
     let made = match group::name_branches(snapshot, &mut judgements) {
         Ok(made) => made,
         Err(questions) => return Decision { questions, ..Decision::default() },

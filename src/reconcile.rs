@@ -6,6 +6,7 @@
 mod act;
 mod ask_git;
 mod check;
+mod due;
 pub mod failpoint;
 mod gather;
 mod past;
@@ -13,6 +14,8 @@ pub mod repository;
 mod retry;
 mod scan;
 mod workers;
+
+pub use crate::reconcile::due::Due;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -114,6 +117,8 @@ pub struct Reconciler {
     rules: Arc<[Rule]>,
     applications: Vec<Arc<Application>>,
     gathered: Gathered,
+    /// What registries answered last.
+    kept: scan::Answers,
 }
 
 impl Reconciler {
@@ -126,7 +131,8 @@ impl Reconciler {
         let repositories = options.repositories.iter().cloned().map(Repository::new).collect();
         let cache = Cache::open(&options.cache);
         let (rules, applications) = shared(&options);
-        Ok(Self { options, repositories, registries, cache, rules, applications, gathered: Gathered::default() })
+        let (kept, gathered) = (scan::Answers::default(), Gathered::default());
+        Ok(Self { options, repositories, registries, cache, rules, applications, gathered, kept })
     }
 
     /// Takes changed options over. What did not change is kept: the open cache, and each repository with its mirror and
@@ -136,6 +142,7 @@ impl Reconciler {
     /// As [`Reconciler::new`]; the running options stay.
     pub fn replace(&mut self, options: Options) -> Result<(), crate::registry::RegistryError> {
         self.registries = Arc::new(Registries::new(options.registry.clone())?);
+        self.kept = scan::Answers::default();
         let mut old = std::mem::take(&mut self.repositories);
         let mut keep = |options: &RepositoryOptions| {
             let at = old.iter().position(|known| known.options == *options);
@@ -152,20 +159,21 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Runs one cycle with the given decision clock. Cancelled before it writes it gives what it has, unfinished; what has
+    /// Runs one cycle over what is due, with the given decision clock. Cancelled before it writes it gives what it has, unfinished; what has
     /// begun to write finishes.
-    pub async fn cycle(&mut self, now: Timestamp, mode: &Mode, cancel: &CancellationToken) -> CycleReport {
+    pub async fn cycle(&mut self, now: Timestamp, mode: &Mode, due: &Due, cancel: &CancellationToken) -> CycleReport {
         let requests_before: u64 = self.registries.requests().values().sum();
         let mut delivered: BTreeMap<String, Outcome> = BTreeMap::new();
         let mut written: Vec<ChangeSet> = Vec::new();
-        let mut known = scan::Answers::default();
+        let mut known = self.kept.of_resting(due);
+        let mut due = due.clone();
         let mut report = CycleReport::default();
         let mut tries = retry::Tries::default();
         loop {
             report = tokio::select! {
                 biased;
                 () = cancel.cancelled() => return report,
-                report = self.attempt(now, mode, &mut known) => report,
+                report = self.attempt(now, mode, &due, &mut known) => report,
             };
             failpoint::reach("gather");
             if *mode != Mode::Deliver {
@@ -175,6 +183,8 @@ impl Reconciler {
             self.act(&mut sets, &mut report, &mut delivered, &mut tries).await;
             written.append(&mut sets);
             let Some(pause) = tries.next() else { break };
+            // Whoever moved it may have rested.
+            due = Due::all_since(due.since);
             tokio::time::sleep(pause).await;
         }
         if *mode == Mode::Deliver {
@@ -188,12 +198,13 @@ impl Reconciler {
             }
         }
         report.registry_requests = self.registries.requests().values().sum::<u64>().saturating_sub(requests_before);
+        self.kept = known.that_are_good();
         report
     }
 
-    async fn attempt(&mut self, now: Timestamp, mode: &Mode, known: &mut scan::Answers) -> CycleReport {
+    async fn attempt(&mut self, now: Timestamp, mode: &Mode, due: &Due, known: &mut scan::Answers) -> CycleReport {
         let mut report = CycleReport::default();
-        let mut snapshot = self.gather(now, mode, &mut report).await;
+        let mut snapshot = self.gather(now, mode, due, &mut report).await;
         if *mode == Mode::Check {
             report.problems.extend(check::file_problems(&snapshot));
             report.problems.sort();

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::model::names::RepoPath;
 use crate::model::rule::{Delivery, Glob, Match, Per, Rule};
+use crate::model::schedule::Schedule;
 
 /// What rules are matched against: one place that would be written, and the Application that asks for it.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +43,8 @@ pub struct EffectiveRule {
     pub may_write: Vec<Glob>,
     /// What one commit holds; none if no matching rule says.
     pub per: Option<Per>,
+    /// Writes only when this has had a tick since the last cycle.
+    pub schedule: Option<Schedule>,
     /// Known settings of the matching rules that this build does not carry out, each once, in the manual's order;
     /// `delivery` is among them if the delivery in force is a pull request.
     pub unsupported: Vec<&'static str>,
@@ -62,6 +65,8 @@ pub struct Origin {
     pub observe: Option<usize>,
     /// The rule whose `per` is in force; none if no rule says.
     pub per: Option<usize>,
+    /// The rule whose schedule is in force.
+    pub schedule: Option<usize>,
 }
 
 /// Merges the rules that match a subject: in file order, later ones override field by field, `may_write` and unbuilt
@@ -78,6 +83,10 @@ pub fn effective(rules: &[Rule], observe_all: bool, subject: &Subject<'_>) -> Ef
         if let Some(delivery) = rule.delivery {
             all.delivery = delivery;
             all.from.delivery = Some(index);
+        }
+        if let Some(schedule) = &rule.schedule {
+            all.schedule = Some(schedule.clone());
+            all.from.schedule = Some(index);
         }
         if let Some(observe) = rule.observe {
             all.observe = observe;
@@ -142,10 +151,17 @@ fn is_match(matches: &Match, subject: &Subject<'_>) -> bool {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::model::schedule::Interval;
 
     fn glob(text: &str) -> Option<Glob> {
         Some(text.parse().unwrap())
+    }
+
+    fn every(seconds: u64) -> Option<Schedule> {
+        Some(Schedule::Every(Interval::new(Duration::from_secs(seconds))))
     }
 
     fn on_path(text: &str) -> Rule {
@@ -185,6 +201,7 @@ mod tests {
                 observe: Some(true),
                 per: Some(Per::Repository),
                 may_write: vec!["a/**".parse().unwrap()],
+                schedule: every(60),
                 unsupported: vec!["verify"],
                 ..on_path("**")
             },
@@ -194,6 +211,7 @@ mod tests {
                 per: Some(Per::Group),
                 observe: Some(false),
                 may_write: vec!["a/**".parse().unwrap(), "b/**".parse().unwrap()],
+                schedule: every(3_600),
                 unsupported: vec!["windows", "verify"],
                 ..on_path("apps/**")
             },
@@ -205,6 +223,7 @@ mod tests {
             observe: false,
             may_write: vec!["a/**".parse().unwrap(), "b/**".parse().unwrap()],
             per: Some(Per::Group),
+            schedule: every(3_600),
             unsupported: vec!["windows", "verify"],
             from: Origin {
                 matched: vec![0, 2],
@@ -212,6 +231,7 @@ mod tests {
                 delivery: Some(2),
                 observe: Some(2),
                 per: Some(2),
+                schedule: Some(2),
             },
         };
         assert_eq!(effective_for(&rules, false, Some("apps/x.yaml")), expected);

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use repin::annotations::ArgocdMethod;
 use repin::config::secrets::SecretRef;
 use repin::config::settings::{
@@ -20,6 +21,8 @@ use repin::model::change::{CommitText, WrittenPlace};
 use repin::model::problem::{Problem, Severity};
 use repin::model::remote_url::{RemoteUrl, Transport};
 use repin::model::rule::{Delivery, Glob, Match, Per, Rule};
+use repin::model::schedule::cron::Cron;
+use repin::model::schedule::{Interval, Schedule};
 use repin::secret::Secret;
 use repin::yaml::{self, Node};
 
@@ -91,6 +94,10 @@ fn shown(problems: &[Problem]) -> String {
     problems.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
+fn two_minutes() -> Schedule {
+    Schedule::Every(Interval::new(Duration::from_secs(120)))
+}
+
 fn identity(name: &str, email: &str) -> Identity {
     Identity { name: name.into(), email: email.into() }
 }
@@ -144,7 +151,7 @@ rules:
     delivery: commit
 "#;
     let expected = Settings {
-        schedule: Duration::from_secs(120),
+        schedule: two_minutes(),
         observe: false,
         argocd: ArgocdMethod::Held,
         repositories: vec![RepositorySettings {
@@ -158,6 +165,7 @@ rules:
             access: AccessSettings::default(),
             may_write: vec![],
             history: HistorySettings::default(),
+            schedule: None,
             line: 3,
         }],
         registries: vec![RegistrySettings {
@@ -167,6 +175,7 @@ rules:
             credentials: None,
             ca: None,
             requests_per_second: None,
+            schedule: None,
             line: 8,
         }],
         rules: vec![Rule {
@@ -188,7 +197,7 @@ rules:
 #[test]
 fn what_is_not_written_has_its_default() {
     let read = settings(MINIMAL);
-    assert_eq!((read.schedule, read.observe), (Duration::from_secs(120), false));
+    assert_eq!((read.schedule, read.observe), (two_minutes(), false));
     assert_eq!(read.repositories[0].discover, globs(&["**/*.yaml", "**/*.yml"]));
     assert_eq!((read.repositories[0].branch.as_ref(), read.rules.len()), (None, 0));
 }
@@ -200,7 +209,7 @@ fn every_setting_of_the_example_is_read() {
     let secret = || Secret::new(CANARY);
     let line = |needle: &str| text.lines().position(|line| line.contains(needle)).unwrap() as u64 + 1;
     let expected = Settings {
-        schedule: Duration::from_secs(120),
+        schedule: two_minutes(),
         observe: false,
         argocd: ArgocdMethod::AsGit,
         repositories: vec![
@@ -223,6 +232,10 @@ fn every_setting_of_the_example_is_read() {
                 },
                 may_write: globs(&["environments/*/versions.yaml"]),
                 history: HistorySettings { commits: Some(50_000), days: Some(730) },
+                schedule: Some(Schedule::Every(Interval {
+                    span: Duration::from_secs(300),
+                    jitter: Duration::from_secs(30),
+                })),
                 line: line("- name: gitops"),
             },
             RepositorySettings {
@@ -239,6 +252,7 @@ fn every_setting_of_the_example_is_read() {
                 },
                 may_write: vec![],
                 history: HistorySettings::default(),
+                schedule: None,
                 line: line("- name: platform"),
             },
             RepositorySettings {
@@ -252,6 +266,7 @@ fn every_setting_of_the_example_is_read() {
                 access: AccessSettings::default(),
                 may_write: vec![],
                 history: HistorySettings::default(),
+                schedule: None,
                 line: line("- name: lab"),
             },
         ],
@@ -263,6 +278,7 @@ fn every_setting_of_the_example_is_read() {
                 credentials: Some(Credentials::Token(secret())),
                 ca: None,
                 requests_per_second: Some(10.0),
+                schedule: Some(Schedule::Cron(Cron::new("@hourly", TimeZone::UTC).unwrap())),
                 line: line("- host: ghcr.io"),
             },
             RegistrySettings {
@@ -272,6 +288,7 @@ fn every_setting_of_the_example_is_read() {
                 credentials: Some(Credentials::Basic { username: secret(), password: secret() }),
                 ca: Some("/etc/repin/certs/example-ca.pem".into()),
                 requests_per_second: None,
+                schedule: None,
                 line: line("- host: registry.example.com"),
             },
             RegistrySettings {
@@ -281,6 +298,7 @@ fn every_setting_of_the_example_is_read() {
                 credentials: None,
                 ca: None,
                 requests_per_second: None,
+                schedule: None,
                 line: line("- host: 127.0.0.1:5100"),
             },
         ],
@@ -300,6 +318,7 @@ fn every_setting_of_the_example_is_read() {
                 observe: None,
                 may_write: globs(&["shared/dev/*.yaml"]),
                 per: Some(Per::Group),
+                schedule: None,
                 unsupported: vec![],
                 line: line("- match:  "),
             },
@@ -310,6 +329,9 @@ fn every_setting_of_the_example_is_read() {
                 observe: Some(true),
                 may_write: vec![],
                 per: None,
+                schedule: Some(Schedule::Cron(
+                    Cron::new("0 9 * * 1-5", TimeZone::get("Europe/Berlin").unwrap()).unwrap(),
+                )),
                 unsupported: vec![],
                 line: line("- match: {path: \"apps/*/production"),
             },
@@ -354,6 +376,11 @@ fn the_example_shows_every_key() {
     collect(documents[0].root(), "", &mut shown);
     let missing: Vec<String> = keys::all().into_iter().filter(|key| !shown.contains(key)).collect();
     let expected = [
+        // A schedule is shown in each form somewhere.
+        "schedule.cron",
+        "schedule.time_zone",
+        "schedule.interval",
+        "schedule.jitter",
         // Shown once each: `{env}` for a password, `{file}` for all others.
         "repositories[].credentials.username.env",
         "repositories[].credentials.username.file",
@@ -367,9 +394,17 @@ fn the_example_shows_every_key() {
         "repositories[].proxy.env",
         "repositories[].proxy.file",
         "repositories[].client_certificate.key.env",
+        "repositories[].schedule.cron",
+        "repositories[].schedule.time_zone",
         "registries[].credentials.username.env",
         "registries[].credentials.password.env",
         "registries[].credentials.token.env",
+        "registries[].schedule.cron",
+        "registries[].schedule.time_zone",
+        "registries[].schedule.interval",
+        "registries[].schedule.jitter",
+        "rules[].schedule.interval",
+        "rules[].schedule.jitter",
         "commit.signing.ssh_key.env",
         "commit.signing.passphrase.file",
     ];
@@ -665,6 +700,71 @@ fn unknown_unbuilt_and_doubled_keys_are_named() {
 }
 
 #[test]
+fn a_schedule_is_read_in_every_form() {
+    let every = |span: u64, jitter: u64| {
+        Schedule::Every(Interval { span: Duration::from_secs(span), jitter: Duration::from_secs(jitter) })
+    };
+    let cron = |text: &str, zone: &str| Schedule::Cron(Cron::new(text, TimeZone::get(zone).unwrap()).unwrap());
+    for (text, expected) in [
+        ("2m", every(120, 12)),
+        ("{interval: 2m}", every(120, 12)),
+        ("{interval: 2m, jitter: 20s}", every(120, 20)),
+        ("{interval: 2m, jitter: 0s}", every(120, 0)),
+        ("'*/5 * * * *'", cron("*/5 * * * *", "UTC")),
+        ("'@hourly'", cron("@hourly", "UTC")),
+        ("CRON_TZ=Europe/Berlin 0 9 * * 1-5", cron("0 9 * * 1-5", "Europe/Berlin")),
+        ("TZ=America/New_York @daily", cron("@daily", "America/New_York")),
+        ("{cron: 0 9 * * 1-5, time_zone: Europe/Berlin}", cron("0 9 * * 1-5", "Europe/Berlin")),
+        ("{cron: TZ=Europe/Berlin 0 9 * * 1-5}", cron("0 9 * * 1-5", "Europe/Berlin")),
+    ] {
+        assert_eq!(settings(&format!("{MINIMAL}schedule: {text}")).schedule, expected, "{text}");
+        let of = format!(
+            "repositories: [{{name: a, url: /a, schedule: {text}}}]\nregistries: [{{host: r.example, schedule: {text}}}]"
+        );
+        if !text.starts_with("CRON_TZ") && !text.starts_with("TZ") {
+            let read = settings(&of);
+            assert_eq!(read.repositories[0].schedule.as_ref(), Some(&expected), "{text}");
+            assert_eq!(read.registries[0].schedule.as_ref(), Some(&expected), "{text}");
+        }
+    }
+    let rule = |text: &str| settings(&format!("{MINIMAL}rules: [{{schedule: {text}}}]")).rules[0].schedule.clone();
+    assert_eq!(rule("{cron: 0 9 * * *}"), Some(cron("0 9 * * *", "UTC")));
+    assert_eq!(rule("1h"), Some(every(3600, 360)));
+    for (text, expected) in [
+        (
+            "'* * * *'",
+            "`schedule` is `* * * *`: an expression has five fields: minute, hour, day of month, month, day of week; this one has 4",
+        ),
+        ("'0 0 31 2 *'", "`schedule` is `0 0 31 2 *`: no day ever matches: these months do not have these days"),
+        ("'@reboot'", "`schedule` is `@reboot`: `@reboot` names no time: the first look is always at the start"),
+        (
+            "TZ=Nowhere/Town @daily",
+            "`schedule` is `TZ=Nowhere/Town @daily`: the time zone is none of the IANA database",
+        ),
+        (
+            "{cron: '@daily', time_zone: Nowhere}",
+            "`schedule.time_zone` is `Nowhere`: the time zone is none of the IANA database",
+        ),
+        (
+            "{cron: TZ=UTC @daily, time_zone: UTC}",
+            "`schedule.time_zone` is there, and the expression names a time zone too",
+        ),
+        ("{cron: '@daily', interval: 2m}", "`schedule` has both `cron` and `interval`"),
+        ("{cron: '@daily', jitter: 2m}", "`schedule.jitter` stands beside `cron`, and is for an `interval`"),
+        ("{interval: 2m, time_zone: UTC}", "`schedule.time_zone` stands beside `interval`, and is for `cron`"),
+        ("{interval: 2m, jitter: 3m}", "`schedule.jitter` is `3m`: it is at most the interval"),
+        ("{interval: 0s}", "`schedule.interval` is `0s`: it is at least 1s and at most 7d"),
+    ] {
+        check(&format!("schedule: {text}"), &[&format!("3 config/invalid-value: {expected}")]);
+    }
+    check("schedule: {time_zone: UTC}", &["3 config/missing-key: `schedule` has neither `cron` nor `interval`"]);
+    check(
+        "rules: [{schedule: {interval: 1h, jitter: 1m}}]",
+        &["3 config/invalid-value: `rules[0].schedule.jitter` is there, and the ticks of a rule have no jitter"],
+    );
+}
+
+#[test]
 fn a_schedule_is_an_interval_with_units() {
     check("schedule: 2", &["3 config/invalid-value: `schedule` is `2`: a number has no unit: d, h, m or s"]);
     check(
@@ -681,15 +781,7 @@ fn a_schedule_is_an_interval_with_units() {
     );
     check("schedule: 0s", &["3 config/invalid-value: `schedule` is `0s`: it is at least 1s and at most 7d"]);
     check("schedule: 8d", &["3 config/invalid-value: `schedule` is `8d`: it is at least 1s and at most 7d"]);
-    check(
-        r#"schedule: "*/5 * * * *""#,
-        &["3 unsupported/schedule: `schedule` is a cron expression, and this build does not carry it out"],
-    );
-    check(
-        r#"schedule: "@hourly""#,
-        &["3 unsupported/schedule: `schedule` is a cron expression, and this build does not carry it out"],
-    );
-    check("schedule: {every: 2m}", &["3 config/invalid-value: `schedule` is a mapping, and text is expected"]);
+    check("schedule: {every: 2m}", &["3 config/unknown-key: `schedule.every` is not a known key"]);
     check("schedule: !!int 2m", &[]);
     check("schedule: !vault 2m", &["3 config/invalid-value: `schedule` carries a YAML tag, and tags are not read"]);
 }
@@ -811,11 +903,8 @@ fn a_repository_has_one_name_one_safe_url_and_one_writer() {
     );
     check_whole(r#"repositories: [{name: a, url: "http://127.0.0.1:3000/a", credentials: {token: {env: T}}}]"#, &[]);
     check_whole(
-        "repositories: [{name: a, url: /a, forge: github, schedule: 1m}]",
-        &[
-            "1 unsupported/forge: `repositories[0].forge` is known, and this build does not carry it out",
-            "1 unsupported/schedule: `repositories[0].schedule` is known, and this build does not carry it out",
-        ],
+        "repositories: [{name: a, url: /a, forge: github}]",
+        &["1 unsupported/forge: `repositories[0].forge` is known, and this build does not carry it out"],
     );
     check_whole(
         "repositories: [{name: a, name: b, url: /a}]",
@@ -928,11 +1017,8 @@ fn a_registry_is_a_host_with_consistent_settings() {
         ],
     );
     check(
-        "registries: [{host: ghcr.io, prefix: x, schedule: 1m}]",
-        &[
-            "3 config/unknown-key: `registries[0].prefix` is not a known key",
-            "3 unsupported/schedule: `registries[0].schedule` is known, and this build does not carry it out",
-        ],
+        "registries: [{host: ghcr.io, prefix: x}]",
+        &["3 config/unknown-key: `registries[0].prefix` is not a known key"],
     );
     check(
         r#"registries: [{host: ghcr.io, insecure: true, credentials: {token: {env: T}}}, {host: "127.0.0.1:5000", insecure: true, credentials: {token: {env: T}}}]"#,
@@ -1299,7 +1385,10 @@ fn a_repository_over_plain_http_is_refused_unless_it_is_on_this_machine() {
 fn a_switch_that_is_given_is_taken() {
     let text = "observe: true\nschedule: 1h30m\nlog: {format: json, level: trace}\nrules: [{observe: false}]\n";
     let read = settings(&format!("{MINIMAL}{text}"));
-    assert_eq!((read.observe, read.schedule.as_secs(), read.rules[0].observe), (true, 5400, Some(false)));
+    assert_eq!(
+        (read.observe, read.schedule.to_string(), read.rules[0].observe),
+        (true, "every 1h 30m".to_owned(), Some(false))
+    );
     assert_eq!(read.log, LogSettings { format: LogFormat::Json, level: LogLevel::Trace });
 }
 

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use repin::manifest::Source;
 use repin::manifest::argocd::read_applications;
@@ -14,6 +15,8 @@ use repin::model::history::CommitInfo;
 use repin::model::names::{ImageName, RepoPath, Tag};
 use repin::model::outcome::OutcomeResult;
 use repin::model::rule::{Delivery, Glob, Match, Per, Rule};
+use repin::model::schedule::Schedule;
+use repin::model::schedule::cron::Cron;
 use repin::model::tracked::{RemoteBranch, Target};
 use repin::plan::locate::{FileState, locate};
 use repin::plan::rollback::{Standing, Stood, Timeline};
@@ -176,9 +179,12 @@ impl World {
         Timeline { standings, ..Timeline::default() }
     }
 
-    /// Answers questions until none is left.
     fn decide(&self) -> Decision {
-        let mut snapshot = self.snapshot();
+        self.decide_on(self.snapshot())
+    }
+
+    /// Answers questions until none is left.
+    fn decide_on(&self, mut snapshot: Snapshot) -> Decision {
         for _ in 0..4 {
             let decision = decide(&snapshot);
             if decision.questions.is_empty() {
@@ -634,4 +640,37 @@ fn a_group_goes_to_one_branch_that_is_named_for_all_of_it() {
     let decision = world.decide();
     let [set] = decision.changes.as_slice() else { panic!("one branch: {:#?}", decision.changes) };
     assert_eq!(set.commits.len(), 2);
+}
+
+#[test]
+fn a_rule_with_a_schedule_writes_only_after_a_tick_and_holds_all_owners_of_a_place() {
+    let at = |text: &str| format!("2026-03-29T{text}Z").parse::<Timestamp>().unwrap();
+    let mut world = World::web("", "1.0.0", &["1.0.0", "1.1.0"]);
+    world.add("twin", "apps/web/values.yaml", "");
+    // 02:30 does not exist on that day, and is made up at 03:00, which is 01:00 UTC.
+    let cron = Cron::new("30 2 * * *", TimeZone::get("Europe/Berlin").unwrap()).unwrap();
+    for (since, now, expected) in [
+        (None, "00:10:00", None),
+        (Some("00:00:00"), "00:59:59", Some("2026-03-29T01:00:00Z")),
+        (Some("00:59:59"), "01:00:00", None),
+        (Some("00:00:00"), "05:00:00", None),
+        (Some("01:00:00"), "01:02:00", Some("2026-03-30T00:30:00Z")),
+    ] {
+        let mut snapshot = world.snapshot();
+        (snapshot.since, snapshot.now) = (since.map(at), at(now));
+        // The rule of one owner is enough.
+        Arc::make_mut(&mut snapshot.subjects[1]).rule.as_mut().unwrap().schedule = Some(Schedule::Cron(cron.clone()));
+        let decision = world.decide_on(snapshot);
+        for outcome in &decision.outcomes {
+            let found = (outcome.code.as_str(), outcome.until.map(|until| until.to_string()));
+            let code = if expected.is_some() { "rule/schedule" } else { "pending" };
+            assert_eq!(found, (code, expected.map(str::to_owned)), "{since:?} {now}: {outcome:#?}");
+        }
+        assert_eq!(decision.changes.len(), usize::from(expected.is_none()));
+    }
+    world.files.insert("apps/web/values.yaml", values("1.1.0"));
+    let mut snapshot = world.snapshot();
+    snapshot.since = Some(snapshot.now);
+    Arc::make_mut(&mut snapshot.subjects[0]).rule.as_mut().unwrap().schedule = Some(Schedule::Cron(cron));
+    assert!(world.decide_on(snapshot).outcomes.iter().all(|outcome| outcome.code == "current"));
 }

@@ -32,7 +32,7 @@ pub(super) async fn run(global: &Global, application: &str, alias: Option<&str>)
             );
         }
     };
-    let next = global.clock().checked_add(settings.schedule).unwrap_or_else(|_| global.clock());
+    let next = settings.schedule.next_after(global.clock(), 0).unwrap_or_else(|| global.clock());
     let subjects = report
         .snapshot
         .subjects

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use crate::model::schedule::cron::split_zone;
+
 const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
 
 /// Reads a span of time.
@@ -31,7 +33,8 @@ pub fn parse(text: &str) -> Result<Duration, &'static str> {
 
 /// Tells whether a text looks like a cron expression.
 pub fn is_cron(text: &str) -> bool {
-    text.starts_with('@') || matches!(text.split_whitespace().count(), 5..=7)
+    let text = text.trim();
+    text.starts_with(['@', '*']) || split_zone(text).0.is_some() || matches!(text.split_whitespace().count(), 5..=7)
 }
 
 #[cfg(test)]
@@ -70,8 +73,14 @@ mod tests {
 
     #[test]
     fn cron_is_recognised() {
-        for (text, expected) in [("*/5 * * * *", true), ("@hourly", true), ("2m", false), ("every two minutes", false)]
-        {
+        for (text, expected) in [
+            ("*/5 * * * *", true),
+            ("@hourly", true),
+            ("* * * *", true),
+            ("TZ=UTC 0 9", true),
+            ("2m", false),
+            ("every two minutes", false),
+        ] {
             assert_eq!(is_cron(text), expected, "{text}");
         }
     }

@@ -26,6 +26,8 @@ pub enum Shape {
     Secret,
     /// A text or a reference to a secret.
     TextOrSecret,
+    /// An interval, a cron expression, or a mapping of one of them.
+    Schedule,
     /// A mapping with these keys.
     Map(&'static Table),
     /// A list of mappings with these keys.
@@ -71,7 +73,11 @@ const fn optional(name: &'static str, shape: Shape, doc: &'static str) -> Key {
 /// The file itself.
 pub const TOP: Table = Table {
     keys: &[
-        optional("schedule", Shape::Interval, "Time between the starts of two cycles, 1s to 7d. Default 2m."),
+        optional(
+            "schedule",
+            Shape::Schedule,
+            "When is looked: an interval of 1s to 7d, or a cron expression. Default 2m.",
+        ),
         required("repositories", Shape::List(&REPOSITORY), "GitOps repositories, at least one."),
         optional(
             "registries",
@@ -100,6 +106,17 @@ pub const TOP: Table = Table {
         "pull_secrets",
         "max_changes_per_push",
         "ignore_closed_by",
+    ],
+    ..PLAIN
+};
+
+/// A schedule that is written as a mapping.
+pub const SCHEDULE: Table = Table {
+    keys: &[
+        optional("cron", Shape::Text, "Minute, hour, day of month, month, day of week; @daily and the like."),
+        optional("time_zone", Shape::Text, "Zone of the IANA database, with `cron`. Default UTC."),
+        optional("interval", Shape::Interval, "Instead of `cron`: 1s to 7d."),
+        optional("jitter", Shape::Interval, "At most this much longer, with `interval`. Default a tenth of it."),
     ],
     ..PLAIN
 };
@@ -136,8 +153,9 @@ pub const REPOSITORY: Table = Table {
         optional("client_certificate", Shape::Map(&CLIENT_CERTIFICATE), "Our own certificate, for https."),
         optional("may_write", Shape::Texts, "Globs of files outside the source paths that may be written."),
         optional("history", Shape::Map(&HISTORY), "Limits on the history that is read. Default: none."),
+        optional("schedule", Shape::Schedule, "When it is looked at. Default: the `schedule` of the file."),
     ],
-    unbuilt: &["forge", "schedule"],
+    unbuilt: &["forge"],
     ..PLAIN
 };
 
@@ -159,8 +177,8 @@ pub const REGISTRY: Table = Table {
         optional("credentials", Shape::Map(&CREDENTIALS), "Default: it is asked anonymously."),
         optional("ca", Shape::Text, "PEM file with the certificates of its own authority."),
         optional("requests_per_second", Shape::Rate, "Most requests per second, up to 1000."),
+        optional("schedule", Shape::Schedule, "When it is asked. Default: the `schedule` of the file."),
     ],
-    unbuilt: &["schedule"],
     ..PLAIN
 };
 
@@ -222,6 +240,7 @@ pub const RULE: Table = Table {
             Shape::Word(&["application", "group", "environment", "repository"]),
             "What one commit holds. Default application, or group where an annotation names one.",
         ),
+        optional("schedule", Shape::Schedule, "Writes only when this has had a tick since the last cycle."),
     ],
     unbuilt: &crate::rules::UNBUILT,
     keeps_unbuilt: true,
@@ -327,6 +346,7 @@ fn collect(table: &Table, prefix: &str, paths: &mut Vec<String>) {
             Shape::Map(table) => collect(table, &format!("{path}."), paths),
             Shape::List(table) => collect(table, &format!("{path}[]."), paths),
             Shape::Secret | Shape::TextOrSecret => collect(&SECRET, &format!("{path}."), paths),
+            Shape::Schedule => collect(&SCHEDULE, &format!("{path}."), paths),
             Shape::Text
             | Shape::Word(_)
             | Shape::Bool

@@ -4,6 +4,7 @@ use crate::config::access::{authorities, credentials, path, warn_plain};
 use crate::config::git_access::access;
 use crate::config::keys;
 use crate::config::reader::Value;
+use crate::config::schedule::schedule;
 use crate::config::settings::{HistorySettings, RegistrySettings, RepositorySettings};
 use crate::http::is_loopback;
 use crate::model::names::{Branch, ImageName, NameError};
@@ -41,6 +42,7 @@ pub(super) fn repository(value: &Value<'_>) -> Option<RepositorySettings> {
         access,
         may_write,
         history,
+        schedule: fields.get("schedule").and_then(schedule),
         line: value.line,
     })
 }
@@ -118,6 +120,7 @@ pub(super) fn registry(value: &Value<'_>) -> Option<RegistrySettings> {
         credentials: credentials.and_then(|(_, read)| read),
         ca,
         requests_per_second,
+        schedule: fields.get("schedule").and_then(schedule),
         line: value.line,
     })
 }

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::config::keys::{SECRET, Shape, TOP, Table};
+use crate::config::keys::{SCHEDULE, SECRET, Shape, TOP, Table};
 
 /// Gives the schema, pretty-printed, with a line end: the content of `config/schema.json`.
 pub fn json() -> String {
@@ -50,6 +50,7 @@ fn shape(shape: Shape) -> Value {
         Shape::TextMap => json!({"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}}),
         Shape::Secret => secret(),
         Shape::TextOrSecret => json!({"anyOf": [{"type": "string"}, secret()]}),
+        Shape::Schedule => json!({"anyOf": [{"type": "string", "minLength": 2}, object(&SCHEDULE)]}),
         Shape::Map(table) => object(table),
         Shape::List(table) => json!({"type": "array", "items": object(table)}),
     }

@@ -9,19 +9,19 @@ use crate::annotations::ArgocdMethod;
 use crate::config::access::path;
 use crate::config::checks;
 use crate::config::commit::commit;
-use crate::config::interval;
 use crate::config::keys;
 use crate::config::reader::{Fields, Value};
 use crate::config::remotes::{name, registry, repository};
+use crate::config::schedule::{schedule, ticks};
 use crate::config::settings::{
     AnnotationSetting, ApplicationSettings, CacheSettings, LogFormat, LogLevel, LogSettings, ServerSettings, Settings,
 };
 use crate::model::names::RepoPath;
 use crate::model::rule::{Delivery, Glob, Match, Per, Rule};
+use crate::model::schedule::{Interval, Schedule};
 use crate::rules;
 
 const DEFAULT_SCHEDULE: Duration = Duration::from_secs(120);
-const LONGEST_SCHEDULE: Duration = Duration::from_secs(7 * 86_400);
 const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 const PREFIXES: [&str; 2] = ["repin.dev/", "argocd-image-updater.argoproj.io/"];
 
@@ -29,7 +29,7 @@ const PREFIXES: [&str; 2] = ["repin.dev/", "argocd-image-updater.argoproj.io/"];
 pub(super) fn settings(root: &Value<'_>) -> Option<Settings> {
     let top = root.fields(&keys::TOP);
     let list = |name: &str| top.get(name).map(Value::items).unwrap_or_default();
-    let schedule = top.get("schedule").and_then(schedule).unwrap_or(DEFAULT_SCHEDULE);
+    let schedule = top.get("schedule").and_then(schedule).unwrap_or(Schedule::Every(Interval::new(DEFAULT_SCHEDULE)));
     let observe = top.written("observe").and_then(Value::boolean).unwrap_or(false);
     let argocd = match top.get("legacy_argocd_method").and_then(|value| value.word(&["as-git"])) {
         Some(_) => ArgocdMethod::AsGit,
@@ -70,26 +70,6 @@ pub(super) fn settings(root: &Value<'_>) -> Option<Settings> {
     })
 }
 
-fn schedule(value: &Value<'_>) -> Option<Duration> {
-    let hint = "write an interval, such as `2m`";
-    let text = value.text()?;
-    if interval::is_cron(text) {
-        value.error("unsupported/schedule", "is a cron expression, and this build does not carry it out", hint);
-        return None;
-    }
-    match interval::parse(text) {
-        Ok(span) if span < Duration::from_secs(1) || span > LONGEST_SCHEDULE => {
-            value.invalid("it is at least 1s and at most 7d", hint);
-            None
-        }
-        Ok(span) => Some(span),
-        Err(rule) => {
-            value.invalid(rule, hint);
-            None
-        }
-    }
-}
-
 fn rule(value: &Value<'_>) -> Rule {
     let fields = value.fields(&keys::RULE);
     let mut unsupported = fields.unbuilt.clone();
@@ -104,6 +84,7 @@ fn rule(value: &Value<'_>) -> Rule {
         observe: fields.written("observe").and_then(Value::boolean),
         may_write: fields.get("may_write").map(Value::path_globs).unwrap_or_default(),
         per: per.and_then(|word| Per::ALL.into_iter().find(|per| per.as_str() == word)),
+        schedule: fields.get("schedule").and_then(ticks),
         unsupported,
         line: value.line,
     }

@@ -4,7 +4,6 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::annotations::ArgocdMethod;
 use crate::git::Authorship;
@@ -12,13 +11,14 @@ use crate::message::Wording;
 use crate::model::names::{Branch, RepoPath};
 use crate::model::remote_url::RemoteUrl;
 use crate::model::rule::{Glob, Rule};
+use crate::model::schedule::Schedule;
 use crate::secret::Secret;
 
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// Time between the starts of two cycles; at least a second.
-    pub schedule: Duration,
+    /// When is looked at what has no schedule of its own.
+    pub schedule: Schedule,
     /// Decide and report, write nothing, whatever rules say.
     pub observe: bool,
     /// At least one; names are unique, and so is (repository, branch).
@@ -76,6 +76,8 @@ pub struct RepositorySettings {
     pub may_write: Vec<Glob>,
     /// How much history is read.
     pub history: HistorySettings,
+    /// When it is looked at; none = as the file says for all.
+    pub schedule: Option<Schedule>,
     /// Line in the file, from 1.
     pub line: u64,
 }
@@ -134,6 +136,8 @@ pub struct RegistrySettings {
     pub ca: Option<PathBuf>,
     /// Most requests per second; above 0.
     pub requests_per_second: Option<f64>,
+    /// When it is asked; none = as the file says for all.
+    pub schedule: Option<Schedule>,
     /// Line in the file, from 1.
     pub line: u64,
 }

@@ -8,6 +8,8 @@ use std::str::FromStr;
 
 use globset::{GlobBuilder, GlobMatcher};
 
+use crate::model::schedule::Schedule;
+
 /// Longest glob, in bytes.
 const MAX_GLOB_BYTES: usize = 1024;
 
@@ -86,6 +88,8 @@ pub struct Rule {
     pub may_write: Vec<Glob>,
     /// What one commit holds.
     pub per: Option<Per>,
+    /// Writes only when this has had a tick since the last cycle.
+    pub schedule: Option<Schedule>,
     /// Known keys of this rule that this build does not carry out, each once, in the manual's order.
     pub unsupported: Vec<&'static str>,
     /// Line in the configuration, from 1; 0 if it does not come from a file.

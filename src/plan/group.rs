@@ -18,9 +18,9 @@ use crate::plan::locate::{FileState, Located, Site, edit_failure};
 use crate::plan::{Failure, Snapshot, Subject, shown_key};
 
 /// What is guarded: one scalar of one file on one branch of one repository.
-type Place = (RemoteBranch, RepoPath, String);
+pub(super) type Place = (RemoteBranch, RepoPath, String);
 
-fn place(subject: &Subject) -> Option<Place> {
+pub(super) fn place(subject: &Subject) -> Option<Place> {
     let target = subject.tracked.target.as_ref()?;
     let located = subject.located.as_ref()?;
     Some((target.base.clone(), located.file.clone(), located.spot.clone()))

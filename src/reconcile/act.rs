@@ -59,6 +59,7 @@ impl Reconciler {
 }
 
 fn deliver(repository: &mut Repository, set: &ChangeSet, authorship: &Authorship) -> Result<Vec<CommitId>, GitError> {
+    repository.expire();
     let url = repository.options.url.clone();
     let mirror = repository.mirror().ok_or_else(|| not_open(&url))?;
     let mut parent = set.head;

@@ -19,7 +19,7 @@ use crate::plan::rollback::Timeline;
 use crate::plan::{Failure, Question, Snapshot, Subject, shown_key};
 use crate::reconcile::repository::{Ground, Reading, failure_of};
 use crate::reconcile::workers::{defect, on_each};
-use crate::reconcile::{CycleReport, Mode, Reconciler};
+use crate::reconcile::{CycleReport, Due, Mode, Reconciler};
 use crate::resolve::{Configured, KnownRepository, resolve};
 
 /// What is kept of the last gathering.
@@ -62,10 +62,16 @@ type Read = (Option<Arc<Reading>>, Option<Failure>);
 
 impl Reconciler {
     /// Reads every repository and resolves every Application.
-    pub(super) async fn gather(&mut self, now: Timestamp, mode: &Mode, report: &mut CycleReport) -> Snapshot {
+    pub(super) async fn gather(
+        &mut self,
+        now: Timestamp,
+        mode: &Mode,
+        due: &Due,
+        report: &mut CycleReport,
+    ) -> Snapshot {
         let (rules, wording) = (self.rules.clone(), self.options.wording.clone());
-        let mut snapshot = Snapshot { now, rules, wording, ..Snapshot::default() };
-        let readings = self.read_all().await;
+        let mut snapshot = Snapshot { now, since: due.since, rules, wording, ..Snapshot::default() };
+        let readings = self.read_all(due).await;
         let mut applications: Vec<Arc<Application>> = self.applications.clone();
         for (repository, (reading, failure)) in self.repositories.iter().zip(&readings) {
             let name = &repository.options.name;
@@ -97,9 +103,9 @@ impl Reconciler {
         snapshot
     }
 
-    async fn read_all(&mut self) -> Vec<Read> {
-        let pieces = self.repositories.iter().map(|_| ()).collect();
-        let answers = on_each(&mut self.repositories, pieces, |repository, ()| repository.read()).await;
+    async fn read_all(&mut self, due: &Due) -> Vec<Read> {
+        let pieces = self.repositories.iter().map(|repository| due.is_repository(&repository.options.name)).collect();
+        let answers = on_each(&mut self.repositories, pieces, |repository, is_due| repository.look(is_due)).await;
         let names = self.repositories.iter().map(|repository| &repository.options.name);
         answers
             .into_iter()

@@ -76,6 +76,8 @@ pub struct Repository {
     placed: HashMap<usize, Placed>,
     /// The last reading that went well.
     last: Option<Arc<Reading>>,
+    /// The last look went well, and we pushed nothing since.
+    may_rest: bool,
 }
 
 /// What a repository holds at its head.
@@ -105,7 +107,24 @@ impl Repository {
             stood: HashMap::new(),
             placed: HashMap::new(),
             last: None,
+            may_rest: false,
         }
+    }
+
+    /// Reads it if it is due; else gives what it held at the last look, if that went well.
+    pub fn look(&mut self, is_due: bool) -> (Option<Arc<Reading>>, Option<Failure>) {
+        let is_open = self.mirror.as_ref().is_some_and(|mirror| !mirror.is_gone());
+        if !is_due && self.may_rest && is_open {
+            return (self.last.clone(), None);
+        }
+        let found = self.read();
+        self.may_rest = found.1.is_none();
+        found
+    }
+
+    /// Has it looked at in the next cycle, whatever is due: what it holds changes.
+    pub fn expire(&mut self) {
+        self.may_rest = false;
     }
 
     /// Brings the mirror to the remote's heads and reads what changed. On failure the last head that was read, if any,

@@ -9,7 +9,7 @@ use futures_util::{StreamExt, stream};
 use crate::diagnostic::Diagnostic;
 use crate::model::names::{Digest, ImageName, Tag};
 use crate::plan::{Failure, Listed, Question, Snapshot};
-use crate::reconcile::Reconciler;
+use crate::reconcile::{Due, Reconciler};
 use crate::registry::{Registries, RegistryError};
 
 /// Questions to one registry that are under way at once.
@@ -25,6 +25,21 @@ pub(super) struct Answers {
 }
 
 impl Answers {
+    /// Those of the registries that are not due.
+    pub(super) fn of_resting(&mut self, due: &Due) -> Self {
+        let mut kept = std::mem::take(self);
+        kept.listings.retain(|image, _| !due.is_registry(image.registry()));
+        kept.manifests.retain(|(image, _), _| !due.is_registry(image.registry()));
+        kept
+    }
+
+    /// Those that a later cycle may rest on: what failed is asked again.
+    pub(super) fn that_are_good(mut self) -> Self {
+        self.listings.retain(|_, listed| listed.is_ok());
+        self.manifests.retain(|_, digest| digest.is_ok());
+        self
+    }
+
     pub(super) fn fill(&self, snapshot: &mut Snapshot) {
         snapshot.listings.clone_from(&self.listings);
         snapshot.manifests.clone_from(&self.manifests);

@@ -528,3 +528,87 @@ fn a_cache_that_is_deleted_under_a_daemon_is_made_again() {
     wait_for_tag(&world, &daemon, "web", "1.2.0");
     world.remote.fsck();
 }
+
+#[test]
+fn a_repository_that_is_not_due_is_not_looked_at_while_another_one_is() {
+    let world = World::with_web(&["1.0.0", "1.1.0"]);
+    let other = BareRemote::create();
+    let own = format!("    schedule: 7d\n  - name: other\n    url: {}\nregistries:\n", other.url());
+    other.commit(&[("NOTES", "x\n")], "Start");
+    world.configure(&world.standard_config().replace("registries:\n", &own));
+    let daemon = Daemon::start(&world);
+    wait_for_tag(&world, &daemon, "web", "1.1.0");
+    // The look after an own push is always due.
+    daemon.cycles(2);
+    // Both get an Application; only one of them is looked at.
+    for name in ["late", "soon"] {
+        world.registry.publish(&format!("acme/{name}"), &["1.0.0", "1.1.0"]);
+    }
+    world.add_app(&App { name: "late", ..APP }, "1.0.0");
+    let soon = App { name: "soon", ..APP };
+    let manifest = world.application(&soon).replace(&world.remote.url(), &other.url());
+    other.commit(
+        &[("argocd/soon.yaml", &manifest), ("apps/soon/values.yaml", &world.values("soon", "1.0.0"))],
+        "Add soon",
+    );
+    let is_written = || other.show("apps/soon/values.yaml").contains("1.1.0").then_some(());
+    wait("soon", is_written, || daemon.log());
+    daemon.cycles(2);
+    assert_eq!(world.tag("late"), "1.0.0", "{}", daemon.log());
+    // What is to be written there is never written on the head of the last look.
+    world.registry.publish("acme/web", &["1.2.0"]);
+    wait_for_tag(&world, &daemon, "web", "1.2.0");
+    wait_for_tag(&world, &daemon, "late", "1.1.0");
+    world.remote.fsck();
+}
+
+#[test]
+fn a_registry_that_is_not_due_is_asked_for_what_it_never_answered_only() {
+    let world = World::with_web(&["1.0.0", "1.1.0"]);
+    let config = world.standard_config();
+    world.configure(&config.replace("    insecure: true\n", "    insecure: true\n    schedule: \"0 0 1 1 *\"\n"));
+    let daemon = Daemon::start(&world);
+    wait_for_tag(&world, &daemon, "web", "1.1.0");
+    let asked = |image: &str| {
+        let part = format!("acme/{image}/tags");
+        world.registry.requests().iter().filter(|one| one.path.contains(&part)).count()
+    };
+    world.registry.publish("acme/web", &["1.2.0"]);
+    daemon.cycles(2);
+    assert_eq!(asked("web"), 1);
+    world.registry.publish("acme/api", &["1.0.0", "1.1.0"]);
+    world.add_app(&App { name: "api", ..APP }, "1.0.0");
+    wait_for_tag(&world, &daemon, "api", "1.1.0");
+    daemon.cycles(2);
+    assert_eq!((asked("web"), asked("api"), world.tag("web")), (1, 1, "1.1.0".to_owned()), "{}", daemon.log());
+    // Another schedule: all is looked at.
+    world.configure(&config);
+    wait_for_tag(&world, &daemon, "web", "1.2.0");
+}
+
+#[test]
+fn a_rule_with_a_schedule_writes_after_its_ticks_and_when_a_person_asks() {
+    let world = World::with_web(&["1.0.0", "1.1.0"]);
+    let config = world.standard_config();
+    let far = "    schedule: {cron: \"30 2 29 2 *\", time_zone: Europe/Berlin}\n";
+    world.configure(&format!("{config}{far}"));
+    let daemon = Daemon::start(&world);
+    // The start is a tick.
+    wait_for_tag(&world, &daemon, "web", "1.1.0");
+    world.registry.publish("acme/web", &["1.2.0"]);
+    let said = daemon.said("rule/schedule");
+    assert!(said.contains("30 2 29 2 * (Europe/Berlin)"), "{said}");
+    // A change of the settings is none.
+    world.configure(&format!("{}{far}", config.replace("environment: dev", "environment: test")));
+    daemon.said("taken over");
+    daemon.cycles(2);
+    assert_eq!(world.tag("web"), "1.1.0");
+    world.takes("1.2.0");
+    drop(daemon);
+    world.registry.publish("acme/web", &["1.3.0"]);
+    world.configure(&format!("{config}    schedule: 2s\n"));
+    let daemon = Daemon::start(&world);
+    wait_for_tag(&world, &daemon, "web", "1.3.0");
+    world.registry.publish("acme/web", &["1.4.0"]);
+    wait_for_tag(&world, &daemon, "web", "1.4.0");
+}

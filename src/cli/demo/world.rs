@@ -14,7 +14,7 @@ use crate::config::{self, options};
 use crate::demo_registry::DemoRegistry;
 use crate::model::application::PREFIX;
 use crate::plan::explain::explain;
-use crate::reconcile::{Mode, Reconciler};
+use crate::reconcile::{Due, Mode, Reconciler};
 
 /// A service of the demo: name, version at the start, constraint.
 const SERVICES: [(&str, &str, &str); 3] =
@@ -161,8 +161,9 @@ impl World {
         let mut reconciler =
             Reconciler::new(options::reconcile(&settings, &self.config_path())).map_err(|error| error.to_string())?;
         let now = Timestamp::now();
-        let report = reconciler.cycle(now, &Mode::Explain(application.to_owned()), &CancellationToken::new()).await;
-        let next = now.checked_add(settings.schedule).unwrap_or(now);
+        let mode = Mode::Explain(application.to_owned());
+        let report = reconciler.cycle(now, &mode, &Due::everything(), &CancellationToken::new()).await;
+        let next = settings.schedule.next_after(now, 0).unwrap_or(now);
         let images: Vec<_> = report
             .snapshot
             .subjects
