@@ -253,7 +253,7 @@ async fn schedule(
         }
         publish(&report, started.elapsed(), &status);
         last.log(&report);
-        agenda.ran(now, random);
+        agenda.ran(now, report.has_failed(), random);
         loop {
             // The clock may be set, and the machine may sleep.
             let rest = agenda.rest(Timestamp::now());

@@ -188,6 +188,8 @@ Update {{ applications[0].name }}{% if images|length == 1 %} to {{ images[0].new
         for known in [&one, &two] {
             assert_eq!(commit(known, &by(DEFAULT)), commit(known, &Wording::default()));
         }
+        let thousands = text((0..3_000).map(|n| place(&format!("app-{n}"), Some("1.0.0"), "1.1.0")).collect());
+        assert_eq!(commit(&thousands, &by(DEFAULT)), commit(&thousands, &Wording::default()));
         let api = WrittenPlace { application: ("argocd/api".into(), None), ..place("app", Some("1"), "2") };
         let both = text(vec![place("app", Some("1"), "2"), api]);
         assert!(message(&both).starts_with("Update 2 applications: web app 2, api app 2\n\n"), "{}", message(&both));
@@ -256,7 +258,7 @@ Update {{ applications[0].name }}{% if images|length == 1 %} to {{ images[0].new
             ("{{ 'x'|nothing }}", "unknown filter"),
             ("{{ images[0].old ~ images[0].digest|upper|nothing }}", "unknown filter"),
             ("x{% for a in range(9999) %}{% for b in range(9999) %}{{ a }}{% endfor %}{% endfor %}", "out of fuel"),
-            ("{% for a in range(40000) %}abcdefgh{% endfor %}", "more than 262144 bytes"),
+            ("{% for a in range(90000) %}{{ '%060d'|format(a) }}{% endfor %}", "more than 4194304 bytes"),
             ("", "the subject, its first line, is empty"),
             (" \n\t\n", "the subject, its first line, is empty"),
             ("{{ images[0].digest or '' }}", "the subject, its first line, is empty"),

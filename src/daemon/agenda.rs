@@ -9,6 +9,9 @@ use crate::config::settings::Settings;
 use crate::model::schedule::{Interval, Schedule};
 use crate::reconcile::Due;
 
+/// How long ticks of rules stay due after cycles in which something failed.
+const SECOND_CHANCE: SignedDuration = SignedDuration::from_hours(1);
+
 /// Whose schedule it is.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Whose {
@@ -28,7 +31,7 @@ pub(super) struct Agenda {
     schedules: BTreeMap<Whose, Schedule>,
     /// What is missing here is due.
     next: BTreeMap<Whose, Timestamp>,
-    /// The last cycle's clock.
+    /// The clock of the last cycle, or of an earlier one if what was due may not have been written since.
     last: Option<Timestamp>,
 }
 
@@ -73,8 +76,9 @@ impl Agenda {
         due
     }
 
-    /// Notes a cycle that began at this time.
-    pub(super) fn ran(&mut self, began: Timestamp, mut random: impl FnMut() -> u32) {
+    /// Notes a cycle that began at this time. After one in which something failed the ticks of rules stay due for a
+    /// while: a registry that is away for a minute must not cost a rule its only tick of the week.
+    pub(super) fn ran(&mut self, began: Timestamp, has_failed: bool, mut random: impl FnMut() -> u32) {
         for (whose, schedule) in &self.schedules {
             if self.next.get(whose).is_some_and(|next| *next > began) {
                 continue;
@@ -85,7 +89,8 @@ impl Agenda {
             };
             self.next.insert(whose.clone(), next.unwrap_or(Timestamp::MAX));
         }
-        self.last = Some(began);
+        let is_recent = |last: &Timestamp| (SignedDuration::ZERO..SECOND_CHANCE).contains(&began.duration_since(*last));
+        self.last = self.last.filter(|last| has_failed && is_recent(last)).or(Some(began));
     }
 
     /// Gives the time until something is due. A clock that was set back makes no interval longer.
@@ -138,7 +143,7 @@ mod tests {
             due.is_repository("a") && due.is_repository("b") && due.is_registry("r.example") && due.is_registry("x")
         );
         assert_eq!((due.since, agenda.rest(at("10:00:10"))), (None, Duration::ZERO));
-        agenda.ran(at("10:00:10"), || 0);
+        agenda.ran(at("10:00:10"), false, || 0);
         for (now, a, b, own, other, rest) in [
             ("10:00:39", false, false, false, false, 1),
             ("10:00:40", false, true, false, false, 0),
@@ -153,9 +158,9 @@ mod tests {
         }
         // The tick of the rule wakes, and makes nothing due that is not.
         for now in ["10:14:00", "10:14:35"] {
-            agenda.ran(at(now), || 0);
+            agenda.ran(at(now), false, || 0);
         }
-        agenda.ran(at("10:14:59"), || 0);
+        agenda.ran(at("10:14:59"), false, || 0);
         assert_eq!(agenda.rest(at("10:14:59")), Duration::from_secs(1));
         let due = agenda.due(at("10:15:00"));
         assert!(!due.is_repository("a") && !due.is_repository("b") && !due.is_registry("r.example"));
@@ -164,11 +169,27 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_back_puts_nothing_off_and_a_change_makes_all_due() {
         let mut agenda = Agenda::new(&settings(OWN));
-        agenda.ran(at("10:00:00"), || 0);
+        agenda.ran(at("10:00:00"), false, || 0);
         assert_eq!(agenda.rest(at("08:00:00")), Duration::from_secs(30));
         assert!(agenda.rest(at("08:00:31")).is_zero() && agenda.due(at("08:00:31")).is_repository("b"));
         agenda.replace(&settings(OWN));
         let due = agenda.due(at("08:00:32"));
         assert_eq!((due.is_repository("a"), due.since), (true, Some(at("10:00:00"))));
+    }
+
+    #[test]
+    fn a_tick_stays_due_for_a_while_if_something_failed() {
+        let mut agenda = Agenda::new(&settings(OWN));
+        for (began, has_failed, since) in [
+            ("08:58:00", false, "08:58:00"),
+            ("09:00:00", true, "08:58:00"),
+            ("09:57:59", true, "08:58:00"),
+            ("09:58:00", true, "09:58:00"),
+            ("09:59:00", false, "09:59:00"),
+            ("08:00:00", true, "08:00:00"),
+        ] {
+            agenda.ran(at(began), has_failed, || 0);
+            assert_eq!(agenda.due(at(began)).since, Some(at(since)), "{began}");
+        }
     }
 }

@@ -16,7 +16,7 @@ use crate::model::change::{CommitText, WrittenPlace};
 /// Steps that one rendering may take: a commit of some thousand places needs a tenth of it.
 const FUEL: u64 = 2_000_000;
 /// Longest text that a template may give, in bytes.
-const MAX_BYTES: usize = 256 * 1024;
+const MAX_BYTES: usize = 4 * 1024 * 1024;
 const NAME: &str = "message";
 
 /// A compiled template. Equal if written the same.

@@ -50,9 +50,7 @@ fn a_commit_is_by_whom_says_what_and_is_signed_as_the_settings_want() {
     world.remote.fsck();
     let shown = world.remote.git(&["log", "-1", "--format=%an <%ae>%n%cn <%ce>%n%B"]);
     let image = world.image("web");
-    let body = format!(
-        "deploy(dev): web in gitops@main\n\n* web/app 1.0.0 -> 1.1.0 (apps/web/values.yaml#image.tag)\n\nReviewed-by: nobody\n\n"
-    );
+    let body = "deploy(dev): web in gitops@main\n\n* web/app 1.0.0 -> 1.1.0 (apps/web/values.yaml#image.tag)\n\nReviewed-by: nobody\n\n";
     assert!(
         shown.starts_with(&format!(
             "Update Bot <bot@example.com>\nRelease Bot <release@example.com>\n{body}Repin-Format: 1\n"
