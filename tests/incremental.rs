@@ -17,7 +17,7 @@ use registry::FakeRegistry;
 use remote::{BareRemote, NewCommit};
 use repin::config;
 use repin::plan::locate::FileState;
-use repin::reconcile::{CycleReport, Mode, Reconciler};
+use repin::reconcile::{CycleReport, Due, Mode, Reconciler};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -133,7 +133,7 @@ impl World {
 
     fn cycle(&self, reconciler: &mut Reconciler, mode: &Mode) -> CycleReport {
         let now = "2026-11-20T10:00:00Z".parse::<Timestamp>().unwrap();
-        self.runtime.block_on(reconciler.cycle(now, mode, &CancellationToken::new()))
+        self.runtime.block_on(reconciler.cycle(now, mode, &Due::everything(), &CancellationToken::new()))
     }
 
     fn define(&self, app: usize, shape: usize) {

@@ -355,7 +355,6 @@ fn what_is_not_there_is_held_with_the_code_that_the_readme_gives() {
             "unsupported/write-back-target",
         ),
         variant(app, "    repin.dev/app.helm.image-tag: image.tag\n", "", "unsupported/auto"),
-        variant(app, "  source:\n    repoURL", "  sources:\n  - path: x\n  - repoURL", "unsupported/sources"),
         variant(app, "targetRevision: main", "targetRevision: stable", "target/outside"),
         variant(app, HOST, "registry.example.com", "registry/unconfigured"),
         variant(values, "\"1.0.0\"", "1.0.0@sha256:abc", "unsupported/pin"),

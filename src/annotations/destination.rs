@@ -40,8 +40,9 @@ impl Reader<'_> {
             if given.value.is_empty() {
                 let hint = "write the URL of a configured repository, or remove the annotation".to_owned();
                 self.invalid("git-repository", &given, "names no repository", hint, obstacles);
+            } else {
+                destination.repository = Some(given.value);
             }
-            destination.repository = Some(given.value);
         }
         if let Some(given) = self.given.get("git-branch").cloned() {
             let (base, template) = match given.value.split_once(':') {

@@ -20,6 +20,7 @@ mod sshd;
 
 mod annotations;
 mod any_registry;
+mod branches;
 mod check;
 mod commits;
 mod contention;

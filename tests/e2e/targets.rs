@@ -459,7 +459,7 @@ fn sources_that_are_not_one_directory_in_git_are_held_with_a_problem() {
     let said = world.repin(&["plan"]);
     for (name, expected) in [
         ("chart", "held repository/unknown"),
-        ("multi", "held unsupported/sources"),
+        ("multi", "pending pending"),
         ("none", "held repository/unknown"),
         ("one", "pending pending"),
         ("outside", "held target/outside"),

@@ -318,3 +318,24 @@ fn twenty_writers_at_once_lose_no_commit() {
     assert_eq!(world.remote.log().len(), 21);
     world.remote.fsck();
 }
+
+#[test]
+fn a_branch_is_created_only_where_there_is_none() {
+    let world = World::with_files(&[("a", "1\n")]);
+    let (mirror, head) = world.synced();
+    let new = commit_one(&mirror, &head.commit, "a", "2\n").unwrap();
+    let made = branch("auto/a-2");
+    mirror.create_branch(&made, &new).unwrap();
+    assert_eq!(mirror.read_back(&made, &new).unwrap().commit, new);
+    assert_eq!(world.remote.git(&["rev-parse", "refs/heads/auto/a-2"]), new.to_string());
+    assert_eq!(world.remote.head(), head.commit.to_string(), "the base stays");
+
+    let other = commit_one(&mirror, &new, "a", "3\n").unwrap();
+    match mirror.create_branch(&made, &other) {
+        Err(error @ GitError::Moved { .. }) => {
+            assert!(error.to_string().contains("planned as a new branch"), "{error}");
+        }
+        found => panic!("{found:?}"),
+    }
+    assert_eq!(world.remote.git(&["rev-parse", "refs/heads/auto/a-2"]), new.to_string());
+}
