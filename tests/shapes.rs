@@ -1,0 +1,269 @@
+//! Shapes of annotations that people write, and how each one is read: a row is a shape.
+//!
+//! Pure: from the manifest to the tracked images and problems. Names are replaced; the prefix is left out.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use repin::annotations::ArgocdMethod;
+use repin::manifest::argocd::read_applications;
+use repin::model::tracked::{Search, TrackedImage};
+use repin::resolve::{Configured, KnownRepository, resolve};
+use repin::selection;
+
+/// The sources of an Application with one directory.
+const ONE: &str = "source: {repoURL: 'https://host/acme/gitops', path: apps/web, targetRevision: main}";
+/// A chart from a Helm repository, its values in a second source.
+const CHART: &str = "sources: [{repoURL: 'https://charts.example', chart: web, helm: {valueFiles: [$values/envs/dev.yaml]}}, {repoURL: 'git@host:acme/gitops.git', ref: values}]";
+
+/// Reads annotations (whole lines, `key: value`) and gives one line for each tracked image, then each problem as
+/// `code: hint`, cut to what the row asks for.
+fn read(annotations: &str, spec: &str) -> (Vec<String>, Vec<String>) {
+    let mut lines = String::new();
+    for line in annotations.lines() {
+        let is_key = !line.is_empty() && !line.starts_with(' ');
+        lines.push_str(&format!("    {}{line}\n", if is_key { "repin.dev/" } else { "" }));
+    }
+    let text = format!(
+        "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata:\n  name: web\n  annotations:\n{lines}spec:\n  {spec}\n"
+    );
+    let known = [KnownRepository {
+        name: "gitops".into(),
+        branch: "main".parse().unwrap(),
+        branches: vec!["auto/**".parse().unwrap()],
+        default: Some("main".parse().unwrap()),
+        urls: vec!["git@host:acme/gitops.git".parse::<repin::model::remote_url::RemoteUrl>().unwrap().normalised()],
+    }];
+    let configured = Configured { repositories: &known, argocd: ArgocdMethod::Held };
+    let (applications, mut problems) = read_applications("gitops", &"apps.yaml".parse().unwrap(), &text);
+    let [application] = applications.as_slice() else { panic!("one Application: {text}\n{problems:#?}") };
+    let (images, found) = resolve(application, &configured);
+    problems.extend(found);
+    let problems =
+        problems.iter().map(|one| format!("{}: {} | {}", one.code, one.message, one.hint.as_deref().unwrap_or("")));
+    (images.iter().map(shown).collect(), problems.collect())
+}
+
+fn shown(image: &TrackedImage) -> String {
+    let name = image.image.as_ref().map_or(image.image_text.clone(), ToString::to_string);
+    if let Some(refusal) = &image.refusal {
+        return format!("{}={name} held {}", image.alias, refusal.code);
+    }
+    let target = image.target.as_ref().unwrap();
+    let place = match &target.search {
+        Search::Helm(helm) => format!("{}#{}", helm.files.last().unwrap(), helm.key),
+    };
+    let mut policy = selection::describe(&image.policy);
+    if let Some(allow) = &image.policy.allow {
+        policy.push_str(&format!(" with tags {}", allow.source));
+    }
+    if !image.policy.ignore.is_empty() {
+        let globs: Vec<&str> = image.policy.ignore.iter().map(|glob| glob.source.as_str()).collect();
+        policy.push_str(&format!(" without tags {}", globs.join(", ")));
+    }
+    format!("{}={name} [{policy}] {}:{place}", image.alias, target.written_branch())
+}
+
+/// Rows of (annotations, expected images, words of the expected problems in order).
+fn check(rows: &[(&str, &[&str], &[&str])], spec: &str) {
+    for (annotations, images, problems) in rows {
+        let (found, said) = read(annotations, spec);
+        assert_eq!(found, *images, "{annotations}\n{said:#?}");
+        assert_eq!(said.len(), problems.len(), "{annotations}\n{said:#?}");
+        for (said, words) in said.iter().zip(*problems) {
+            assert!(words.split(" … ").all(|word| said.contains(word)), "{annotations}\n{said}\nlacks {words}");
+        }
+    }
+}
+
+const TAG: &str = "app.helm.image-tag: image.tag";
+
+#[test]
+fn lists_and_aliases() {
+    let rows: &[(&str, &[&str], &[&str])] = &[
+        (
+            "image-list: app=acme/app1,nginx=nginx:~1.21\napp.helm.image-tag: a\nnginx.helm.image-tag: b",
+            &[
+                "app=docker.io/acme/app1 [semver *] main:apps/web/values.yaml#a",
+                "nginx=docker.io/library/nginx [semver ~1.21] main:apps/web/values.yaml#b",
+            ],
+            &[],
+        ),
+        (
+            "image-list: >\n      app=r.io/app,\n      sidecar=r.io/sidecar  \napp.helm.image-tag: a\nsidecar.helm.image-tag: b",
+            &[
+                "app=r.io/app [semver *] main:apps/web/values.yaml#a",
+                "sidecar=r.io/sidecar [semver *] main:apps/web/values.yaml#b",
+            ],
+            &[],
+        ),
+        (
+            "image-list: |\n      app=r.io/app\n      sidecar=r.io/sidecar\n\napp.helm.image-tag: a\nsidecar.helm.image-tag: b",
+            &[
+                "app=r.io/app [semver *] main:apps/web/values.yaml#a",
+                "sidecar=r.io/sidecar [semver *] main:apps/web/values.yaml#b",
+            ],
+            &[],
+        ),
+        (
+            "image-list: 1234.dkr.ecr.eu-west-1.amazonaws.com/new-api\nnew-api.helm.image-tag: image.tag",
+            &["new-api=1234.dkr.ecr.eu-west-1.amazonaws.com/new-api [semver *] main:apps/web/values.yaml#image.tag"],
+            &[],
+        ),
+        (
+            "image-list: org/app=r.io/org/app, myApp=r.io/my\norg_app.helm.image-tag: a\nmyApp.helm.image-tag: b",
+            &[
+                "org/app=r.io/org/app [semver *] main:apps/web/values.yaml#a",
+                "myApp=r.io/my [semver *] main:apps/web/values.yaml#b",
+            ],
+            &[],
+        ),
+        (
+            "image-list: app=r.io/a, migrator=r.io/a\napp.helm.image-tag: a\nmigrator.helm.image-tag: b\nmigrator.allow-tags: regexp:^m-",
+            &[
+                "app=r.io/a [semver *] main:apps/web/values.yaml#a",
+                "migrator=r.io/a [semver * with tags ^m-] main:apps/web/values.yaml#b",
+            ],
+            &[],
+        ),
+        (
+            "image-list: app=r.io/a\napp.helm.image-tag: image.tag\nargocd.kustomize.image-name: x",
+            &["app=r.io/a [semver *] main:apps/web/values.yaml#image.tag"],
+            &["annotation/orphan-key … no alias `argocd` … the aliases are app"],
+        ),
+    ];
+    check(rows, ONE);
+}
+
+#[test]
+fn policies() {
+    let app = |list: &str, more: &str| format!("image-list: app=r.io/a{list}\n{TAG}\n{more}");
+    let read_as = |policy: &str| format!("app=r.io/a [{policy}] main:apps/web/values.yaml#image.tag");
+    let (latest, dev) = (app(":latest", ""), app("", "ignore-tags: latest, dev"));
+    let held = "app=r.io/a held annotation/invalid".to_owned();
+    let rows: Vec<(String, String, Vec<&str>)> = vec![
+        (
+            app(":~1.21", "app.update-strategy: name\napp.allow-tags: regexp:^1.21.[0-9]+$"),
+            read_as("alphabetical with tags ^1.21.[0-9]+$"),
+            vec!["annotation/unused … `~1.21`"],
+        ),
+        (
+            app("", "app.allow-tags: \"~1.0\""),
+            held.clone(),
+            vec!["annotation/invalid … a version range belongs into `image-list`"],
+        ),
+        (
+            app("", "update-strategy: semver-patch"),
+            held.clone(),
+            vec!["annotation/invalid … the strategies are semver"],
+        ),
+        (latest, held, vec!["annotation/invalid … digest … newest-build"]),
+        (app(":1.25.x", ""), read_as("semver 1.25.x"), vec![]),
+        (app(":~1.x", ""), read_as("semver ~1.x"), vec![]),
+        (app(":~0.1", ""), read_as("semver ~0.1"), vec![]),
+        (app(":>=1.0 <2.0", ""), read_as("semver >=1.0 <2.0"), vec![]),
+        (
+            app("", "update-strategy: name\nallow-tags: regexp:^v\nforce-update: \"true\""),
+            read_as("alphabetical with tags ^v"),
+            vec![],
+        ),
+        (dev, read_as("semver * without tags latest, dev"), vec![]),
+    ];
+    for (text, image, problems) in &rows {
+        check(&[(text, &[image], problems)], ONE);
+    }
+    for (key, near) in [
+        ("platform", "platforms"),
+        ("digest.sort", ""),
+        ("git-credentials", ""),
+        ("write-back-credentials", "write-back-"),
+        ("update-interval", "interval"),
+        ("app.update-interval", "app.interval"),
+    ] {
+        let words = format!("annotation/unknown-key … `{key}` … {near}");
+        check(&[(&app("", &format!("{key}: x")), &[&read_as("semver *")], &[&words])], ONE);
+    }
+}
+
+#[test]
+fn files_and_methods() {
+    let app = |more: &str| format!("image-list: app=r.io/a\n{TAG}\n{more}");
+    let at = |file: &str| format!("app=r.io/a [semver *] main:{file}#image.tag");
+    for (more, file, problems) in [
+        ("write-back-target: helmvalues", "apps/web/values.yaml", vec![]),
+        ("write-back-target: helmvalues:values.yaml", "apps/web/values.yaml", vec![]),
+        ("write-back-target: helmvalues:./x.yaml", "apps/web/x.yaml", vec![]),
+        ("write-back-target: helmvalues:/abs/values.yaml", "abs/values.yaml", vec![]),
+        ("write-back-target: helmvalues:../../values/prod.yaml", "values/prod.yaml", vec![]),
+        ("write-back-method: git", "apps/web/values.yaml", vec![]),
+        (
+            "write-back-method: git:secret:ns/name",
+            "apps/web/values.yaml",
+            vec!["annotation/unused … the operator's credentials"],
+        ),
+        (
+            "write-back-method: git:repocreds",
+            "apps/web/values.yaml",
+            vec!["annotation/unused … the operator's credentials"],
+        ),
+        (
+            "write-back-method: argocd\nwrite-back-method: git",
+            "apps/web/values.yaml",
+            vec!["annotation/duplicate-key … the last one counts"],
+        ),
+        ("git-repository: git@host:acme/gitops.git", "apps/web/values.yaml", vec![]),
+    ] {
+        check(&[(&app(more), &[&at(file)], &problems)], ONE);
+    }
+    for (more, code, words) in [
+        ("write-back-target: helmvalues:../../../x.yaml", "target/outside", "leaves the repository"),
+        (
+            "write-back-target: helmvalues:/{{.path.path}}/values.yaml",
+            "annotation/invalid",
+            "only an ApplicationSet expands templates",
+        ),
+        ("write-back-method: argocd", "unsupported/write-back-method", "legacy_argocd_method: as-git"),
+        (
+            "git-repository: https://elsewhere/acme/gitops",
+            "repository/unknown",
+            "also: [\"https://elsewhere/acme/gitops\"]",
+        ),
+    ] {
+        check(&[(&app(more), &[&format!("app=r.io/a held {code}")], &[&format!("{code} … {words}")])], ONE);
+    }
+}
+
+#[test]
+fn branches_and_sources() {
+    let app = |more: &str| format!("image-list: app=r.io/a\n{TAG}\n{more}");
+    let at = |branch: &str, file: &str| format!("app=r.io/a [semver *] {branch}:{file}#image.tag");
+    for (more, branch) in [
+        ("git-branch: main", "main"),
+        ("git-branch: HEAD", "main"),
+        ("git-branch: refs/heads/main", "main"),
+        ("git-branch: main:auto/{{range .Images}}{{.Name}}-{{.NewTag}}{{end}}", "auto/*"),
+        ("git-branch: ':auto/{{ .SHA256 }}'", "auto/*"),
+        ("git-branch: auto/base", "auto/base"),
+    ] {
+        check(&[(&app(more), &[&at(branch, "apps/web/values.yaml")], &[])], ONE);
+        check(&[(&app(more), &[&at(branch, "envs/dev.yaml")], &[])], CHART);
+    }
+    for (more, code, words) in [
+        ("git-branch: prod", "target/outside", "only `main`, `auto/**` may be reached … branches: [\"prod\"]"),
+        ("git-branch: 'main:auto/{{.Title}}'", "annotation/invalid", "`{{.Title}}` is not carried out, at character 6"),
+        ("git-branch: 'a..b'", "annotation/invalid", "git check-ref-format"),
+    ] {
+        check(&[(&app(more), &[&format!("app=r.io/a held {code}")], &[&format!("{code} … {words}")])], ONE);
+    }
+    let both = "sources: [{repoURL: 'https://host/acme/gitops', path: a, helm: {valueFiles: [x.yaml]}}, {repoURL: 'https://host/acme/gitops', path: b, helm: {valueFiles: [x.yaml]}}]";
+    check(
+        &[
+            (
+                &app(""),
+                &["app=r.io/a held target/ambiguous"],
+                &["target/ambiguous … `a/x.yaml`, `b/x.yaml` … write-back-target: helmvalues:<file>"],
+            ),
+            (&app("write-back-target: helmvalues:/b/x.yaml"), &[&at("main", "b/x.yaml")], &[]),
+        ],
+        both,
+    );
+}
