@@ -22,7 +22,7 @@ fn problem(repository: &str, message: &str, reason: &str) -> Problem {
     let subject = message.lines().next().unwrap_or_default();
     Problem {
         severity: Severity::Warning,
-        code: "commit/message".to_owned(),
+        code: "config/message".to_owned(),
         repository: Some(repository.to_owned()),
         file: None,
         line: None,

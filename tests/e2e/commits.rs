@@ -96,7 +96,7 @@ fn a_template_that_fails_on_one_commit_gives_way_to_the_default_and_is_told() {
     let said = world.repin(&["once"]);
     assert_eq!((said.code, &said.json["outcomes"][0]["result"]), (0, &"delivered".into()), "{said:#?}");
     let problem = &said.json["problems"][0];
-    assert_eq!((&problem["code"], &problem["severity"]), (&"commit/message".into(), &"warning".into()), "{said:#?}");
+    assert_eq!((&problem["code"], &problem["severity"]), (&"config/message".into(), &"warning".into()), "{said:#?}");
     assert!(problem["message"].as_str().unwrap().contains("Update web to 9.0.0"), "{said:#?}");
     assert_eq!(world.remote.git(&["log", "-1", "--format=%s"]), "Update web to 9.0.0");
 }
