@@ -61,9 +61,9 @@ impl Agenda {
         *self = Self { last: self.last, ..Self::new(settings) };
     }
 
-    /// Gives what is due.
+    /// Gives what is due. The start is no tick of a rule: a restart at night must not write what waits for the morning.
     pub(super) fn due(&self, now: Timestamp) -> Due {
-        let mut due = Due::all_since(self.last);
+        let mut due = Due::all_since(Some(self.last.unwrap_or(now)));
         for whose in self.schedules.keys() {
             let is_due = self.next.get(whose).is_none_or(|next| *next <= now);
             match whose {
@@ -142,7 +142,7 @@ mod tests {
         assert!(
             due.is_repository("a") && due.is_repository("b") && due.is_registry("r.example") && due.is_registry("x")
         );
-        assert_eq!((due.since, agenda.rest(at("10:00:10"))), (None, Duration::ZERO));
+        assert_eq!((due.since, agenda.rest(at("10:00:10"))), (Some(at("10:00:10")), Duration::ZERO));
         agenda.ran(at("10:00:10"), false, || 0);
         for (now, a, b, own, other, rest) in [
             ("10:00:39", false, false, false, false, 1),

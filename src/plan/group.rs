@@ -122,10 +122,13 @@ pub fn observe(snapshot: &Snapshot, judgements: &mut [Judgement]) {
     }
 }
 
+/// What is pending on one branch, by the commit that it belongs to.
+type Units<'a> = BTreeMap<Unit<'a>, Vec<usize>>;
+
 /// Groups what is pending into one change set per repository and written branch, one commit per unit. `made` names the
 /// branches that are made, by position. An edit that is refused turns its judgement into a failure.
 pub fn group(snapshot: &Snapshot, judgements: &mut [Judgement], made: &BTreeMap<usize, Branch>) -> Vec<ChangeSet> {
-    let mut by_branch: BTreeMap<(&RemoteBranch, Option<&Branch>), BTreeMap<Unit<'_>, Vec<usize>>> = BTreeMap::new();
+    let mut by_branch: BTreeMap<(&RemoteBranch, Option<&Branch>), Units<'_>> = BTreeMap::new();
     for (index, subject) in snapshot.subjects.iter().enumerate() {
         if judgements[index].result != OutcomeResult::Pending {
             continue;

@@ -11,7 +11,7 @@ use crate::plan::group::{Place, place};
 use crate::plan::judge::{Judgement, is_within_reach};
 
 /// Holds what is pending under a rule whose schedule has had no tick since the last cycle; one such owner of a place holds
-/// all of them. Without a last cycle everything is due: a person asked, or the daemon starts.
+/// all of them. Without a last cycle everything is due: a person asked.
 pub(super) fn wait(snapshot: &Snapshot, judgements: &mut [Judgement]) {
     let Some(since) = snapshot.since else { return };
     let mut waiting: BTreeMap<Place, (&Schedule, Option<Timestamp>)> = BTreeMap::new();

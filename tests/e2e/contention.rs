@@ -100,7 +100,7 @@ fn edited(person: usize, round: usize) -> &'static str {
 
 /// What a person does in a round: a line of a values file, or a note of their own.
 fn kind(person: usize, round: usize) -> &'static str {
-    if (person + round) % 3 == 0 { "notes" } else { "edits" }
+    if (person + round).is_multiple_of(3) { "notes" } else { "edits" }
 }
 
 /// A commit of a person, pushed without force, and rebased when somebody was faster.
@@ -303,7 +303,7 @@ fn assert_sound(world: &World, history: &[Commit], rounds: usize) {
         let notes: String = of_kind("notes").map(|round| format!("{round}\n")).collect();
         assert_eq!(world.remote.show(&format!("notes-{person}.txt")), notes);
         for name in NAMES {
-            let last = of_kind("edits").filter(|round| edited(person, *round) == name).last().unwrap_or(0);
+            let last = of_kind("edits").filter(|round| edited(person, *round) == name).next_back().unwrap_or(0);
             let text = world.remote.show(&format!("apps/{name}/values.yaml"));
             let line = format!("person{person}: {last}");
             assert!(text.lines().any(|found| found == line), "{line} in {text}");
