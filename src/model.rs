@@ -6,6 +6,7 @@ pub mod branch_template;
 pub mod change;
 pub mod constraint;
 pub mod history;
+pub mod interval;
 pub mod key_path;
 pub mod names;
 pub mod outcome;
