@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::message::template::Template;
-use crate::message::trailers::{Change, Trailers};
+use crate::message::trailers::{Change, FirstSeen, Trailers};
 use crate::model::change::{CommitText, WrittenPlace};
 
 /// Version of the trailers' grammar.
@@ -113,10 +113,31 @@ fn trailers(text: &CommitText) -> Trailers {
     Trailers {
         format: Some(FORMAT.to_owned()),
         changes: text.places.iter().map(change).collect(),
+        first_seen: first_seen(text),
         applications: text.applications.clone(),
         reasons: text.places.iter().map(|place| place.reason.clone()).collect(),
         ..Trailers::default()
     }
+}
+
+/// Says each clock once, however many places hold the image.
+fn first_seen(text: &CommitText) -> Vec<FirstSeen> {
+    let of_place = |place: &WrittenPlace| {
+        let tag = place.new.split('@').next().unwrap_or_default();
+        Some(FirstSeen {
+            image: place.image.parse().ok()?,
+            tag: tag.parse().ok()?,
+            digest: place.digest.as_ref()?.parse().ok()?,
+            time: place.first_seen?,
+        })
+    };
+    let mut all: Vec<FirstSeen> = Vec::new();
+    for seen in text.places.iter().filter_map(of_place) {
+        if !all.contains(&seen) {
+            all.push(seen);
+        }
+    }
+    all
 }
 
 /// What stood there, as one printable line: people write anything, and a message must not be forged by it.
@@ -160,6 +181,7 @@ Update {{ applications[0].name }}{% if images|length == 1 %} to {{ images[0].new
             old: old.map(str::to_owned),
             new: new.into(),
             digest: None,
+            first_seen: None,
             reason: "semver 1.x".into(),
         }
     }
@@ -185,6 +207,12 @@ Update {{ applications[0].name }}{% if images|length == 1 %} to {{ images[0].new
         );
         let two = text(vec![place("app", None, "1.1.0"), place("job", Some(""), "2.0")]);
         assert!(message(&two).starts_with("Update web: app 1.1.0, job 2.0\n\nghcr.io/acme/app: (none) -> 1.1.0\nghcr.io/acme/job: (empty) -> 2.0\n\nRepin-"), "{}", message(&two));
+        let mut seen = place("app", Some("1.0.0"), &format!("1.1.0@sha256:{}", "a".repeat(64)));
+        seen.digest = Some(format!("sha256:{}", "a".repeat(64)));
+        seen.first_seen = "2026-01-05T10:00:00Z".parse().ok();
+        let aged = message(&text(vec![seen.clone(), seen]));
+        let line = format!("Repin-First-Seen: ghcr.io/acme/app:1.1.0@sha256:{} 2026-01-05T10:00:00Z\n", "a".repeat(64));
+        assert_eq!(aged.matches(&line).count(), 1, "{aged}");
         for known in [&one, &two] {
             assert_eq!(commit(known, &by(DEFAULT)), commit(known, &Wording::default()));
         }

@@ -8,6 +8,7 @@ pub mod constraint;
 pub mod history;
 pub mod interval;
 pub mod key_path;
+pub mod metadata;
 pub mod names;
 pub mod outcome;
 pub mod policy;

@@ -20,16 +20,19 @@ use jiff::Timestamp;
 use crate::message::Wording;
 use crate::model::change::ChangeSet;
 use crate::model::history::CommitId;
+use crate::model::metadata::{Described, Needs};
 use crate::model::names::{Branch, Digest, ImageName, RepoPath, Tag};
 use crate::model::outcome::{Outcome, OutcomeResult, outcome_id};
+use crate::model::policy::Strategy;
 use crate::model::problem::{Problem, Severity};
 use crate::model::rule::Rule;
 use crate::model::tracked::{RemoteBranch, TrackedImage};
 use crate::plan::judge::{Judgement, judge};
 pub use crate::plan::locate::Failure;
 use crate::plan::locate::{FileState, Located, Site};
-use crate::plan::rollback::Timeline;
+use crate::plan::rollback::{FirstSeen, Timeline};
 use crate::rules::EffectiveRule;
+use crate::selection::Memo;
 
 /// The tags of one image, as the registry listed them this cycle.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -40,6 +43,8 @@ pub struct Listed {
     pub truncated: Option<String>,
     /// An earlier listing of this image held tags.
     pub was_filled: bool,
+    /// What was made of these tags; a listing that did not change keeps it.
+    pub memo: Memo,
 }
 
 /// A tracked image with what was gathered about its place.
@@ -80,8 +85,32 @@ pub struct Snapshot {
     pub listings: BTreeMap<ImageName, Result<Arc<Listed>, Failure>>,
     /// Answers of manifests: a digest, or `None` where the registry has none.
     pub manifests: BTreeMap<(ImageName, Tag), Result<Option<Digest>, Failure>>,
+    /// What images say of themselves, or `None` where the registry has none.
+    pub metadata: BTreeMap<ImageName, BTreeMap<Tag, Result<Option<Described>, Failure>>>,
+    /// When tags were first seen with a digest, as far as the cache knows; what is not in here is seen now.
+    pub first_seen: FirstSeen,
     /// How commit messages are written.
     pub wording: Arc<Wording>,
+}
+
+impl Snapshot {
+    /// Gives what is to be known of images, for all that track them with an order or a filter that looks into images.
+    pub fn needs(&self) -> BTreeMap<&ImageName, Needs> {
+        let mut all: BTreeMap<&ImageName, (Needs, bool)> = BTreeMap::new();
+        for tracked in self.subjects.iter().map(|subject| &subject.tracked) {
+            let is_dated = tracked.policy.strategy == Strategy::NewestBuild;
+            let (Some(image), true) = (&tracked.image, is_dated) else { continue };
+            let (needs, wants_all) = all.entry(image).or_default();
+            needs.created = true;
+            *wants_all |= tracked.policy.platforms.is_empty();
+            needs.platforms.extend(tracked.policy.platforms.iter().cloned());
+        }
+        let whole = |(image, (needs, wants_all)): (_, (Needs, bool))| {
+            let platforms = if wants_all { Vec::new() } else { needs.platforms };
+            (image, Needs { platforms, ..needs })
+        };
+        all.into_iter().map(whole).collect()
+    }
 }
 
 /// What a decision lacks.
@@ -91,6 +120,8 @@ pub enum Question {
     Listing(ImageName),
     /// Whether a tag's manifest answers, and its digest.
     Manifest(ImageName, Tag),
+    /// What a tag's image says of itself, and its digest.
+    Metadata(ImageName, Tag),
     /// A file at the head of another branch than those that targets read.
     File(RemoteBranch, RepoPath),
 }
@@ -117,9 +148,7 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     for subject in &snapshot.subjects {
         match judge(snapshot, subject) {
             Ok(judgement) => judgements.push(judgement),
-            Err(question) => {
-                questions.insert(question);
-            }
+            Err(asked) => questions.extend(asked),
         }
     }
     if !questions.is_empty() {
@@ -226,12 +255,27 @@ pub fn hint(subject: &Subject, judgement: &Judgement) -> Option<String> {
         (_, "target/outside") => {
             Some("name a file below the source path, or let a rule allow it: `may_write: [<glob>]`".to_owned())
         }
-        (_, "unsupported/pin") => {
-            Some("write the tag without its digest, or wait for a version that pins digests".to_owned())
+        (_, "guard/pinned") => Some(pinned_hint(subject)),
+        (_, "created/unusable") => Some(
+            "let the builds write their date, filter these tags with `allow-tags` or `ignore-tags`, or order by the name: `numerical` or `semver` with `extract`"
+                .to_owned(),
+        ),
+        (_, "selection/too-many") => {
+            Some("narrow the candidates with `allow-tags`, or order by the name with `extract`".to_owned())
         }
         (OutcomeResult::Held, code) if code.starts_with("unsupported/") => {
             Some("remove the setting for this path, or wait for a version that carries it out".to_owned())
         }
         _ => None,
     }
+}
+
+/// Says how to go on where a digest stands that nobody asked for.
+fn pinned_hint(subject: &Subject) -> String {
+    let alias = &subject.tracked.alias;
+    if judge::is_pinned_beside(subject) {
+        return "name the place that holds tag and digest together with `helm.image-spec`, or remove the key `digest`"
+            .to_owned();
+    }
+    format!("add `{alias}.pin: tag+digest` to keep a digest there, or `{alias}.pin: tag` to write the tag alone")
 }

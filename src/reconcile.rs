@@ -165,7 +165,7 @@ impl Reconciler {
         let requests_before: u64 = self.registries.requests().values().sum();
         let mut delivered: BTreeMap<String, Outcome> = BTreeMap::new();
         let mut written: Vec<ChangeSet> = Vec::new();
-        let mut known = self.kept.of_resting(due);
+        let mut known = self.kept.of_resting(due, mode);
         let mut due = due.clone();
         let mut report = CycleReport::default();
         let mut tries = retry::Tries::default();

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::metadata::{Metadata, Needs};
 use crate::model::names::Digest;
 use crate::model::names::ImageName;
 use crate::model::names::Tag;
@@ -19,6 +20,7 @@ mod host;
 mod link;
 mod listing;
 mod manifest;
+mod metadata;
 mod options;
 mod public;
 mod token;
@@ -80,6 +82,22 @@ impl Registries {
     /// Any [`RegistryError`] but `BadListing`, `NotFound` and `Settings`.
     pub async fn resolve_tag(&self, image: &ImageName, tag: &Tag) -> Result<Option<Digest>, RegistryError> {
         manifest::resolve_tag(self.host(image)?, image, tag, &self.limits).await
+    }
+
+    /// Reads what stands behind a digest: platforms, and the dates that are needed. What is known of it already is not
+    /// asked again. `None` if the registry does not have it, or not all of it (404).
+    ///
+    /// # Errors
+    /// Any [`RegistryError`] but `BadListing`, `NotFound` and `Settings`. Bytes that do not have the digest under which
+    /// they were asked for are `BadManifest`.
+    pub async fn describe(
+        &self,
+        image: &ImageName,
+        digest: &Digest,
+        needs: &Needs,
+        known: Option<&Metadata>,
+    ) -> Result<Option<Metadata>, RegistryError> {
+        metadata::describe(self.host(image)?, image, digest, needs, known, &self.limits).await
     }
 
     /// Gives how many requests were sent to each registry that was asked, its token service and redirects included.

@@ -1,189 +1,94 @@
 //! Which tag: holds a policy against the tags of a listing and says of each one whether it is eligible and, if not, why.
 //!
-//! Knows filters and orders only; what stands in Git, how old an image is and who took a value back is for
+//! Knows filters and orders only; what stands in Git, how long an image is known and who took a value back is for
 //! `plan`. Never fails: a policy that allows nothing is an answer. The answer depends on the set of tags and not
 //! on their order or on repetitions.
+//!
+//! Of equal tags the better one is: for versions the one with more written numbers, then the one without `v`, then the
+//! one whose compared text has the higher bytes; then, for all orders, the tag with the higher bytes. Dates of builds
+//! are the exception: of equal ones none is better.
+
+mod rank;
+mod verdict;
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashSet};
 
+use jiff::Timestamp;
+use num_bigint::BigUint;
+
 use crate::model::constraint::{Constraint, Fit};
 use crate::model::names::Tag;
 use crate::model::policy::{Policy, Strategy};
 use crate::model::version::Version;
-
-/// The most tags that [`Choice::nearest`] holds.
-pub const NEAREST: usize = 20;
+pub use crate::selection::rank::{Memo, Ranking};
+pub use crate::selection::verdict::{Rejection, Verdict};
 
 /// From how many digits on a tag that is one number is no version under `strict`: a date, a build number, a hash.
 pub const STRICT_DIGITS: usize = 6;
 
-/// What a policy says of one tag.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Verdict {
-    /// It passes every filter.
-    Eligible,
-    /// It does not, for this reason.
-    Rejected(Rejection),
-}
+/// When the images of tags were built, as far as it is known and of use; only `newest-build` looks at it.
+pub type Builds = BTreeMap<Tag, Timestamp>;
 
-impl Verdict {
-    /// Tells whether the tag passes every filter.
-    pub fn is_eligible(self) -> bool {
-        self.rejection().is_none()
-    }
-
-    /// Gives why the tag is rejected, if it is.
-    pub fn rejection(self) -> Option<Rejection> {
-        match self {
-            Self::Eligible => None,
-            Self::Rejected(rejection) => Some(rejection),
-        }
-    }
-}
-
-/// The first filter that a tag does not pass.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Rejection {
-    /// A signature, an attestation, an SBOM or an index of referrers, stored under a tag.
-    NotACandidate,
-    /// `ignore-tags` names it.
-    IgnoreTags,
-    /// `allow-tags` does not match it.
-    AllowTags,
-    /// It does not read as a version.
-    NotAVersion,
-    /// It is one long number (`strict`).
-    Strict,
-    /// It is outside the constraint.
-    OutOfRange,
-    /// It is a pre-release, and the constraint names none.
-    Prerelease,
-}
-
-impl Rejection {
-    /// Gives the stable code.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::NotACandidate => "not-a-candidate",
-            Self::IgnoreTags => "ignore-tags",
-            Self::AllowTags => "allow-tags",
-            Self::NotAVersion => "not-a-version",
-            Self::Strict => "strict",
-            Self::OutOfRange => "out-of-range",
-            Self::Prerelease => "prerelease",
-        }
-    }
-
-    /// Says in words why this policy rejects this tag.
-    pub fn reason(self, policy: &Policy, tag: &Tag) -> String {
-        match self {
-            Self::NotACandidate => {
-                format!("`{tag}` belongs to another image: a signature, an attestation, an SBOM or a list of these")
-            }
-            Self::IgnoreTags => match policy.ignore.iter().find(|glob| glob.glob.is_match(tag.as_str())) {
-                Some(glob) => format!("`{tag}` matches `{}` of ignore-tags", glob.source),
-                None => format!("`{tag}` matches ignore-tags"),
-            },
-            Self::AllowTags => match &policy.allow {
-                Some(pattern) => format!("`{tag}` does not match `{}` of allow-tags", pattern.source),
-                None => format!("`{tag}` does not match allow-tags"),
-            },
-            Self::NotAVersion => match tag.as_str().parse::<Version>() {
-                Err(error) => error.to_string(),
-                Ok(_) => format!("`{tag}` is no version"),
-            },
-            Self::Strict => {
-                let digits = tag.as_str().trim_start_matches('v').len();
-                format!(
-                    "`{tag}` is one number of {digits} digits, not a version; set strict: \"false\" or filter it with \
-                     allow-tags or ignore-tags"
-                )
-            }
-            Self::OutOfRange => format!("`{tag}` is outside `{}`", range(policy)),
-            Self::Prerelease => "pre-release, and the range names none".to_owned(),
-        }
-    }
-}
-
-/// What a policy makes of a listing.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Choice {
-    /// The best eligible tag that the caller keeps.
-    pub chosen: Option<Tag>,
-    /// How many tags are eligible, whether the caller keeps them or not.
-    pub eligible: usize,
-    /// How many tags are rejected, by [`Rejection::code`].
-    pub rejected: BTreeMap<&'static str, usize>,
-    /// The first [`NEAREST`] of what [`explain`] gives.
-    pub nearest: Vec<(Tag, Verdict)>,
-}
-
-/// Judges one tag. The filters stand in this order: not-a-candidate, ignore-tags, allow-tags; then, for semver,
-/// not-a-version, strict, the constraint.
+/// Judges one tag. The filters stand in this order: not-a-candidate, ignore-tags, allow-tags; then, for digest,
+/// not-followed, for numerical, not-a-number, and for semver not-a-version, strict, the constraint.
 pub fn judge(policy: &Policy, tag: &Tag) -> Verdict {
     Judge::new(policy).judge(tag).verdict
 }
 
 /// Orders two values by the policy: `Greater` if `a` is the newer one, `Equal` for two spellings of one version. `None`
-/// if one of them has no place in the order: no legal tag, and for semver no version or a number that `strict` rejects.
-/// Filters do not count.
-pub fn compare(policy: &Policy, a: &str, b: &str) -> Option<Ordering> {
+/// if one of them has no place in the order: no legal tag; for semver no version or a number that `strict` rejects; for
+/// newest-build no known date; for digest any other tag. Filters do not count.
+pub fn compare(policy: &Policy, builds: &Builds, a: &str, b: &str) -> Option<Ordering> {
     let (a, b): (Tag, Tag) = (a.parse().ok()?, b.parse().ok()?);
     match policy.strategy {
-        Strategy::Alphabetical => Some(a.cmp(&b)),
-        Strategy::Semver => {
+        Strategy::NewestBuild if a != b => Some(builds.get(&a)?.cmp(builds.get(&b)?)),
+        Strategy::NewestBuild | Strategy::Digest => (a == b).then_some(Ordering::Equal),
+        Strategy::Semver | Strategy::Alphabetical | Strategy::Numerical => {
             let judge = Judge::new(policy);
-            Some(judge.version(&a)?.precedence(&judge.version(&b)?))
-        }
-    }
-}
-
-/// Chooses the best eligible tag. Of equal versions the one with more written numbers wins, then the one without `v`,
-/// then the one with the higher bytes.
-pub fn choose(policy: &Policy, tags: &[Tag]) -> Choice {
-    choose_where(policy, tags, |_| true)
-}
-
-/// Chooses the best eligible tag that `keep` takes, such as one above what stands in Git. `keep` is asked about eligible
-/// tags only, and changes neither the counts nor [`Choice::nearest`].
-pub fn choose_where(policy: &Policy, tags: &[Tag], keep: impl Fn(&Tag) -> bool) -> Choice {
-    let mut judged = judge_all(policy, tags);
-    let mut choice = Choice::default();
-    let mut best: Option<&Judged<'_>> = None;
-    for candidate in &judged {
-        match candidate.verdict {
-            Verdict::Rejected(rejection) => *choice.rejected.entry(rejection.code()).or_default() += 1,
-            Verdict::Eligible => {
-                choice.eligible += 1;
-                let is_better = best.is_none_or(|best| candidate.best_first(best) == Ordering::Less);
-                if is_better && keep(candidate.tag) {
-                    best = Some(candidate);
-                }
+            match (judge.place(&a), judge.place(&b)) {
+                (Place::None, _) | (_, Place::None) => None,
+                (Place::Version(a), Place::Version(b)) => Some(a.precedence(&b)),
+                (a, b) => Some(a.cmp(&b)),
             }
         }
     }
-    choice.chosen = best.map(|best| best.tag.clone());
-    if judged.len() > NEAREST {
-        judged.select_nth_unstable_by(NEAREST, Judged::best_first);
-        judged.truncate(NEAREST);
-    }
-    choice.nearest = sorted(judged);
-    choice
 }
 
 /// Judges every distinct tag, best first by the policy's order, eligible or not. What has no place in the order comes
 /// last, by descending bytes.
-pub fn explain(policy: &Policy, tags: &[Tag]) -> Vec<(Tag, Verdict)> {
-    sorted(judge_all(policy, tags))
+pub fn explain(policy: &Policy, builds: &Builds, tags: &[Tag]) -> Vec<(Tag, Verdict)> {
+    let judge = Judge::new(policy);
+    let mut seen = HashSet::with_capacity(tags.len());
+    let mut judged: Vec<Judged<'_>> = tags.iter().filter(|tag| seen.insert(*tag)).map(|tag| judge.judge(tag)).collect();
+    if policy.strategy == Strategy::NewestBuild {
+        for one in &mut judged {
+            one.place = builds.get(one.tag).map_or(Place::None, |built| Place::Built(*built));
+        }
+    }
+    judged.sort_unstable_by(Judged::best_first);
+    judged.into_iter().map(|judged| (judged.tag.clone(), judged.verdict)).collect()
 }
 
-/// Names the order and the range: `semver 1.x`, `semver *`, `alphabetical`.
+/// Names the order and the range: `semver 1.x`, `semver *`, `alphabetical`, `digest of dev`.
 pub fn describe(policy: &Policy) -> String {
     match policy.strategy {
         Strategy::Semver => format!("semver {}", range(policy)),
-        Strategy::Alphabetical => "alphabetical".to_owned(),
+        Strategy::Digest => match policy.followed() {
+            Some(tag) => format!("digest of {tag}"),
+            None => "digest".to_owned(),
+        },
+        Strategy::NewestBuild | Strategy::Alphabetical | Strategy::Numerical => policy.strategy.as_str().to_owned(),
+    }
+}
+
+/// Gives the text that is compared in the order: what `extract` takes of the tag, or the tag; none where `allow-tags`
+/// does not match.
+pub fn reading<'t>(policy: &Policy, tag: &'t Tag) -> Option<Cow<'t, str>> {
+    match (&policy.extract, &policy.allow) {
+        (Some(extract), Some(pattern)) => extract.of(pattern, tag.as_str()).map(Cow::Owned),
+        _ => Some(Cow::Borrowed(tag.as_str())),
     }
 }
 
@@ -191,6 +96,7 @@ pub fn describe(policy: &Policy) -> String {
 struct Judge<'p> {
     policy: &'p Policy,
     constraint: Cow<'p, Constraint>,
+    followed: Option<Tag>,
 }
 
 /// A tag with its verdict and its place in the order.
@@ -205,16 +111,21 @@ struct Judged<'t> {
 enum Place {
     /// Outside the order.
     None,
-    /// By its bytes alone.
-    Bytes,
+    /// By its bytes, or those of what is extracted.
+    Bytes(String),
+    /// By its number.
+    Number(BigUint),
     /// By its version.
     Version(Version),
+    /// By the date of its build.
+    Built(Timestamp),
 }
 
 impl<'p> Judge<'p> {
     fn new(policy: &'p Policy) -> Self {
         let constraint = policy.constraint.as_ref().map_or_else(|| Cow::Owned(Constraint::any()), Cow::Borrowed);
-        Self { policy, constraint }
+        let followed = if policy.strategy == Strategy::Digest { policy.followed() } else { None };
+        Self { policy, constraint, followed }
     }
 
     fn judge<'t>(&self, tag: &'t Tag) -> Judged<'t> {
@@ -223,21 +134,58 @@ impl<'p> Judge<'p> {
         }
         // A filtered tag keeps its place in the order: `explain` shows it between its neighbours.
         let filtered = self.filter(tag);
-        let (rejection, place) = match self.policy.strategy {
-            Strategy::Alphabetical => (filtered, Place::Bytes),
-            Strategy::Semver => match tag.as_str().parse::<Version>() {
-                Err(_) => (filtered.or(Some(Rejection::NotAVersion)), Place::None),
-                Ok(version) if self.is_strictly_a_number(&version) => {
-                    (filtered.or(Some(Rejection::Strict)), Place::None)
-                }
-                Ok(version) => (filtered.or_else(|| self.fit(&version)), Place::Version(version)),
-            },
-        };
+        let place = self.place(tag);
+        let rejection = filtered.or_else(|| self.misplaced(tag, &place));
         Judged { tag, verdict: rejection.map_or(Verdict::Eligible, Verdict::Rejected), place }
     }
 
-    fn version(&self, tag: &Tag) -> Option<Version> {
-        tag.as_str().parse().ok().filter(|version| !self.is_strictly_a_number(version))
+    /// As [`Self::judge`] where the tag itself is compared, and was read as a version before.
+    fn judge_version(&self, tag: &Tag, version: Option<&Version>) -> Verdict {
+        if is_artifact_of_an_image(tag.as_str()) {
+            return Verdict::Rejected(Rejection::NotACandidate);
+        }
+        let rejection = self.filter(tag).or_else(|| match version {
+            None => Some(Rejection::NotAVersion),
+            Some(version) if self.is_strictly_a_number(version) => Some(Rejection::Strict),
+            Some(version) => self.fit(version),
+        });
+        rejection.map_or(Verdict::Eligible, Verdict::Rejected)
+    }
+
+    fn place(&self, tag: &Tag) -> Place {
+        let Some(text) = reading(self.policy, tag) else { return Place::None };
+        match self.policy.strategy {
+            Strategy::Semver => {
+                let version = text.parse().ok().filter(|version| !self.is_strictly_a_number(version));
+                version.map_or(Place::None, Place::Version)
+            }
+            Strategy::Alphabetical if text.is_empty() => Place::None,
+            Strategy::Alphabetical => Place::Bytes(text.into_owned()),
+            Strategy::Numerical => number(&text).map_or(Place::None, Place::Number),
+            Strategy::NewestBuild | Strategy::Digest => Place::None,
+        }
+    }
+
+    /// Says why a tag that passes the filters has no place among the candidates.
+    fn misplaced(&self, tag: &Tag, place: &Place) -> Option<Rejection> {
+        let nothing = || {
+            let empty = self.policy.extract.is_some() && reading(self.policy, tag).is_some_and(|text| text.is_empty());
+            empty.then_some(Rejection::NoExtract)
+        };
+        match (self.policy.strategy, place) {
+            (Strategy::Digest, _) => (self.followed.as_ref() != Some(tag)).then_some(Rejection::NotFollowed),
+            (Strategy::NewestBuild, _) => None,
+            (Strategy::Semver, Place::Version(version)) => self.fit(version),
+            (_, Place::None) => nothing().or_else(|| match self.policy.strategy {
+                Strategy::Numerical => Some(Rejection::NotANumber),
+                Strategy::Semver => {
+                    let version = reading(self.policy, tag).and_then(|text| text.parse::<Version>().ok());
+                    Some(version.map_or(Rejection::NotAVersion, |_| Rejection::Strict))
+                }
+                Strategy::Alphabetical | Strategy::NewestBuild | Strategy::Digest => Some(Rejection::NoExtract),
+            }),
+            _ => None,
+        }
     }
 
     fn filter(&self, tag: &Tag) -> Option<Rejection> {
@@ -268,16 +216,10 @@ impl Judged<'_> {
     }
 }
 
-/// Judges each distinct tag once.
-fn judge_all<'t>(policy: &Policy, tags: &'t [Tag]) -> Vec<Judged<'t>> {
-    let judge = Judge::new(policy);
-    let mut seen = HashSet::with_capacity(tags.len());
-    tags.iter().filter(|tag| seen.insert(*tag)).map(|tag| judge.judge(tag)).collect()
-}
-
-fn sorted(mut judged: Vec<Judged<'_>>) -> Vec<(Tag, Verdict)> {
-    judged.sort_unstable_by(Judged::best_first);
-    judged.into_iter().map(|judged| (judged.tag.clone(), judged.verdict)).collect()
+/// Reads a whole number of any size: digits alone, so that no rounding and no notation can change an order.
+fn number(text: &str) -> Option<BigUint> {
+    let is_whole = !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
+    is_whole.then(|| BigUint::parse_bytes(text.as_bytes(), 10)).flatten()
 }
 
 fn range(policy: &Policy) -> &str {
@@ -299,7 +241,7 @@ fn is_artifact_of_an_image(tag: &str) -> bool {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::model::policy::{TagGlob, TagPattern};
+    use crate::model::policy::{Extract, TagGlob, TagPattern};
     use proptest::prelude::{Just, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
     use proptest::strategy::Strategy as _;
 
@@ -332,8 +274,27 @@ mod tests {
         judge(policy, &tag(text)).rejection().map_or("eligible", Rejection::code)
     }
 
+    /// The tags as a listing has them: sorted, each once.
+    fn listing(text: &str) -> Vec<Tag> {
+        let sorted: std::collections::BTreeSet<Tag> = tags(text).into_iter().collect();
+        sorted.into_iter().collect()
+    }
+
+    fn best_first(policy: &Policy, tags: &[Tag]) -> Vec<Tag> {
+        Memo::default().ranking(policy, tags).tags(tags).cloned().collect()
+    }
+
     fn chosen(policy: &Policy, text: &str) -> Option<String> {
-        choose(policy, &tags(text)).chosen.map(|tag| tag.to_string())
+        best_first(policy, &listing(text)).first().map(ToString::to_string)
+    }
+
+    fn numerical() -> Policy {
+        Policy { strategy: Strategy::Numerical, ..Policy::default() }
+    }
+
+    fn extracting(policy: Policy, pattern: &str, extract: &str) -> Policy {
+        let extract = Some(Extract { source: extract.to_owned() });
+        Policy { allow: allow(pattern), extract, ..policy }
     }
 
     fn reason(policy: &Policy, text: &str) -> String {
@@ -510,36 +471,165 @@ mod tests {
             (alphabetical(), "dev", "", None),
             (alphabetical(), "dev", "a b", None),
         ] {
-            assert_eq!(compare(&policy, a, b), expected, "{a} {b} by {}", describe(&policy));
-            assert_eq!(compare(&policy, b, a), expected.map(Ordering::reverse), "{b} {a} by {}", describe(&policy));
+            assert_eq!(compare(&policy, &Builds::new(), a, b), expected, "{a} {b} by {}", describe(&policy));
+            assert_eq!(
+                compare(&policy, &Builds::new(), b, a),
+                expected.map(Ordering::reverse),
+                "{b} {a} by {}",
+                describe(&policy)
+            );
         }
     }
 
     #[test]
-    fn the_best_eligible_tag_is_chosen_and_all_are_counted_once() {
-        let listing = tags("1.0.0 1.2.0 1.10.0 1.10.0 v1.10.0 1.10 2.0.0 2.0.0 1.11.0-rc.1 latest main 20240115");
-        let choice = choose(&semver("1.x"), &listing);
-        assert_eq!(choice.chosen, Some(tag("1.10.0")));
-        assert_eq!(choice.eligible, 5);
+    fn the_eligible_tags_are_ranked_and_all_are_counted() {
+        let listing = listing("1.0.0 1.2.0 1.10.0 v1.10.0 1.10 2.0.0 1.11.0-rc.1 latest main 20240115");
+        let memo = Memo::default();
+        let ranking = memo.ranking(&semver("1.x"), &listing);
+        let ranked: Vec<&str> = ranking.tags(&listing).map(Tag::as_str).collect();
+        assert_eq!(ranked, ["1.10.0", "v1.10.0", "1.10", "1.2.0", "1.0.0"]);
         let rejected = [("not-a-version", 2), ("out-of-range", 1), ("prerelease", 1), ("strict", 1)];
-        assert_eq!(choice.rejected, BTreeMap::from(rejected));
-        let none = choose(&semver("3.x"), &listing);
-        assert_eq!((none.chosen, none.eligible), (None, 0));
-        assert_eq!(choose(&semver("1.x"), &[]), Choice::default());
+        assert_eq!(*ranking.rejected(), BTreeMap::from(rejected));
+        let none = memo.ranking(&semver("3.x"), &listing);
+        assert!(none.is_empty());
+        let nearest: Vec<String> =
+            none.nearest(&semver("3.x"), &listing).iter().map(|(tag, why)| format!("{tag} {}", why.code())).collect();
+        assert_eq!(nearest, ["2.0.0 out-of-range", "1.11.0-rc.1 out-of-range", "1.10.0 out-of-range"]);
     }
 
     #[test]
-    fn only_what_the_caller_keeps_is_chosen() {
-        let policy = semver("1.x");
-        let listing = tags("1.0.0 1.1.0 1.2.0 1.3.0 2.0.0");
-        let above = |mark: &'static str| {
-            let keep = move |tag: &Tag| compare(&semver("1.x"), tag.as_str(), mark) == Some(Ordering::Greater);
-            choose_where(&policy, &listing, keep)
-        };
-        assert_eq!(above("1.2.0").chosen, Some(tag("1.3.0")));
-        assert_eq!(above("1.3.0"), Choice { chosen: None, ..choose(&policy, &listing) });
-        let below = choose_where(&policy, &listing, |tag| tag.as_str() != "1.3.0");
-        assert_eq!(below, Choice { chosen: Some(tag("1.2.0")), ..choose(&policy, &listing) });
+    fn policies_that_judge_otherwise_share_no_ranking() {
+        let listing = listing("1.0.0 2.0.0 3.0.0-rc.1 20240115 x-7");
+        let all = [
+            semver("1.x"),
+            semver("2.x"),
+            Policy { include_prereleases: true, ..semver("*") },
+            Policy { strict: false, ..semver("*") },
+            Policy { allow: allow("^1"), ..semver("*") },
+            Policy { ignore: ignore(&["2*"]), ..semver("*") },
+            alphabetical(),
+            numerical(),
+            extracting(numerical(), "^x-(.*)$", "$1"),
+            extracting(numerical(), "^x-(.*)$", "1$1"),
+            Policy { strategy: Strategy::Digest, follow: Some(tag("x-7")), ..Policy::default() },
+            Policy { strategy: Strategy::Digest, ..Policy::default() },
+            Policy { strategy: Strategy::NewestBuild, ..Policy::default() },
+        ];
+        let memo = Memo::default();
+        for policy in &all {
+            let shared: Vec<&Tag> = memo.ranking(policy, &listing).tags(&listing).collect();
+            let alone = Memo::default().ranking(policy, &listing);
+            assert_eq!(shared, alone.tags(&listing).collect::<Vec<_>>(), "{policy:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_whole_and_of_any_size() {
+        for (text, expected) in [
+            ("1", "eligible"),
+            ("007", "eligible"),
+            ("99999999999999999999999999999999", "eligible"),
+            ("20240115", "eligible"),
+            ("1e5", "not-a-number"),
+            ("nan", "not-a-number"),
+            ("inf", "not-a-number"),
+            ("1.5", "not-a-number"),
+            ("1_000", "not-a-number"),
+            ("0x10", "not-a-number"),
+            ("v1", "not-a-number"),
+            ("latest", "not-a-number"),
+            (&signature(), "not-a-candidate"),
+        ] {
+            assert_eq!(code(&numerical(), text), expected, "{text}");
+        }
+        for (text, expected) in [
+            ("9 10 8", "10"),
+            ("9007199254740992 9007199254740993", "9007199254740993"),
+            ("99999999999999999999999999999998 99999999999999999999999999999999", "99999999999999999999999999999999"),
+            ("7 007 07", "7"),
+            ("2 1e5", "2"),
+        ] {
+            assert_eq!(chosen(&numerical(), text).as_deref(), Some(expected), "{text}");
+        }
+        assert_eq!(reason(&numerical(), "1e5"), "`1e5` is no whole number: it is made of the digits 0 to 9 alone");
+    }
+
+    #[test]
+    fn what_is_extracted_is_compared_and_the_tag_is_chosen() {
+        let builds = "main-1704448800-3f2a1b9 main-1704448799-ffffff0 dev-9999999999-1 main--1 latest";
+        let pattern = "^main-(?P<ts>[0-9]*)-";
+        let by_number = extracting(numerical(), pattern, "$ts");
+        assert_eq!(chosen(&by_number, builds).as_deref(), Some("main-1704448800-3f2a1b9"));
+        assert_eq!(code(&by_number, "main--1"), "no-extract");
+        assert_eq!(code(&by_number, "latest"), "allow-tags");
+        assert_eq!(reason(&by_number, "main--1"), "`$ts` of extract catches nothing in `main--1`");
+        let versions = extracting(semver("1.x"), "^develop-(.*)$", "$1");
+        for (text, expected) in [
+            ("develop-v1.2.3", "eligible"),
+            ("develop-2.0.0", "out-of-range"),
+            ("develop-1.3.0-rc.1", "prerelease"),
+            ("develop-20240115", "strict"),
+            ("develop-x", "not-a-version"),
+            ("develop-", "no-extract"),
+            ("1.2.3", "allow-tags"),
+        ] {
+            assert_eq!(code(&versions, text), expected, "{text}");
+        }
+        assert_eq!(
+            reason(&versions, "develop-x"),
+            "`x` is no version: it starts with one to three numbers joined by dots, after an optional v (`$1` of `develop-x`)"
+        );
+        assert_eq!(chosen(&versions, "develop-1.2.3 develop-1.10.0").as_deref(), Some("develop-1.10.0"));
+        // Calendar versions whose last part counts up.
+        let calver = extracting(Policy::default(), r"^(\d+)\.0?(\d+)\.0?(\d+)-(\d+)$", "$2.$3.$4");
+        assert_eq!(chosen(&calver, "2026.01.05-9 2026.01.05-10").as_deref(), Some("2026.01.05-10"));
+        let bytes = extracting(alphabetical(), "^[a-z]+-(.*)$", "$1");
+        assert_eq!(chosen(&bytes, "z-1 a-2 latest").as_deref(), Some("a-2"));
+        assert_eq!(code(&bytes, "z-"), "no-extract");
+    }
+
+    #[test]
+    fn of_equal_extracted_values_the_tag_with_the_higher_bytes_is_chosen() {
+        let by_number = extracting(numerical(), "-([0-9]+)$", "$1");
+        assert_eq!(chosen(&by_number, "a-7 c-07 b-7").as_deref(), Some("c-07"));
+        assert_eq!(compare(&by_number, &Builds::new(), "a-7", "c-07"), Some(Ordering::Equal));
+        let versions = extracting(Policy::default(), "^[a-z]-(.*)$", "$1");
+        assert_eq!(chosen(&versions, "a-1.2.0 b-1.2.0 c-1.2 d-v1.2.0").as_deref(), Some("b-1.2.0"));
+    }
+
+    #[test]
+    fn digest_follows_one_tag() {
+        let latest = Policy { strategy: Strategy::Digest, ..Policy::default() };
+        let dev = Policy { follow: Some(tag("dev")), ..latest.clone() };
+        let rows = |policy: &Policy| ["latest", "dev", "1.0.0"].map(|text| code(policy, text));
+        assert_eq!(rows(&latest), ["eligible", "not-followed", "not-followed"]);
+        assert_eq!(rows(&dev), ["not-followed", "eligible", "not-followed"]);
+        assert_eq!(reason(&dev, "1.0.0"), "`dev` is followed, and no other tag");
+        assert_eq!(describe(&dev), "digest of dev");
+    }
+
+    #[test]
+    fn builds_are_ordered_by_their_dates_and_by_nothing_else() {
+        use Ordering::{Equal, Greater};
+        let policy = Policy { strategy: Strategy::NewestBuild, ignore: ignore(&["c"]), ..Policy::default() };
+        let time = |second| Timestamp::from_second(second).unwrap();
+        let builds = Builds::from([(tag("a"), time(3)), (tag("b"), time(2)), (tag("c"), time(4)), (tag("d"), time(2))]);
+        for (a, b, expected) in [
+            ("a", "b", Some(Greater)),
+            ("c", "a", Some(Greater)),
+            ("b", "d", Some(Equal)),
+            ("a", "x", None),
+            ("x", "y", None),
+            ("x", "x", Some(Equal)),
+            ("a", "", None),
+        ] {
+            assert_eq!(compare(&policy, &builds, a, b), expected, "{a} {b}");
+            assert_eq!(compare(&policy, &builds, b, a), expected.map(Ordering::reverse), "{b} {a}");
+        }
+        let explained = explain(&policy, &builds, &tags("a b c d x"));
+        let order: Vec<&str> = explained.iter().map(|(tag, _)| tag.as_str()).collect();
+        assert_eq!(order, ["c", "a", "d", "b", "x"]);
+        assert_eq!(describe(&policy), "newest-build");
     }
 
     #[test]
@@ -547,7 +637,7 @@ mod tests {
         let mut policy = semver("1.x");
         policy.ignore = ignore(&["1.3.0"]);
         let listing = format!("main 1.0.0 v1.0.0 1.0 2.0.0 1.3.0 1.1.0-rc.1 20240115 latest 1.0.0 {}", signature());
-        let explained = explain(&policy, &tags(&listing));
+        let explained = explain(&policy, &Builds::new(), &tags(&listing));
         let rows: Vec<(&str, &str)> = explained
             .iter()
             .map(|(tag, verdict)| (tag.as_str(), verdict.rejection().map_or("", Rejection::code)))
@@ -567,17 +657,6 @@ mod tests {
                 ("20240115", "strict"),
             ]
         );
-    }
-
-    #[test]
-    fn the_nearest_are_the_first_twenty_of_explain() {
-        let listing: Vec<Tag> = (0..300).map(|n| tag(&format!("1.{}.0", n * 7 % 300))).collect();
-        let policy = semver("<1.290.0");
-        let choice = choose(&policy, &listing);
-        assert_eq!(choice.nearest.len(), 20);
-        assert_eq!(choice.nearest, explain(&policy, &listing)[..20]);
-        assert_eq!(choice.nearest[0], (tag("1.299.0"), Verdict::Rejected(Rejection::OutOfRange)));
-        assert_eq!(choice.nearest[10], (tag("1.289.0"), Verdict::Eligible));
     }
 
     #[test]
@@ -605,62 +684,67 @@ mod tests {
 
     fn any_policy() -> impl proptest::strategy::Strategy<Value = Policy> {
         let constraint = prop::sample::select(vec!["*", "1.x", ">=1.1 <3", "^0.1 || 2.x-0", "~1.2", ">=10000000"]);
-        (constraint, any::<[bool; 5]>()).prop_map(|(constraint, [bytes, strict, prereleases, filters, ranged])| {
-            Policy {
-                strategy: if bytes { Strategy::Alphabetical } else { Strategy::Semver },
+        let strategy = prop::sample::select(vec![Strategy::Semver, Strategy::Alphabetical, Strategy::Numerical]);
+        let flags = any::<[bool; 5]>();
+        (strategy, constraint, flags).prop_map(
+            |(strategy, constraint, [extracts, strict, prereleases, filters, ranged])| Policy {
+                strategy,
                 constraint: ranged.then(|| constraint.parse().unwrap()),
-                allow: if filters { allow("^v?[0-2]") } else { None },
+                allow: if extracts {
+                    allow("^v?([0-9.]*)")
+                } else if filters {
+                    allow("^v?[0-2]")
+                } else {
+                    None
+                },
+                extract: extracts.then(|| Extract { source: "$1".to_owned() }),
                 ignore: if filters { ignore(&["*-rc*"]) } else { Vec::new() },
                 strict,
                 include_prereleases: prereleases,
                 ..Policy::default()
-            }
-        })
+            },
+        )
     }
 
     proptest! {
         #[test]
-        fn the_choice_depends_on_the_set_of_tags_alone(
+        fn an_explanation_depends_on_the_set_of_tags_alone(
             policy in any_policy(),
             (listing, shuffled) in prop::collection::vec(any_tag(), 0..60).prop_flat_map(|tags| {
                 let doubled: Vec<Tag> = tags.iter().chain(&tags).cloned().collect();
                 (Just(tags), Just(doubled).prop_shuffle())
             }),
         ) {
-            prop_assert_eq!(choose(&policy, &listing), choose(&policy, &shuffled));
-            prop_assert_eq!(explain(&policy, &listing), explain(&policy, &shuffled));
+            let builds = Builds::new();
+            prop_assert_eq!(explain(&policy, &builds, &listing), explain(&policy, &builds, &shuffled));
         }
 
         #[test]
-        fn the_chosen_tag_is_eligible_and_none_eligible_is_newer(
+        fn a_ranking_is_what_is_eligible_and_nothing_behind_is_newer(
             policy in any_policy(),
-            listing in prop::collection::vec(any_tag(), 0..60),
+            listing in prop::collection::btree_set(any_tag(), 0..60),
         ) {
-            let choice = choose(&policy, &listing);
-            let eligible: Vec<&Tag> = listing.iter().filter(|tag| judge(&policy, tag).is_eligible()).collect();
-            prop_assert_eq!(choice.chosen.is_some(), !eligible.is_empty());
-            let explained = explain(&policy, &listing);
-            let first = explained.iter().find(|(_, verdict)| verdict.is_eligible()).map(|(tag, _)| tag);
-            prop_assert_eq!(choice.chosen.as_ref(), first);
-            prop_assert_eq!(choice.eligible + choice.rejected.values().sum::<usize>(), explained.len());
-            prop_assert_eq!(&choice.nearest[..], &explained[..explained.len().min(NEAREST)]);
+            let listing: Vec<Tag> = listing.into_iter().collect();
+            let memo = Memo::default();
+            let ranking = memo.ranking(&policy, &listing);
+            let ranked: Vec<&Tag> = ranking.tags(&listing).collect();
+            let explained = explain(&policy, &Builds::new(), &listing);
+            let eligible: Vec<&Tag> =
+                explained.iter().filter(|(_, verdict)| verdict.is_eligible()).map(|(tag, _)| tag).collect();
+            prop_assert_eq!(&ranked, &eligible);
+            prop_assert_eq!(ranking.len() + ranking.rejected().values().sum::<usize>(), listing.len());
             for (tag, verdict) in &explained {
                 prop_assert_eq!(judge(&policy, tag), *verdict);
             }
-            if let Some(chosen) = choice.chosen {
-                prop_assert!(eligible.contains(&&chosen));
-                for tag in eligible {
-                    prop_assert!(matches!(
-                        compare(&policy, chosen.as_str(), tag.as_str()),
-                        Some(Ordering::Greater | Ordering::Equal)
-                    ), "{} {}", chosen, tag);
-                }
+            for pair in ranked.windows(2) {
+                let order = compare(&policy, &Builds::new(), pair[0].as_str(), pair[1].as_str());
+                prop_assert!(matches!(order, Some(Ordering::Greater | Ordering::Equal)), "{:?}", pair);
             }
         }
 
         #[test]
         fn compare_is_an_order(policy in any_policy(), a in any_tag(), b in any_tag(), c in any_tag()) {
-            let order = |a: &Tag, b: &Tag| compare(&policy, a.as_str(), b.as_str());
+            let order = |a: &Tag, b: &Tag| compare(&policy, &Builds::new(), a.as_str(), b.as_str());
             prop_assert_eq!(order(&a, &b), order(&b, &a).map(Ordering::reverse));
             if let Some(itself) = order(&a, &a) {
                 prop_assert_eq!(itself, Ordering::Equal);
@@ -686,7 +770,7 @@ mod tests {
                     prop_assert!(judge(&policy, &tag("latest")) == Verdict::Rejected(Rejection::NotAVersion));
                     let _ = judge(&policy, &tag("1.2.3"));
                 }
-                prop_assert_eq!(compare(&Policy::default(), text, "latest"), None);
+                prop_assert_eq!(compare(&Policy::default(), &Builds::new(), text, "latest"), None);
             }
         }
     }

@@ -559,6 +559,7 @@ fn the_template_of_the_example_gives_the_default_message() {
         old: old.map(str::to_owned),
         new: "1.1.0".into(),
         digest: None,
+        first_seen: None,
         reason: "semver 1.x".into(),
     };
     let wording = Wording { template: Some(Template::new(MESSAGE).unwrap()), sign_off: None };

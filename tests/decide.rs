@@ -12,13 +12,14 @@ use repin::manifest::Source;
 use repin::manifest::argocd::read_applications;
 use repin::model::change::PlannedCommit;
 use repin::model::history::CommitInfo;
-use repin::model::names::{ImageName, RepoPath, Tag};
+use repin::model::metadata::{Build, Created, Described, Metadata};
+use repin::model::names::{Digest, ImageName, RepoPath, Tag};
 use repin::model::outcome::OutcomeResult;
 use repin::model::rule::{Delivery, Glob, Match, Per, Rule};
 use repin::model::schedule::Schedule;
 use repin::model::schedule::cron::Cron;
 use repin::model::tracked::{RemoteBranch, Target};
-use repin::plan::locate::{FileState, locate};
+use repin::plan::locate::{FileState, Site, locate};
 use repin::plan::rollback::{Standing, Stood, Timeline};
 use repin::plan::{Decision, Failure, Listed, Question, Snapshot, Subject, decide};
 use repin::resolve::{Configured, KnownRepository, resolve};
@@ -37,6 +38,10 @@ struct World {
     answers: BTreeMap<(&'static str, &'static str), bool>,
     /// Tags that stood at every place before today's, oldest first.
     past: Vec<&'static str>,
+    /// What images say of themselves, by tag; the others are gone.
+    images: BTreeMap<&'static str, Result<Option<Described>, Failure>>,
+    /// When tags were first seen with the digest that they have, in seconds before now; the others are seen now.
+    seen: BTreeMap<&'static str, i64>,
     observe: bool,
     no_rules: bool,
     reversed: bool,
@@ -54,6 +59,16 @@ fn annotation(key: &'static str, value: &str) -> (&'static str, String) {
 
 fn base() -> RemoteBranch {
     RemoteBranch { repository: "gitops".into(), branch: "main".parse().unwrap() }
+}
+
+fn digest(digit: &str) -> Digest {
+    format!("sha256:{}", digit.repeat(64)).parse().unwrap()
+}
+
+/// What stood, from a text as it stands in a file.
+fn stood(text: &str) -> Stood {
+    let (tag, digest) = text.split_once('@').map_or((text, None), |(tag, digest)| (tag, Some(digest.to_owned())));
+    Stood::Tag { tag: tag.to_owned(), digest }
 }
 
 fn values(tag: &str) -> String {
@@ -142,10 +157,7 @@ impl World {
                     };
                     rules::effective(&rules, self.observe, &subject)
                 });
-                let now = located
-                    .as_ref()
-                    .and_then(|located| located.site.as_ref().ok())
-                    .and_then(|site| site.held.tag.clone());
+                let now = located.as_ref().and_then(|located| located.site.as_ref().ok()).and_then(Site::shown);
                 let timeline = self.timeline(now.as_deref());
                 let tracked = Arc::new(tracked);
                 snapshot.subjects.push(Arc::new(Subject { tracked, located, rule, timeline }));
@@ -171,7 +183,7 @@ impl World {
                     subject: "set".into(),
                     message: String::new(),
                 }),
-                stood: Stood::Tag(tag),
+                stood: stood(&tag),
                 claimed: None,
             })
             .collect();
@@ -185,7 +197,11 @@ impl World {
 
     /// Answers questions until none is left.
     fn decide_on(&self, mut snapshot: Snapshot) -> Decision {
-        for _ in 0..4 {
+        for ((tag, ago), digest) in self.seen.iter().zip(std::iter::repeat(digest("a"))) {
+            let key = ("r.example/web".parse().unwrap(), tag.parse().unwrap(), digest);
+            snapshot.first_seen.insert(key, Timestamp::from_second(-ago).unwrap());
+        }
+        for _ in 0..10 {
             let decision = decide(&snapshot);
             if decision.questions.is_empty() {
                 return decision;
@@ -216,6 +232,10 @@ impl World {
                     line: None,
                 };
                 snapshot.listings.insert(image, answer.map(Arc::new).ok_or(gone));
+            }
+            Question::Metadata(image, tag) => {
+                let answer = self.images.get(tag.as_str()).cloned().unwrap_or(Ok(None));
+                snapshot.metadata.entry(image).or_default().insert(tag, answer);
             }
             Question::Manifest(image, tag) => {
                 let listed = self.tags.get(image.to_string().as_str()).is_some_and(|tags| tags.contains(&tag.as_str()));
@@ -297,9 +317,9 @@ fn one_image_gets_one_answer() {
         ("observe", World { observe: true, ..web("", "1.0.0", &["1.0.0", "1.1.0"]) }, "held rule/observe 1.1.0"),
         ("observe of nothing", World { observe: true, ..web("", "1.1.0", &["1.1.0"]) }, "current current 1.1.0"),
         ("no rule", World { no_rules: true, ..web("", "1.0.0", &["1.1.0"]) }, "held rule/none -"),
-        ("unbuilt key", web("", "1.0.0", &["1.1.0"]).with("pin", "digest"), "held unsupported/pin -"),
+        ("unbuilt key", web("", "1.0.0", &["1.1.0"]).with("soak", "1h"), "held unsupported/soak -"),
         ("invalid value", web("", "1.0.0", &["1.1.0"]).with("strict", "maybe"), "held annotation/invalid -"),
-        ("digest in the tag", web("", "1.0.0@sha256:abc", &["1.1.0"]), "held unsupported/pin -"),
+        ("digest in the tag", web("", "1.0.0@sha256:abc", &["1.0.0", "1.1.0"]), "held guard/pinned 1.1.0"),
         ("template", web("", "'{{ .Values.t }}'", &["1.1.0"]), "failed edit/template -"),
         (
             "wrong key",
@@ -395,7 +415,7 @@ proptest! {
         if let Some(to) = outcomes[0].strip_prefix("pending pending ") {
             use std::cmp::Ordering::Greater;
             prop_assert!(tags.contains(&to));
-            let above = |other: &str| matches!(repin::selection::compare(&policy, to, other), None | Some(Greater));
+            let above = |other: &str| matches!(repin::selection::compare(&policy, &repin::selection::Builds::new(), to, other), None | Some(Greater));
             prop_assert!(above(TAGS[now]), "{} -> {}", TAGS[now], to);
             for stood in &world.past {
                 let stood_is_candidate = repin::selection::judge(&policy, &stood.parse().unwrap()).is_eligible();

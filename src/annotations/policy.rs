@@ -4,10 +4,12 @@ use globset::GlobBuilder;
 use regex::RegexBuilder;
 
 use crate::annotations::image_list::Entry;
-use crate::annotations::keys;
 use crate::annotations::values::Obstacles;
 use crate::annotations::{Given, Reader};
-use crate::model::policy::{AfterRollback, Policy, Strategy, TagGlob, TagPattern};
+use crate::model::interval;
+use crate::model::metadata::Platform;
+use crate::model::names::Tag;
+use crate::model::policy::{AfterRollback, Extract, Pin, Policy, Strategy, TagGlob, TagPattern};
 use crate::model::problem::Severity;
 
 /// Largest compiled regular expression of `allow-tags`, in bytes.
@@ -22,6 +24,10 @@ impl Reader<'_> {
             strict: self.boolean(alias, "strict", true, obstacles),
             include_prereleases: self.boolean(alias, "include-prereleases", false, obstacles),
             allow_downgrade: self.boolean(alias, "allow-downgrade", false, obstacles),
+            after_rollback: strategy.unwrap_or_default().after_rollback(),
+            platforms: self.platforms(alias, obstacles),
+            pin: self.pin(alias, strategy, obstacles),
+            min_age: self.min_age(alias, obstacles),
             ..Policy::default()
         };
         if let Some((key, given)) = self.owned(alias, "after-rollback") {
@@ -37,63 +43,130 @@ impl Reader<'_> {
                 ),
             }
         }
-        if let Some((key, given)) = self.owned(alias, "allow-tags") {
-            policy.allow = self.allow_tags(&key, &given, obstacles);
-        }
+        policy.allow = self.allow(alias, obstacles);
+        policy.extract = self.extract(alias, policy.allow.as_ref(), obstacles);
         if let Some((key, given)) = self.owned(alias, "ignore-tags") {
             policy.ignore = self.ignore_tags(&key, &given, obstacles);
         }
-        match (constraint, strategy) {
-            (Some(text), Some(Strategy::Semver)) => match text.parse() {
+        if let (Some(text), Some(strategy)) = (constraint, strategy) {
+            self.constraint(entry, &text, strategy, &mut policy, obstacles);
+        }
+        policy
+    }
+
+    /// Reads what stands behind the image's `:`, as the strategy takes it.
+    fn constraint(
+        &mut self,
+        entry: &Entry,
+        text: &str,
+        strategy: Strategy,
+        policy: &mut Policy,
+        obstacles: &mut Obstacles,
+    ) {
+        let (alias, line) = (&entry.alias, self.line("image-list"));
+        let tag = text.parse::<Tag>().ok();
+        match strategy {
+            Strategy::Semver => match text.parse() {
                 Ok(parsed) => policy.constraint = Some(parsed),
                 Err(error) => {
-                    let line = self.line("image-list");
                     let message = format!("the constraint of `{}` cannot be read: {error}", entry.raw);
-                    let hint = match text.parse::<crate::model::names::Tag>() {
-                        Ok(tag) if !tag.as_str().starts_with(|c: char| c.is_ascii_digit()) => format!(
+                    let hint = match tag.filter(|tag| !tag.as_str().starts_with(|c: char| c.is_ascii_digit())) {
+                        Some(_) => format!(
                             "`{text}` names one tag: to follow a mutable tag write `{alias}.update-strategy: digest`, to take the newest build `newest-build`"
                         ),
-                        _ => "write a range such as `~1.2`, `1.x` or `>=1.0 <2.0`".to_owned(),
+                        None => "write a range such as `~1.2`, `1.x` or `>=1.0 <2.0`".to_owned(),
                     };
                     self.problem(Severity::Error, "annotation/invalid", line, message.clone(), hint);
                     obstacles.invalid.get_or_insert(message);
                 }
             },
-            (Some(text), Some(Strategy::Alphabetical)) => {
-                let line = self.line("image-list");
+            Strategy::Digest => match tag {
+                Some(tag) => policy.follow = Some(tag),
+                None => {
+                    let message = format!("`{text}` of `{}` is no tag, and `digest` follows one tag", entry.raw);
+                    let hint = format!("name one tag, such as `{alias}=<image>:latest`, or use another strategy");
+                    self.problem(Severity::Error, "annotation/invalid", line, message.clone(), hint);
+                    obstacles.invalid.get_or_insert(message);
+                }
+            },
+            Strategy::NewestBuild | Strategy::Alphabetical | Strategy::Numerical => {
                 let message = format!(
-                    "the constraint `{text}` of `{alias}` has no effect: the alphabetical order takes no constraint"
+                    "the constraint `{text}` of `{alias}` has no effect: the {strategy} order takes no constraint"
                 );
                 let hint = format!("remove it, use `{alias}.allow-tags`, or leave `update-strategy` out");
                 self.problem(Severity::Warning, "annotation/unused", line, message, hint);
             }
-            _ => {}
         }
-        policy
     }
 
-    /// Gives the strategy; `None` where it is unbuilt or invalid.
+    /// Gives the strategy; `None` where it is invalid.
     fn strategy(&mut self, alias: &str, obstacles: &mut Obstacles) -> Option<Strategy> {
         let Some((key, given)) = self.owned(alias, "update-strategy") else { return Some(Strategy::Semver) };
         match given.value.as_str() {
             "semver" => Some(Strategy::Semver),
+            "newest-build" | "latest" => Some(Strategy::NewestBuild),
             "alphabetical" | "name" => Some(Strategy::Alphabetical),
-            "newest-build" | "latest" | "numerical" | "digest" => {
-                let message = format!("`{key}: {}` is not carried out by this version", given.value);
-                let hint = "`semver` and `alphabetical` are".to_owned();
-                self.unsupported(
-                    keys::position("update-strategy"),
-                    "update-strategy",
-                    given.line,
-                    message,
-                    hint,
-                    obstacles,
-                );
-                None
-            }
+            "numerical" => Some(Strategy::Numerical),
+            "digest" => Some(Strategy::Digest),
             _ => {
                 let hint = "the strategies are semver, newest-build, alphabetical, numerical, digest".to_owned();
                 self.invalid(&key, &given, "is no strategy", hint, obstacles);
+                None
+            }
+        }
+    }
+
+    fn platforms(&mut self, alias: &str, obstacles: &mut Obstacles) -> Vec<Platform> {
+        let Some((key, given)) = self.owned(alias, "platforms") else { return Vec::new() };
+        let mut platforms: Vec<Platform> = Vec::new();
+        for text in given.value.split([',', '\n']).map(str::trim).filter(|part| !part.is_empty()) {
+            match text.parse() {
+                Ok(platform) if platforms.contains(&platform) => {}
+                Ok(platform) => platforms.push(platform),
+                Err(error) => {
+                    let hint = "name what the nodes run, such as `linux/amd64,linux/arm64`".to_owned();
+                    self.invalid(&key, &given, &format!("holds `{text}`: {error}"), hint, obstacles);
+                }
+            }
+        }
+        if platforms.is_empty() && obstacles.invalid.is_none() {
+            let hint = "name what the nodes run, such as `linux/amd64`, or remove the annotation".to_owned();
+            self.invalid(&key, &given, "names no platform", hint, obstacles);
+        }
+        platforms
+    }
+
+    fn pin(&mut self, alias: &str, strategy: Option<Strategy>, obstacles: &mut Obstacles) -> Option<Pin> {
+        let (key, given) = self.owned(alias, "pin")?;
+        let pin = match given.value.as_str() {
+            "tag" => Pin::Tag,
+            "digest" => Pin::Digest,
+            "tag+digest" => Pin::TagAndDigest,
+            _ => {
+                let hint = format!("write `{key}: tag`, `{key}: digest` or `{key}: tag+digest`");
+                self.invalid(&key, &given, "is neither `tag` nor `digest` nor `tag+digest`", hint, obstacles);
+                return None;
+            }
+        };
+        if pin == Pin::Tag && strategy == Some(Strategy::Digest) {
+            let hint = format!("remove `{key}`, or write `{key}: tag+digest`, which `digest` implies");
+            self.invalid(&key, &given, "contradicts the strategy `digest`, which writes digests", hint, obstacles);
+        }
+        if pin == Pin::Digest && self.find(alias, "helm.image-tag").is_some() {
+            let hint = format!("write `{key}: tag+digest`, or name the whole image with `{alias}.helm.image-spec`");
+            self.invalid(&key, &given, "leaves no tag for `helm.image-tag`", hint, obstacles);
+        }
+        Some(pin)
+    }
+
+    fn min_age(&mut self, alias: &str, obstacles: &mut Obstacles) -> Option<std::time::Duration> {
+        let (key, given) = self.owned(alias, "min-age")?;
+        match interval::parse(&given.value) {
+            Ok(age) => Some(age).filter(|age| !age.is_zero()),
+            Err(_) if given.value == "0" => None,
+            Err(rule) => {
+                let hint = format!("write for example `{key}: 3d` or `{key}: 12h`");
+                self.invalid(&key, &given, &format!("is no span of time: {rule}"), hint, obstacles);
                 None
             }
         }
@@ -115,6 +188,53 @@ impl Reader<'_> {
                 default
             }
         }
+    }
+
+    /// Reads `allow-tags`, or argocd-image-updater's older name of it, `tag-match`.
+    fn allow(&mut self, alias: &str, obstacles: &mut Obstacles) -> Option<TagPattern> {
+        let (current, older) = (self.owned(alias, "allow-tags"), self.owned(alias, "tag-match"));
+        if let (Some((key, _)), Some((unused, given))) = (&current, &older) {
+            let message = format!("`{unused}: {}` has no effect beside `{key}`", given.value);
+            self.problem(Severity::Warning, "annotation/unused", given.line, message, "remove it".into());
+        }
+        let (key, given) = current.or(older)?;
+        self.allow_tags(&key, &given, obstacles)
+    }
+
+    fn extract(&mut self, alias: &str, pattern: Option<&TagPattern>, obstacles: &mut Obstacles) -> Option<Extract> {
+        let (key, given) = self.owned(alias, "extract")?;
+        let Some(TagPattern { regex, .. }) = pattern else {
+            // An expression that cannot be read was reported.
+            if self.find(alias, "allow-tags").is_none_or(|(_, given)| given.value == "any") {
+                let hint =
+                    format!("add `{alias}.allow-tags: \"regexp:^main-(?P<ts>[0-9]+)$\"` and extract `$ts` of it");
+                self.invalid(&key, &given, "has no expression to take something from", hint, obstacles);
+            }
+            return None;
+        };
+        let groups = Extract::groups(&given.value);
+        let names: Vec<&str> = regex.capture_names().flatten().collect();
+        let is_there = |group: &&str| {
+            names.contains(group) || group.parse::<usize>().is_ok_and(|number| number < regex.captures_len())
+        };
+        if let Some(group) = groups.iter().find(|group| !is_there(group)) {
+            let named: String = names.iter().map(|name| format!(", ${{{name}}}")).collect();
+            let hint = format!("the groups of the expression are $0 to ${}{named}", regex.captures_len() - 1);
+            self.invalid(
+                &key,
+                &given,
+                &format!("names the group `{group}`, which allow-tags does not have"),
+                hint,
+                obstacles,
+            );
+            return None;
+        }
+        if groups.is_empty() {
+            let hint = "write `$1`, or `$name` for a group `(?P<name>…)` of allow-tags".to_owned();
+            self.invalid(&key, &given, "names no group, so all tags would be equal", hint, obstacles);
+            return None;
+        }
+        Some(Extract { source: given.value })
     }
 
     fn allow_tags(&mut self, key: &str, given: &Given, obstacles: &mut Obstacles) -> Option<TagPattern> {

@@ -215,6 +215,7 @@ fn samples() -> Vec<CommitText> {
         old: is_full.then(|| "1.0.0".to_owned()),
         new: "1.1.0".to_owned(),
         digest: is_full.then(|| format!("sha256:{}", "0".repeat(64))),
+        first_seen: None,
         reason: "semver 1.x; 1.1.0 is the newest that it allows".to_owned(),
     };
     let commit = |applications: Vec<(String, Option<String>)>, places: Vec<WrittenPlace>| CommitText {

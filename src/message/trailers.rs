@@ -5,7 +5,10 @@
 
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use crate::model::names::{Digest, ImageName, Tag};
 
 /// Everything but letters, digits and what paths and key paths are usually made of.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
@@ -46,6 +49,19 @@ pub struct Resume {
     pub tag: Option<String>,
 }
 
+/// `Repin-First-Seen`: when repin first saw a tag with this digest.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FirstSeen {
+    /// The image.
+    pub image: ImageName,
+    /// The tag.
+    pub tag: Tag,
+    /// The digest that it had.
+    pub digest: Digest,
+    /// Then.
+    pub time: Timestamp,
+}
+
 /// The trailers of one commit.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Trailers {
@@ -57,8 +73,8 @@ pub struct Trailers {
     pub applications: Vec<(String, Option<String>)>,
     /// `Repin-Reason`, in order.
     pub reasons: Vec<String>,
-    /// `Repin-First-Seen`, in order, as written.
-    pub first_seen: Vec<String>,
+    /// `Repin-First-Seen`, in order.
+    pub first_seen: Vec<FirstSeen>,
     /// `Repin-Source`, in order.
     pub sources: Vec<String>,
     /// `Repin-Resume`, in order.
@@ -79,7 +95,7 @@ impl Trailers {
             line("Change", &change.write());
         }
         for seen in &self.first_seen {
-            line("First-Seen", seen);
+            line("First-Seen", &seen.write());
         }
         for (application, environment) in &self.applications {
             match environment {
@@ -118,7 +134,7 @@ impl Trailers {
             match key.to_ascii_lowercase().as_str() {
                 "repin-format" => found.format = Some(value.to_owned()),
                 "repin-change" => found.changes.extend(Change::parse(value)),
-                "repin-first-seen" => found.first_seen.push(value.to_owned()),
+                "repin-first-seen" => found.first_seen.extend(FirstSeen::parse(value)),
                 "repin-application" => found.applications.push(application(value)),
                 "repin-reason" => found.reasons.push(value.to_owned()),
                 "repin-source" => found.sources.push(value.to_owned()),
@@ -165,6 +181,27 @@ impl Change {
             old: value(old)?,
             new: value(new)??,
             digest: value(digest)?,
+        })
+    }
+}
+
+impl FirstSeen {
+    fn write(&self) -> String {
+        // Whole seconds, upwards: an age is never shorter than it is said to be.
+        let second = self.time.as_second() + i64::from(self.time.subsec_nanosecond() > 0);
+        let time = Timestamp::from_second(second).unwrap_or(self.time);
+        format!("{}:{}@{} {time}", self.image, self.tag, self.digest)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (value, time) = text.split_once(' ')?;
+        let (named, digest) = value.split_once('@')?;
+        let (image, tag) = named.rsplit_once(':')?;
+        Some(Self {
+            image: image.parse().ok()?,
+            tag: tag.parse().ok()?,
+            digest: digest.parse().ok()?,
+            time: time.trim().parse().ok()?,
         })
     }
 }
@@ -232,6 +269,28 @@ mod tests {
                 "a".repeat(64)
             )
         );
+    }
+
+    #[test]
+    fn when_a_tag_was_first_seen_is_read_back() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let read = |value: &str| Trailers::parse(&format!("Subject\n\nRepin-First-Seen: {value}\n")).first_seen;
+        let written = format!("127.0.0.1:5100/acme/web:1.1.0@{digest} 2026-01-05T10:00:00Z");
+        let [seen] = read(&written).try_into().unwrap();
+        assert_eq!((seen.image.to_string().as_str(), seen.tag.as_str()), ("127.0.0.1:5100/acme/web", "1.1.0"));
+        assert_eq!(seen.time, "2026-01-05T10:00:00Z".parse().unwrap());
+        assert_eq!(seen.write(), written);
+        let later = FirstSeen { time: "2026-01-05T10:00:00.000000001Z".parse().unwrap(), ..seen };
+        assert!(later.write().ends_with(" 2026-01-05T10:00:01Z"), "{}", later.write());
+        for bad in [
+            "",
+            "web:1@sha256:abc 2026-01-05T10:00:00Z",
+            &written.replace("T10:00:00Z", ""),
+            &written.replace(":1.1.0@", "@"),
+            &written.replace(' ', ""),
+        ] {
+            assert_eq!(read(bad), [], "{bad}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What is about to be written: change sets, their commits and files.
 
+use jiff::Timestamp;
+
 use crate::model::history::CommitId;
 use crate::model::names::{Branch, RepoPath};
 
@@ -33,6 +35,8 @@ pub struct WrittenPlace {
     pub new: String,
     /// Its digest when it was chosen.
     pub digest: Option<String>,
+    /// When repin first saw the tag with this digest; known of images for which somebody sets a `min-age`.
+    pub first_seen: Option<Timestamp>,
     /// Why it was chosen.
     pub reason: String,
 }

@@ -3,19 +3,23 @@
 //! A view of the same snapshot and decision that a cycle acts on, computed on demand (SELECTION "Explain").
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::model::metadata::Built;
+use crate::model::names::Tag;
 use crate::model::outcome::OutcomeResult;
-use crate::plan::judge::Judgement;
-use crate::plan::rollback::LookBack;
-use crate::plan::{Snapshot, Subject, shown_key};
-use crate::selection::{self, Rejection, Verdict};
+use crate::model::policy::Strategy;
+use crate::model::tracked::TrackedImage;
+use crate::plan::judge::{Judgement, PassedOver, builds, unfit};
+use crate::plan::rollback::tag_of;
+use crate::plan::{Listed, Snapshot, Subject, shown_key};
+use crate::selection::{self, Builds, Verdict};
 
 /// Unbuilt keys without which it cannot be said which tag is wanted.
-const CHOOSING_KEYS: [&str; 8] =
-    ["update-strategy", "extract", "platforms", "tag-match", "min-age", "promote-from", "soak", "verify"];
+const CHOOSING_KEYS: [&str; 3] = ["promote-from", "soak", "verify"];
 
 /// One image of the explained Application.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -60,7 +64,7 @@ pub struct ExplainedTag {
     pub code: Option<&'static str>,
     /// The same in words.
     pub reason: String,
-    /// Null, or the first that holds of `current chosen rolled-back older`.
+    /// Null, or the first that holds of `current chosen rolled-back too-young wrong-platform older`.
     pub standing: Option<&'static str>,
 }
 
@@ -83,54 +87,19 @@ pub fn explain(snapshot: &Snapshot, subject: &Subject, judgement: &Judgement, ne
     let listed =
         image.image.as_ref().and_then(|name| snapshot.listings.get(name)).and_then(|listed| listed.as_ref().ok());
     let tags = listed.map(|listed| listed.tags.as_slice()).unwrap_or_default();
-    // A held image has no judgement of the registry's answer; the policy's choice still says what it would want.
+    let builds = image.image.as_ref().map(|name| builds(snapshot, name, &image.policy)).unwrap_or_default();
     let back = judgement.look_back.as_ref().filter(|back| back.taken_back_by.is_some());
-    let rolled_back = back.is_some();
-    let is_kept_out = |tag: &str| {
-        let is_allowed = |back: &LookBack| tag.parse().is_ok_and(|tag| back.allows(&image.policy, &tag));
-        back.is_some_and(|back| !is_allowed(back))
+    let chosen = judgement.to.clone().or_else(|| wanted(image, listed).filter(|_| back.is_none()));
+    let teller = Teller {
+        snapshot,
+        image,
+        judgement,
+        builds: &builds,
+        current: current.as_deref(),
+        chosen: chosen.as_deref().map(tag_of),
     };
-    let chosen = judgement.to.clone().or_else(|| {
-        let hides_choice = |code: &str| {
-            code == "annotation/invalid"
-                || code.strip_prefix("unsupported/").is_some_and(|key| CHOOSING_KEYS.contains(&key))
-        };
-        if image.refusal.as_ref().is_some_and(|refusal| hides_choice(&refusal.code)) {
-            return None;
-        }
-        let choice = selection::choose(&image.policy, tags).chosen.map(|tag| tag.to_string());
-        choice.filter(|_| !rolled_back)
-    });
-    let standing = |tag: &str, verdict: &Verdict| -> Option<&'static str> {
-        let eligible = matches!(verdict, Verdict::Eligible);
-        let order =
-            |other: &Option<String>| other.as_deref().and_then(|other| selection::compare(&image.policy, tag, other));
-        if current.as_deref() == Some(tag) {
-            Some("current")
-        } else if chosen.as_deref() == Some(tag) {
-            Some("chosen")
-        } else if !eligible {
-            None
-        } else if is_kept_out(tag) && !matches!(order(&current), Some(Ordering::Less | Ordering::Equal)) {
-            Some("rolled-back")
-        } else {
-            let older = |other: &Option<String>| matches!(order(other), Some(Ordering::Less | Ordering::Equal));
-            (older(&chosen) || older(&current)).then_some("older")
-        }
-    };
-    let candidates = selection::explain(&image.policy, tags)
-        .into_iter()
-        .map(|(tag, verdict)| ExplainedTag {
-            standing: standing(tag.as_str(), &verdict),
-            verdict: if matches!(verdict, Verdict::Eligible) { "eligible" } else { "rejected" },
-            code: verdict.rejection().map(Rejection::code),
-            reason: match verdict.rejection() {
-                Some(rejection) => rejection.reason(&image.policy, &tag),
-                None => format!("{} allows it", selection::describe(&image.policy)),
-            },
-            tag: tag.to_string(),
-        })
-        .collect();
+    let ranked = selection::explain(&image.policy, &builds, tags);
+    let candidates = ranked.into_iter().map(|(tag, verdict)| teller.tell(tag, verdict)).collect();
     let open = matches!(judgement.result, OutcomeResult::Held | OutcomeResult::Failed);
     let gate = Gate { code: judgement.code.clone(), message: judgement.message.clone(), until: judgement.until };
     ExplainedImage {
@@ -146,5 +115,119 @@ pub fn explain(snapshot: &Snapshot, subject: &Subject, judgement: &Judgement, ne
             key: shown_key(subject),
         },
         next,
+    }
+}
+
+/// The policy's choice for an image that is held before the registry's answer counts.
+fn wanted(image: &TrackedImage, listed: Option<&Arc<Listed>>) -> Option<String> {
+    let hides_choice = |code: &str| {
+        code == "annotation/invalid"
+            || code.strip_prefix("unsupported/").is_some_and(|key| CHOOSING_KEYS.contains(&key))
+    };
+    // Who looks into images first knows no choice without that.
+    let is_by_name = image.policy.strategy != Strategy::NewestBuild
+        && image.policy.platforms.is_empty()
+        && image.policy.min_age.is_none();
+    if !is_by_name || image.refusal.as_ref().is_some_and(|refusal| hides_choice(&refusal.code)) {
+        return None;
+    }
+    let listed = listed?;
+    let ranking = listed.memo.ranking(&image.policy, &listed.tags);
+    let best = ranking.tags(&listed.tags).next()?;
+    Some(best.to_string())
+}
+
+/// Tells of each tag of one image what became of it.
+struct Teller<'a> {
+    snapshot: &'a Snapshot,
+    image: &'a TrackedImage,
+    judgement: &'a Judgement,
+    builds: &'a Builds,
+    current: Option<&'a str>,
+    chosen: Option<&'a str>,
+}
+
+impl Teller<'_> {
+    fn tell(&self, tag: Tag, verdict: Verdict) -> ExplainedTag {
+        let policy = &self.image.policy;
+        let unfit = self.image.image.as_ref().and_then(|name| unfit(self.snapshot, name, policy, &tag));
+        let rejected = match (verdict.rejection(), unfit) {
+            (Some(rejection), _) => Some((rejection.code(), rejection.reason(policy, &tag))),
+            (None, Some((code, reason))) => Some((code, format!("`{tag}` {reason}"))),
+            (None, None) => None,
+        };
+        let is_eligible = rejected.is_none();
+        let standing = self.standing(&tag, is_eligible);
+        let (code, reason) = match rejected {
+            Some((code, reason)) => (Some(code), reason),
+            None => (None, self.reason(&tag)),
+        };
+        let verdict = if is_eligible { "eligible" } else { "rejected" };
+        ExplainedTag { tag: tag.to_string(), verdict, code, reason, standing }
+    }
+
+    fn standing(&self, tag: &Tag, is_eligible: bool) -> Option<&'static str> {
+        let text = tag.as_str();
+        if self.is_current(text) {
+            return Some("current");
+        }
+        if let Some(passed) = self.passed_over(tag) {
+            return Some(passed.standing);
+        }
+        if self.chosen == Some(text) {
+            return Some("chosen");
+        }
+        if !is_eligible {
+            return None;
+        }
+        let is_older = |other: Option<&str>| {
+            let order = other.and_then(|other| selection::compare(&self.image.policy, self.builds, text, other));
+            matches!(order, Some(Ordering::Less | Ordering::Equal))
+        };
+        if self.is_kept_out(tag) && !is_older(self.current) {
+            return Some("rolled-back");
+        }
+        (is_older(self.chosen) || is_older(self.current)).then_some("older")
+    }
+
+    /// What a mutable tag named stands there, and may not be what it names now.
+    fn is_current(&self, tag: &str) -> bool {
+        let is_followed = self.image.policy.strategy == Strategy::Digest;
+        self.current == Some(tag) && (!is_followed || self.judgement.result == OutcomeResult::Current)
+    }
+
+    fn is_kept_out(&self, tag: &Tag) -> bool {
+        let back = self.judgement.look_back.as_ref();
+        if self.image.policy.strategy == Strategy::Digest {
+            return self.judgement.code == "guard/rolled-back";
+        }
+        let back = back.filter(|back| back.taken_back_by.is_some());
+        back.is_some_and(|back| !back.allows(&self.image.policy, self.builds, tag))
+    }
+
+    fn passed_over(&self, tag: &Tag) -> Option<&PassedOver> {
+        self.judgement.passed_over.iter().find(|one| one.tag == *tag)
+    }
+
+    fn reason(&self, tag: &Tag) -> String {
+        let policy = &self.image.policy;
+        if let Some(passed) = self.passed_over(tag) {
+            return format!("`{tag}` {}", passed.reason);
+        }
+        let mut reason = format!("{} allows it", selection::describe(policy));
+        if let Some(text) = policy.extract.as_ref().and_then(|_| selection::reading(policy, tag)) {
+            reason.push_str(&format!("; `{text}` of it is compared"));
+        }
+        if policy.strategy == Strategy::NewestBuild {
+            let answer = self.image.image.as_ref().and_then(|name| self.snapshot.metadata.get(name)?.get(tag));
+            let built =
+                answer.and_then(|answer| Some(answer.as_ref().ok()?.as_ref()?.metadata.built(&policy.platforms)));
+            reason.push_str(&match built {
+                Some(Built::At(time)) => format!("; built {time}"),
+                Some(Built::Unusable(time)) => format!("; built {time}, which says nothing"),
+                Some(Built::Unsaid) | None => "; when it was built is not known".to_owned(),
+            });
+        }
+        reason
     }
 }

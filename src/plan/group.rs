@@ -306,6 +306,7 @@ fn written_place(subject: &Subject, judgement: &Judgement, place: &Place) -> Wri
         old: site.and_then(Site::shown),
         new: judgement.to.clone().unwrap_or_default(),
         digest: judgement.digest.clone(),
+        first_seen: judgement.first_seen,
         reason: format!(
             "{}; {} is the newest that it allows",
             crate::selection::describe(&subject.tracked.policy),

@@ -1,20 +1,25 @@
-//! One tracked image at a time: obstacles, guards and the choice -> a judgement, or a question that stands in its way.
+//! One tracked image at a time: obstacles, guards and the choice -> a judgement, or questions that stand in its way.
 
-use std::cmp::Ordering;
+mod follow;
+mod newest;
+mod order;
+mod walk;
+mod write;
 
 use jiff::Timestamp;
 
-use crate::manifest::place::{Current, Wanted};
+use crate::manifest::place::Wanted;
 use crate::model::names::{ImageName, RepoPath, Tag};
 use crate::model::outcome::OutcomeResult;
-use crate::model::policy::{AfterRollback, Strategy};
+use crate::model::policy::Strategy;
 use crate::model::rule::Delivery;
 use crate::model::tracked::{Target, TrackedImage};
+pub use crate::plan::judge::newest::{builds, unfit};
+pub use crate::plan::judge::write::is_pinned_beside;
 use crate::plan::locate::{Failure, Located, Site};
-use crate::plan::rollback::{LookBack, look_back};
-use crate::plan::{Listed, Question, Snapshot, Subject};
+use crate::plan::rollback::LookBack;
+use crate::plan::{Question, Snapshot, Subject};
 use crate::rules::EffectiveRule;
-use crate::selection::{self, Choice};
 
 /// What one image gets this cycle, before its place is compared with others.
 #[derive(Clone, Debug)]
@@ -33,10 +38,27 @@ pub struct Judgement {
     pub wanted: Option<Wanted>,
     /// The digest that the chosen tag had.
     pub digest: Option<String>,
+    /// When that tag was first seen with that digest; known of images for which somebody sets a `min-age`.
+    pub first_seen: Option<Timestamp>,
     /// When the hold ends, if known.
     pub until: Option<Timestamp>,
+    /// Candidates that a filter after the order kept out, best first.
+    pub passed_over: Vec<PassedOver>,
     /// What looking back showed, for `explain`.
     pub look_back: Option<LookBack>,
+}
+
+/// A candidate that a filter after the order kept out.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PassedOver {
+    /// The tag.
+    pub tag: Tag,
+    /// `too-young` or `wrong-platform`.
+    pub standing: &'static str,
+    /// The same in words, after the tag: `is 2h old, the policy waits 24h`.
+    pub reason: String,
+    /// When it passes, if that is known.
+    pub until: Option<Timestamp>,
 }
 
 impl Judgement {
@@ -49,7 +71,9 @@ impl Judgement {
             to: None,
             wanted: None,
             digest: None,
+            first_seen: None,
             until: None,
+            passed_over: Vec::new(),
             look_back: None,
         }
     }
@@ -108,18 +132,7 @@ pub fn before_scan(snapshot: &Snapshot, subject: &Subject) -> Option<Judgement> 
         let message = format!("the registry `{}` is not configured, so nothing is sent to it", name.registry());
         return Some(Judgement::held("registry/unconfigured", message));
     }
-    match &located.site {
-        Err(failure) => Some(Judgement::failed(failure)),
-        Ok(site) if site.held.digest.is_some() => {
-            let message = format!(
-                "`{}` in {} is pinned to a digest, and this version writes tags only",
-                located.key.as_deref().unwrap_or_default(),
-                located.file
-            );
-            Some(Judgement::held("unsupported/pin", message))
-        }
-        Ok(_) => None,
-    }
+    located.site.as_ref().err().map(Judgement::failed)
 }
 
 /// Says how the rules hold what would be written to a file, if they do.
@@ -157,17 +170,25 @@ fn own_paths(target: &Target) -> String {
     paths.join(", ")
 }
 
-/// Judges one image. A question means that the snapshot lacks an answer.
-pub fn judge(snapshot: &Snapshot, subject: &Subject) -> Result<Judgement, Question> {
+/// Judges one image. Questions mean that the snapshot lacks answers.
+///
+/// # Errors
+/// The questions, at least one.
+pub fn judge(snapshot: &Snapshot, subject: &Subject) -> Result<Judgement, Vec<Question>> {
     if let Some(judgement) = before_scan(snapshot, subject) {
         return Ok(judgement);
     }
     let (Some(image), Some(Located { site: Ok(site), .. })) = (&subject.tracked.image, &subject.located) else {
         return Ok(Judgement::held("annotation/invalid", "the image or its place could not be read".to_owned()));
     };
-    Judge { snapshot, subject, tracked: &subject.tracked, image, site }.judge()
+    let judge = Judge { snapshot, subject, tracked: &subject.tracked, image, site };
+    match subject.tracked.policy.strategy {
+        Strategy::Digest => judge.follow(),
+        Strategy::Semver | Strategy::NewestBuild | Strategy::Alphabetical | Strategy::Numerical => judge.by_order(),
+    }
 }
 
+/// One image whose registry is worth asking; each part of the way is a file of its own.
 struct Judge<'a> {
     snapshot: &'a Snapshot,
     subject: &'a Subject,
@@ -176,177 +197,30 @@ struct Judge<'a> {
     site: &'a Site,
 }
 
+/// What stands at the place, as far as it can be compared.
 impl Judge<'_> {
-    fn judge(&self) -> Result<Judgement, Question> {
-        let listed = match self.snapshot.listings.get(self.image) {
-            None => return Err(Question::Listing(self.image.clone())),
-            Some(Err(failure)) => return Ok(Judgement::failed(failure)),
-            Some(Ok(listed)) => listed,
+    /// Gives the tag that stands there; for a digest alone, the tag for which repin wrote it.
+    fn now(&self) -> &str {
+        let written = self.site.tag().filter(|tag| !tag.is_empty());
+        let named = || {
+            let newest = &self.subject.timeline.standings.first()?.stood;
+            let is_today = matches!(newest, crate::plan::rollback::Stood::Tag { digest: Some(digest), .. }
+                if self.site.held.digest.as_ref() == Some(digest));
+            newest.tag().filter(|_| is_today)
         };
-        let policy = &self.tracked.policy;
-        let back = look_back(policy, &self.tracked.application, &self.tracked.alias, &self.subject.timeline);
-        let is_taken_back = back.taken_back_by.is_some();
-        let next = is_taken_back.then(|| self.next_after_rollback(listed, &back));
-        if next == Some(None) {
-            // Whatever the listing is worth: there is nothing in it that could follow.
-            return Ok(self.rolled_back(back));
-        }
-        if let Some(suspicion) = self.suspicion(listed)? {
-            return Ok(suspicion);
-        }
-        if let Some(Some(chosen)) = next {
-            // A higher mark may stand in what was not read; what a person named needs none.
-            let is_named = back.released.iter().any(|tag| tag == chosen.as_str());
-            return if back.is_cut && !is_named {
-                Ok(history_unknown(&chosen, back))
-            } else {
-                self.take(&chosen, back)
-            };
-        }
-        let choice = selection::choose(policy, &listed.tags);
-        let Some(chosen) = choice.chosen.clone() else {
-            return Ok(Judgement::held("selection/none", self.nothing_chosen(&choice, listed)).with(None, Some(back)));
-        };
-        let now = self.site.tag().unwrap_or("");
-        let order = if now == chosen.as_str() {
-            Some(Ordering::Equal)
-        } else {
-            selection::compare(policy, chosen.as_str(), now)
-        };
-        match order {
-            Some(Ordering::Equal) => {
-                let message = format!("{now} is the newest that {} allows", selection::describe(policy));
-                Ok(Judgement::new(OutcomeResult::Current, "current", message).with(Some(now.to_owned()), Some(back)))
-            }
-            Some(Ordering::Less) if !policy.allow_downgrade => {
-                let message = format!(
-                    "{now} stands in Git and is higher than {chosen}, the newest that {} allows; it stays",
-                    selection::describe(policy)
-                );
-                Ok(Judgement::held("guard/downgrade", message).with(Some(chosen.to_string()), Some(back)))
-            }
-            _ if back.is_cut => Ok(history_unknown(&chosen, back)),
-            _ => self.take(&chosen, back),
-        }
+        written.or_else(named).unwrap_or_default()
     }
 
-    /// Guard 2: the listing is cut, or lacks the current tag although that one still answers.
-    fn suspicion(&self, listed: &Listed) -> Result<Option<Judgement>, Question> {
-        if let Some(cut) = &listed.truncated {
-            let message = format!("the tag list of {} was cut: {cut}; nothing is decided on a part of it", self.image);
-            return Ok(Some(Judgement::held("guard/listing", message)));
+    /// Gives what stands there in words.
+    fn now_shown(&self) -> String {
+        match self.site.shown() {
+            None if self.site.held.current == crate::manifest::place::Current::Absent => "nothing".to_owned(),
+            None => "null".to_owned(),
+            Some(text) if text.is_empty() => match &self.site.held.current {
+                crate::manifest::place::Current::Text(text) if !text.is_empty() => "no tag".to_owned(),
+                _ => "\"\"".to_owned(),
+            },
+            Some(text) => text,
         }
-        if let Some(tag) = self
-            .site
-            .tag()
-            .and_then(|tag| tag.parse::<Tag>().ok())
-            .filter(|tag| listed.tags.binary_search(tag).is_err())
-        {
-            match self.snapshot.manifests.get(&(self.image.clone(), tag.clone())) {
-                None => return Err(Question::Manifest(self.image.clone(), tag)),
-                Some(Err(failure)) => return Ok(Some(Judgement::failed(failure))),
-                Some(Ok(Some(_))) => {
-                    let message = format!(
-                        "the tag list of {} lacks {tag}, which stands in Git and still answers: the list is not whole",
-                        self.image
-                    );
-                    return Ok(Some(Judgement::held("guard/listing", message)));
-                }
-                Some(Ok(None)) => {}
-            }
-        }
-        if listed.tags.is_empty() && listed.was_filled {
-            let message = format!("the tag list of {} is empty, and was not before", self.image);
-            return Ok(Some(Judgement::held("guard/listing", message)));
-        }
-        Ok(None)
     }
-
-    /// Guard 3: only what is above the mark, or was released, may follow, and it does not go further down.
-    fn next_after_rollback(&self, listed: &Listed, back: &LookBack) -> Option<Tag> {
-        let policy = &self.tracked.policy;
-        let now = self.site.tag().unwrap_or("");
-        let is_up = |tag: &Tag| {
-            !matches!(selection::compare(policy, tag.as_str(), now), Some(Ordering::Less | Ordering::Equal))
-        };
-        selection::choose_where(policy, &listed.tags, |tag| is_up(tag) && back.allows(policy, tag)).chosen
-    }
-
-    fn rolled_back(&self, back: LookBack) -> Judgement {
-        let (Some(commit), Some(mark)) = (&back.taken_back_by, &back.mark) else {
-            return Judgement::held("guard/rolled-back", "a person took a value back".to_owned());
-        };
-        let next = match self.tracked.policy.after_rollback {
-            AfterRollback::Next => format!("only a tag above {mark} is taken"),
-            AfterRollback::Wait => "nothing is taken until a person goes on".to_owned(),
-        };
-        let now = self.site.tag().filter(|tag| !tag.is_empty()).unwrap_or("none");
-        let message = format!(
-            "{} took {mark} back to {now} in {} on {} (\"{}\"); {next}, or what a commit with the trailer `Repin-Resume: {}` releases",
-            commit.author_name,
-            commit.id.short(),
-            commit.time.strftime("%Y-%m-%d"),
-            commit.subject,
-            self.tracked.application.label(),
-        );
-        Judgement::held("guard/rolled-back", message).with(None, Some(back))
-    }
-
-    /// Takes a tag whose manifest answers.
-    fn take(&self, chosen: &Tag, back: LookBack) -> Result<Judgement, Question> {
-        let to = Some(chosen.to_string());
-        let digest = match self.snapshot.manifests.get(&(self.image.clone(), chosen.clone())) {
-            None => return Err(Question::Manifest(self.image.clone(), chosen.clone())),
-            Some(Err(failure)) => return Ok(Judgement::failed(failure).with(to, Some(back))),
-            Some(Ok(None)) => {
-                let message = format!(
-                    "{chosen} is listed by {}, and its manifest does not answer: the list is not right",
-                    self.image
-                );
-                return Ok(Judgement::held("guard/listing", message).with(to, Some(back)));
-            }
-            Some(Ok(Some(digest))) => digest.clone(),
-        };
-        let now = match &self.site.held.current {
-            Current::Absent => "nothing".to_owned(),
-            Current::Null => "null".to_owned(),
-            Current::Text(text) if text.is_empty() => "\"\"".to_owned(),
-            Current::Text(_) => self.site.tag().map(str::to_owned).unwrap_or_else(|| "no tag".to_owned()),
-        };
-        let message =
-            format!("{now} becomes {chosen}, the newest that {} allows", selection::describe(&self.tracked.policy));
-        let mut judgement = Judgement::new(OutcomeResult::Pending, "pending", message).with(to, Some(back));
-        judgement.wanted = Some(Wanted { tag: Some(chosen.to_string()), digest: None });
-        judgement.digest = Some(digest.to_string());
-        Ok(judgement)
-    }
-
-    fn nothing_chosen(&self, choice: &Choice, listed: &Listed) -> String {
-        let policy = selection::describe(&self.tracked.policy);
-        if listed.tags.is_empty() {
-            return format!("{} has no tags", self.image);
-        }
-        let counts: Vec<String> = choice.rejected.iter().map(|(code, count)| format!("{count} {code}")).collect();
-        let order = match self.tracked.policy.strategy {
-            Strategy::Semver => policy,
-            Strategy::Alphabetical => "the filters".to_owned(),
-        };
-        let nearest = choice.nearest.iter().filter_map(|(tag, verdict)| Some((tag, verdict.rejection()?)));
-        let nearest: Vec<String> =
-            nearest.take(3).map(|(tag, rejection)| format!("{tag} ({})", rejection.code())).collect();
-        format!(
-            "none of the {} tags of {} passes {order}: {}; the highest are {}",
-            listed.tags.len(),
-            self.image,
-            counts.join(", "),
-            nearest.join(", ")
-        )
-    }
-}
-
-fn history_unknown(chosen: &Tag, back: LookBack) -> Judgement {
-    let message = format!(
-        "{chosen} is allowed, but history is read only in part (`history:`), and whether somebody went back from a higher one cannot be said"
-    );
-    Judgement::held("history/unknown", message).with(Some(chosen.to_string()), Some(back))
 }

@@ -2,23 +2,35 @@
 //!
 //! A place's timeline is what stood there along first parents, newest first, read from Git by others. The mark is the
 //! highest value that today's policy allows and that stood there since the place came into being. A current value below
-//! the mark was taken back by a person, and only values above the mark, or released ones, may follow.
+//! the mark was taken back by a person, and only values above the mark, or released ones, may follow. Without an order
+//! (`digest`) there is no mark: see [`values`].
+
+pub mod values;
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use jiff::Timestamp;
 
 use crate::message::trailers::{Change, Resume};
 use crate::model::history::CommitInfo;
-use crate::model::names::{ApplicationKey, Tag};
-use crate::model::policy::{AfterRollback, Policy};
-use crate::selection;
-use crate::selection::Verdict;
+use crate::model::names::{ApplicationKey, Digest, ImageName, Tag};
+use crate::model::policy::{AfterRollback, Policy, Strategy};
+use crate::plan::locate::shown;
+use crate::selection::{self, Builds};
 
 /// What stood at a place after a commit.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Stood {
-    /// A tag. Texts that name another image are [`Stood::Other`].
-    Tag(String),
+    /// A tag, empty where a digest stands alone and no commit says for which tag, and the digest that pinned it. Texts that
+    /// name another image are [`Stood::Other`].
+    Tag {
+        /// The tag.
+        tag: String,
+        /// The digest beside it.
+        digest: Option<String>,
+    },
     /// Something that is no tag of the image: a null, an empty text, another image.
     Other,
     /// The file was there, the key was not.
@@ -27,6 +39,24 @@ pub enum Stood {
     NoFile,
     /// The file could not be read as it stood.
     Unreadable,
+}
+
+impl Stood {
+    /// Gives the tag, if one stood.
+    pub fn tag(&self) -> Option<&str> {
+        match self {
+            Self::Tag { tag, .. } => Some(tag.as_str()).filter(|tag| !tag.is_empty()),
+            Self::Other | Self::NoKey | Self::NoFile | Self::Unreadable => None,
+        }
+    }
+
+    /// Gives tag and digest as one text, if either stood.
+    pub fn shown(&self) -> Option<String> {
+        match self {
+            Self::Tag { tag, digest } => Some(shown(Some(tag), digest.as_deref())),
+            Self::Other | Self::NoKey | Self::NoFile | Self::Unreadable => None,
+        }
+    }
 }
 
 /// One state of a place, from its commit on.
@@ -51,6 +81,9 @@ pub struct Release {
     pub resume: Resume,
 }
 
+/// When a tag was first seen with a digest.
+pub type FirstSeen = BTreeMap<(ImageName, Tag, Digest), Timestamp>;
+
 /// What stood at one place, and the releases that may concern it.
 #[derive(Clone, Debug, Default)]
 pub struct Timeline {
@@ -58,6 +91,9 @@ pub struct Timeline {
     pub standings: Vec<Standing>,
     /// Releases in the same repository and branch, in any order.
     pub releases: Arc<Vec<Release>>,
+    /// When repin first saw tags, as its commits in the same repository and branch say. Who writes there could as well
+    /// write the tag itself, so they are believed for places there, and for no others.
+    pub first_seen: Arc<FirstSeen>,
     /// Older history exists and was not read.
     pub is_cut: bool,
 }
@@ -73,30 +109,32 @@ pub struct LookBack {
     pub released: Vec<String>,
     /// The place's beginning was not reached.
     pub is_cut: bool,
+    /// Values that a person replaced, and that nobody released; only where there is no order.
+    pub refused: Vec<String>,
 }
 
 impl LookBack {
     /// Tells whether a tag may follow although something was taken back.
-    pub fn allows(&self, policy: &Policy, tag: &Tag) -> bool {
+    pub fn allows(&self, policy: &Policy, builds: &Builds, tag: &Tag) -> bool {
         let above = policy.after_rollback == AfterRollback::Next
             && self
                 .mark
                 .as_deref()
-                .is_none_or(|mark| selection::compare(policy, tag.as_str(), mark) == Some(Ordering::Greater));
+                .is_none_or(|mark| selection::compare(policy, builds, tag.as_str(), mark) == Some(Ordering::Greater));
         above || self.released.iter().any(|released| released == tag.as_str())
     }
 }
 
-/// Looks back from today's value of one image's place.
-pub fn look_back(policy: &Policy, application: &ApplicationKey, alias: &str, timeline: &Timeline) -> LookBack {
-    // A release of the very tag that stands when it is made says nothing about taking that tag back later.
-    let stands_then = |release: &Release| {
-        let then = timeline.standings.iter().find(|standing| standing.at <= release.at).map(|standing| &standing.stood);
-        matches!((then, &release.resume.tag), (Some(Stood::Tag(then)), Some(tag)) if then == tag)
-    };
-    let is_mine = |release: &&Release| concerns(&release.resume, application, alias) && !stands_then(release);
-    let mine: Vec<&Release> = timeline.releases.iter().filter(is_mine).collect();
-    let released_all = mine.iter().filter(|release| release.resume.tag.is_none()).map(|release| release.at).max();
+/// Looks back from today's value of one image's place, by the policy's order.
+pub fn look_back(
+    policy: &Policy,
+    builds: &Builds,
+    application: &ApplicationKey,
+    alias: &str,
+    timeline: &Timeline,
+) -> LookBack {
+    let mine = releases(application, alias, timeline);
+    let released_all = released_all(&mine);
     let mut values: Vec<(usize, &str)> = Vec::new();
     let mut reached_start = false;
     for (index, standing) in timeline.standings.iter().enumerate() {
@@ -107,52 +145,92 @@ pub fn look_back(policy: &Policy, application: &ApplicationKey, alias: &str, tim
                 reached_start = true;
                 break;
             }
-            Stood::Tag(tag) if is_allowed(policy, tag) && !is_released(&mine, standing.at, tag) => {
+            Stood::Tag { tag, .. } if is_allowed(policy, tag) && !is_released(&mine, standing) => {
                 values.push((index, tag))
             }
-            Stood::Tag(_) | Stood::Other | Stood::Unreadable => {}
+            Stood::Tag { .. } | Stood::Other | Stood::Unreadable => {}
         }
         // The value that stood at the release is where counting begins again.
         let released = released_all.is_some_and(|at| standing.at <= at);
-        if released || is_own_downgrade(policy, standing) {
+        if released || is_own_downgrade(policy, builds, standing) {
             reached_start = true;
             break;
         }
     }
-    let order = |a: &str, b: &str| selection::compare(policy, a, b).unwrap_or(Ordering::Equal);
+    let order = |a: &str, b: &str| selection::compare(policy, builds, a, b);
+    // An image that is gone has no date, and is no mark.
+    let has_place = |value: &str| policy.strategy != Strategy::NewestBuild || is_dated(builds, value);
     let mut mark: Option<(usize, &str)> = None;
-    for (index, value) in values {
+    for (index, value) in values.into_iter().filter(|(_, value)| has_place(value)) {
         // Of equal values the newest standing counts.
-        if mark.is_none_or(|(_, highest)| order(value, highest) == Ordering::Greater) {
+        if mark.is_none_or(|(_, highest)| order(value, highest) == Some(Ordering::Greater)) {
             mark = Some((index, value));
         }
     }
     let is_below = |highest: &str| match timeline.standings.first().map(|now| &now.stood) {
-        Some(Stood::Tag(now)) => {
-            !matches!(selection::compare(policy, now, highest), Some(Ordering::Equal | Ordering::Greater))
-        }
+        Some(Stood::Tag { tag: now, .. }) => match order(now, highest) {
+            Some(order) => order == Ordering::Less,
+            // What is no version is below every version; an image that is gone is older than none.
+            None => policy.strategy != Strategy::NewestBuild,
+        },
         Some(_) => true,
         None => false,
     };
-    let taker = mark.filter(|(index, highest)| *index > 0 && is_below(highest)).and_then(|(index, _)| {
-        timeline.standings.get(..index)?.iter().rev().find(|standing| standing.stood != Stood::Unreadable)
-    });
-    // A release is spent once its tag stood there: who takes that back means it.
+    let taker =
+        mark.filter(|(index, highest)| *index > 0 && is_below(highest)).and_then(|(index, _)| taker(timeline, index));
+    LookBack {
+        mark: mark.map(|(_, tag)| tag.to_owned()),
+        released: open_releases(&mine, taker, timeline),
+        taken_back_by: taker.map(|taker| taker.commit.clone()),
+        is_cut: timeline.is_cut && !reached_start,
+        refused: Vec::new(),
+    }
+}
+
+fn is_dated(builds: &Builds, tag: &str) -> bool {
+    tag.parse::<Tag>().is_ok_and(|tag| builds.contains_key(&tag))
+}
+
+/// Gives the first readable state after the one at `index`.
+fn taker(timeline: &Timeline, index: usize) -> Option<&Standing> {
+    timeline.standings.get(..index)?.iter().rev().find(|standing| standing.stood != Stood::Unreadable)
+}
+
+/// The releases that concern an image of an Application.
+fn releases<'t>(application: &ApplicationKey, alias: &str, timeline: &'t Timeline) -> Vec<&'t Release> {
+    // A release of the very tag that stands when it is made says nothing about taking that tag back later.
+    let stands_then = |release: &Release| {
+        let then = timeline.standings.iter().find(|standing| standing.at <= release.at).map(|standing| &standing.stood);
+        then.zip(release.resume.tag.as_deref()).is_some_and(|(then, tag)| is_meant(tag, then))
+    };
+    let is_mine = |release: &&Release| concerns(&release.resume, application, alias) && !stands_then(release);
+    timeline.releases.iter().filter(is_mine).collect()
+}
+
+fn released_all(releases: &[&Release]) -> Option<u64> {
+    releases.iter().filter(|release| release.resume.tag.is_none()).map(|release| release.at).max()
+}
+
+/// Releases by name since something was taken back. One is spent once its tag stood there: who takes that back means it.
+fn open_releases(releases: &[&Release], taker: Option<&Standing>, timeline: &Timeline) -> Vec<String> {
     let stood_since = |release: &Release, tag: &str| {
-        let newer = timeline.standings.iter().take_while(|standing| standing.at > release.at);
-        newer.into_iter().any(|standing| standing.stood == Stood::Tag(tag.to_owned()))
+        let mut newer = timeline.standings.iter().take_while(|standing| standing.at > release.at);
+        newer.any(|standing| is_meant(tag, &standing.stood))
     };
     let is_open = |release: &&&Release| {
         let is_newer = taker.is_some_and(|taker| release.at >= taker.at);
         is_newer && release.resume.tag.as_deref().is_some_and(|tag| !stood_since(release, tag))
     };
-    let released = mine.iter().filter(is_open).filter_map(|release| release.resume.tag.clone()).collect();
-    let taken_back_by = taker.map(|taker| taker.commit.clone());
-    LookBack {
-        mark: mark.map(|(_, tag)| tag.to_owned()),
-        taken_back_by,
-        released,
-        is_cut: timeline.is_cut && !reached_start,
+    releases.iter().filter(is_open).filter_map(|release| release.resume.tag.clone()).collect()
+}
+
+/// Tells whether what a release names is what stood: its tag, its digest, or both as they are shown.
+fn is_meant(named: &str, stood: &Stood) -> bool {
+    match stood {
+        Stood::Tag { tag, digest } => {
+            named == tag || digest.as_deref() == Some(named) || stood.shown().as_deref() == Some(named)
+        }
+        Stood::Other | Stood::NoKey | Stood::NoFile | Stood::Unreadable => false,
     }
 }
 
@@ -160,19 +238,32 @@ fn concerns(resume: &Resume, application: &ApplicationKey, alias: &str) -> bool 
     application.is_named(&resume.application) && resume.alias.as_deref().is_none_or(|wanted| wanted == alias)
 }
 
-fn is_released(releases: &[&Release], at: u64, tag: &str) -> bool {
-    releases.iter().any(|release| release.at >= at && release.resume.tag.as_deref() == Some(tag))
+fn is_released(releases: &[&Release], standing: &Standing) -> bool {
+    let is_named =
+        |release: &&&Release| release.resume.tag.as_deref().is_some_and(|tag| is_meant(tag, &standing.stood));
+    releases.iter().filter(is_named).any(|release| release.at >= standing.at)
 }
 
 fn is_allowed(policy: &Policy, tag: &str) -> bool {
-    tag.parse::<Tag>().is_ok_and(|tag| matches!(selection::judge(policy, &tag), Verdict::Eligible))
+    tag.parse::<Tag>().is_ok_and(|tag| selection::judge(policy, &tag).is_eligible())
 }
 
 /// A lower value that repin itself wrote while downgrades were allowed was not taken back by anybody.
-fn is_own_downgrade(policy: &Policy, standing: &Standing) -> bool {
-    let (Some(change), Stood::Tag(now)) = (&standing.claimed, &standing.stood) else { return false };
-    let lower = |old: &str| selection::compare(policy, now, old) == Some(Ordering::Less);
-    policy.allow_downgrade && change.new == *now && change.old.as_deref().is_some_and(lower)
+fn is_own_downgrade(policy: &Policy, builds: &Builds, standing: &Standing) -> bool {
+    let (Some(change), Some(now)) = (&standing.claimed, standing.stood.tag()) else { return false };
+    let lower = |old: &str| selection::compare(policy, builds, now, tag_of(old)) == Some(Ordering::Less);
+    policy.allow_downgrade && is_written(standing) && change.old.as_deref().is_some_and(lower)
+}
+
+/// Tells whether repin wrote what stood there, by the word of the commit's trailers about this place.
+fn is_written(standing: &Standing) -> bool {
+    let claimed = standing.claimed.as_ref().map(|change| change.new.as_str());
+    claimed.is_some() && claimed == standing.stood.shown().as_deref()
+}
+
+/// Gives the tag of a value as it is shown.
+pub fn tag_of(shown: &str) -> &str {
+    shown.split_once('@').map_or(shown, |(tag, _)| tag)
 }
 
 #[cfg(test)]
@@ -222,12 +313,12 @@ mod tests {
                         });
                         new
                     });
-                    Stood::Tag(tag.to_owned())
+                    Stood::Tag { tag: tag.to_owned(), digest: None }
                 }
             };
             standings.insert(0, Standing { at, commit, stood, claimed });
         }
-        Timeline { standings, releases: Arc::new(releases), is_cut: false }
+        Timeline { standings, releases: Arc::new(releases), ..Timeline::default() }
     }
 
     fn application() -> ApplicationKey {
@@ -270,7 +361,30 @@ mod tests {
             // Released while it stood: who takes it back afterwards means it.
             ("1.0.0 1.3.0 !1.3.0 1.0.0", "*", Some("1.3.0"), Some(3)),
         ] {
-            let back = look_back(&policy(constraint), &application(), "app", &timeline(words));
+            let back = look_back(&policy(constraint), &Builds::new(), &application(), "app", &timeline(words));
+            let taken_by = back.taken_back_by.map(|commit| commit.subject.clone());
+            assert_eq!((back.mark.as_deref(), taken_by), (mark, taker.map(|at| format!("commit {at}"))), "{words}");
+        }
+    }
+
+    #[test]
+    fn the_newest_build_that_stood_is_the_mark_and_what_is_gone_is_none() {
+        let policy = Policy { strategy: Strategy::NewestBuild, ..Policy::default() };
+        let builds: Builds = [("a", 1), ("b", 2), ("c", 3)]
+            .map(|(tag, day)| (tag.parse().unwrap(), Timestamp::from_second(day * 86_400).unwrap()))
+            .into();
+        for (words, mark, taker) in [
+            ("a b", Some("b"), None),
+            ("a c a", Some("c"), Some(2)),
+            ("a c b", Some("c"), Some(2)),
+            // `x` and `y` are gone from the registry.
+            ("x a y", Some("a"), None),
+            ("x c a", Some("c"), Some(2)),
+            ("x y", None, None),
+            ("c x a", Some("c"), Some(1)),
+        ] {
+            // Words of a timeline mean something else where they are `x`.
+            let back = look_back(&policy, &builds, &application(), "app", &timeline(&words.replace('x', "xx")));
             let taken_by = back.taken_back_by.map(|commit| commit.subject.clone());
             assert_eq!((back.mark.as_deref(), taken_by), (mark, taker.map(|at| format!("commit {at}"))), "{words}");
         }
@@ -279,15 +393,20 @@ mod tests {
     #[test]
     fn a_release_is_for_the_application_and_image_it_names() {
         let line = timeline("1.0.0 1.3.0 1.0.0 !1.3.0");
-        assert!(look_back(&policy("*"), &application(), "app", &line).taken_back_by.is_none());
-        assert!(look_back(&policy("*"), &application(), "sidecar", &line).taken_back_by.is_some());
+        assert!(look_back(&policy("*"), &Builds::new(), &application(), "app", &line).taken_back_by.is_none());
+        assert!(look_back(&policy("*"), &Builds::new(), &application(), "sidecar", &line).taken_back_by.is_some());
         let other = ApplicationKey { name: "api".into(), ..application() };
-        assert!(look_back(&policy("*"), &other, "app", &timeline("1.0.0 1.3.0 1.0.0 !")).taken_back_by.is_some());
+        assert!(
+            look_back(&policy("*"), &Builds::new(), &other, "app", &timeline("1.0.0 1.3.0 1.0.0 !"))
+                .taken_back_by
+                .is_some()
+        );
     }
 
     #[test]
     fn a_release_of_one_tag_is_spent_once_that_tag_stood_there() {
-        let released = |words: &str| look_back(&policy("*"), &application(), "app", &timeline(words)).released;
+        let released =
+            |words: &str| look_back(&policy("*"), &Builds::new(), &application(), "app", &timeline(words)).released;
         assert_eq!(released("1.0.0 1.1.0 1.3.0 1.0.0 !1.1.0"), ["1.1.0"]);
         assert_eq!(released("1.0.0 1.1.0 1.3.0 1.0.0 !1.1.0 1.1.0 1.0.0"), [""; 0]);
     }
@@ -296,17 +415,21 @@ mod tests {
     fn a_downgrade_that_repin_wrote_is_taken_back_by_nobody_while_downgrades_are_allowed() {
         let line = timeline("1.0.0 1.3.0 @1.2.0<1.3.0");
         let allowing = Policy { allow_downgrade: true, ..policy("*") };
-        assert!(look_back(&allowing, &application(), "app", &line).taken_back_by.is_none());
-        assert!(look_back(&policy("*"), &application(), "app", &line).taken_back_by.is_some());
+        assert!(look_back(&allowing, &Builds::new(), &application(), "app", &line).taken_back_by.is_none());
+        assert!(look_back(&policy("*"), &Builds::new(), &application(), "app", &line).taken_back_by.is_some());
         // A trailer that claims something else than what stands there proves nothing.
-        assert!(look_back(&allowing, &application(), "app", &timeline("1.0.0 1.3.0 1.2.0")).taken_back_by.is_some());
+        assert!(
+            look_back(&allowing, &Builds::new(), &application(), "app", &timeline("1.0.0 1.3.0 1.2.0"))
+                .taken_back_by
+                .is_some()
+        );
     }
 
     #[test]
     fn a_cut_history_is_unknown_unless_the_beginning_was_seen() {
         let cut = |words: &str| Timeline { is_cut: true, ..timeline(words) };
-        assert!(look_back(&policy("*"), &application(), "app", &cut("1.0.0 1.1.0")).is_cut);
-        assert!(!look_back(&policy("*"), &application(), "app", &cut("x 1.0.0 1.1.0")).is_cut);
-        assert!(!look_back(&policy("*"), &application(), "app", &cut("1.0.0 !")).is_cut);
+        assert!(look_back(&policy("*"), &Builds::new(), &application(), "app", &cut("1.0.0 1.1.0")).is_cut);
+        assert!(!look_back(&policy("*"), &Builds::new(), &application(), "app", &cut("x 1.0.0 1.1.0")).is_cut);
+        assert!(!look_back(&policy("*"), &Builds::new(), &application(), "app", &cut("1.0.0 !")).is_cut);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Only commits since the last cycle are walked, and each version of a file is parsed once for all places in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -12,9 +12,10 @@ use crate::manifest::place::Place;
 use crate::message::trailers::{Change, Trailers};
 use crate::model::history::{CommitInfo, FileVersion};
 use crate::model::names::{Branch, ImageName, RepoPath};
+use crate::model::policy::Strategy;
 use crate::model::tracked::TrackedImage;
 use crate::plan::locate::Located;
-use crate::plan::rollback::{Release, Standing, Stood, Timeline};
+use crate::plan::rollback::{FirstSeen, Release, Standing, Stood, Timeline, tag_of};
 use crate::reconcile::repository::files::{parsed, stood};
 use crate::reconcile::repository::{Repository, not_open};
 
@@ -28,10 +29,13 @@ impl Repository {
         for line in self.lines.values_mut() {
             line.history.advance(mirror, &line.head, now)?;
             if line.released_at != Some(line.head) {
-                let found = releases(&line.history);
-                // The same releases stay the same value, by which others see that nothing came.
-                if *line.releases != found {
-                    line.releases = Arc::new(found);
+                // The same value stays the same, by which others see that nothing came.
+                let (released, seen) = (releases(&line.history), first_seen(&line.history));
+                if *line.releases != released {
+                    line.releases = Arc::new(released);
+                }
+                if *line.first_seen != seen {
+                    line.first_seen = Arc::new(seen);
                 }
                 line.released_at = Some(line.head);
             }
@@ -78,22 +82,49 @@ impl Repository {
     fn timeline(&self, image: &TrackedImage, located: &Located) -> Timeline {
         let line = image.target.as_ref().and_then(|target| self.lines.get(&target.base.branch));
         let (Some((place, name)), Some(line)) = (place_of(image, located), line) else { return Timeline::default() };
-        let standing = |version: &FileVersion| {
-            let stood = match version.blob {
-                None => Stood::NoFile,
-                Some(blob) => {
-                    self.stood.get(&(blob, place.clone(), name.clone())).cloned().unwrap_or(Stood::Unreadable)
-                }
-            };
-            // Only an own downgrade asks for what the trailers claim.
-            let asks = image.policy.allow_downgrade;
-            let claimed = asks.then(|| claimed(&version.commit, &located.file, &place.key())).flatten();
-            Standing { at: version.at, commit: version.commit.clone(), stood, claimed }
+        let versions = line.history.versions(&located.file);
+        let stood = |version: &FileVersion| match version.blob {
+            None => Stood::NoFile,
+            Some(blob) => self.stood.get(&(blob, place.clone(), name.clone())).cloned().unwrap_or(Stood::Unreadable),
         };
+        let mut standings: Vec<Standing> = versions
+            .iter()
+            .map(|version| Standing {
+                at: version.at,
+                commit: version.commit.clone(),
+                stood: stood(version),
+                claimed: None,
+            })
+            .collect();
+        // An own downgrade, a value without an order and a digest without its tag ask for what the trailers claim.
+        let is_bare = |standing: &Standing| matches!(&standing.stood, Stood::Tag { tag, .. } if tag.is_empty());
+        let asks = image.policy.allow_downgrade || image.policy.strategy == Strategy::Digest;
+        if asks || standings.iter().any(is_bare) {
+            let key = place.key();
+            standings.iter_mut().for_each(|one| one.claimed = claimed(&one.commit, &located.file, &key));
+            name_digests(&mut standings);
+        }
         Timeline {
-            standings: line.history.versions(&located.file).iter().map(standing).collect(),
+            standings,
             releases: line.releases.clone(),
+            first_seen: line.first_seen.clone(),
             is_cut: line.history.is_cut(),
+        }
+    }
+}
+
+/// Gives a digest that stands alone the tag for which a commit says that it was written.
+fn name_digests(standings: &mut [Standing]) {
+    let of_change = |standing: &Standing| {
+        let change = standing.claimed.as_ref()?;
+        Some((change.digest.clone()?, tag_of(&change.new).to_owned()))
+    };
+    let tags: HashMap<String, String> = standings.iter().filter_map(of_change).collect();
+    for standing in standings {
+        if let Stood::Tag { tag, digest: Some(digest) } = &mut standing.stood
+            && tag.is_empty()
+        {
+            tags.get(digest).cloned().unwrap_or_default().clone_into(tag);
         }
     }
 }
@@ -111,6 +142,19 @@ fn claimed(commit: &CommitInfo, file: &RepoPath, key: &str) -> Option<Change> {
         .changes
         .into_iter()
         .find(|change| change.file == file.as_str() && change.key == key)
+}
+
+/// When repin first saw tags, as commits with trailers say. The earliest of several counts.
+fn first_seen(history: &History) -> FirstSeen {
+    let mut found = FirstSeen::new();
+    for (_, commit) in history.noted().iter().filter(|(_, commit)| commit.message.contains("Repin-First-Seen:")) {
+        for seen in Trailers::parse(&commit.message).first_seen {
+            let key = (seen.image, seen.tag, seen.digest);
+            let earliest = found.entry(key).or_insert(seen.time);
+            *earliest = (*earliest).min(seen.time);
+        }
+    }
+    found
 }
 
 fn releases(history: &History) -> Vec<Release> {

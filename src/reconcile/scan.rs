@@ -1,15 +1,19 @@
-//! Scan: answers a decision's questions from the registries, each once a cycle however many images share it.
+//! Scan: answers a decision's questions from the registries, each once a cycle however many images share it, and notes when
+//! tags were first seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 
+use crate::cache::Cache;
 use crate::diagnostic::Diagnostic;
+use crate::model::metadata::{Described, Needs};
 use crate::model::names::{Digest, ImageName, Tag};
+use crate::plan::rollback::FirstSeen;
 use crate::plan::{Failure, Listed, Question, Snapshot};
-use crate::reconcile::{Due, Reconciler};
+use crate::reconcile::{Due, Mode, Reconciler};
 use crate::registry::{Registries, RegistryError};
 
 /// Questions to one registry that are under way at once.
@@ -22,14 +26,20 @@ const GIVE_UP_AFTER: u32 = 3;
 pub(super) struct Answers {
     listings: BTreeMap<ImageName, Result<Arc<Listed>, Failure>>,
     manifests: BTreeMap<(ImageName, Tag), Result<Option<Digest>, Failure>>,
+    metadata: BTreeMap<ImageName, BTreeMap<Tag, Result<Option<Described>, Failure>>>,
+    first_seen: FirstSeen,
+    /// Whether clocks that start now go on in the next cycle. A question about another day must start none.
+    starts_clocks: bool,
 }
 
 impl Answers {
     /// Those of the registries that are not due.
-    pub(super) fn of_resting(&mut self, due: &Due) -> Self {
+    pub(super) fn of_resting(&mut self, due: &Due, mode: &Mode) -> Self {
         let mut kept = std::mem::take(self);
         kept.listings.retain(|image, _| !due.is_registry(image.registry()));
         kept.manifests.retain(|(image, _), _| !due.is_registry(image.registry()));
+        kept.metadata.retain(|image, _| !due.is_registry(image.registry()));
+        kept.starts_clocks = *mode == Mode::Deliver;
         kept
     }
 
@@ -37,35 +47,42 @@ impl Answers {
     pub(super) fn that_are_good(mut self) -> Self {
         self.listings.retain(|_, listed| listed.is_ok());
         self.manifests.retain(|_, digest| digest.is_ok());
+        self.metadata.values_mut().for_each(|tags| tags.retain(|_, described| described.is_ok()));
         self
     }
 
     pub(super) fn fill(&self, snapshot: &mut Snapshot) {
         snapshot.listings.clone_from(&self.listings);
         snapshot.manifests.clone_from(&self.manifests);
+        snapshot.metadata.clone_from(&self.metadata);
+        snapshot.first_seen.clone_from(&self.first_seen);
     }
 }
 
 enum Answer {
     Listing(ImageName, Result<Listed, Failure>),
     Manifest(ImageName, Tag, Result<Option<Digest>, Failure>),
+    Metadata(ImageName, Tag, Result<Option<Described>, Failure>),
 }
 
 impl Reconciler {
     /// Answers questions into the snapshot.
     pub(super) async fn answer(&mut self, questions: Vec<Question>, snapshot: &mut Snapshot, known: &mut Answers) {
         let mut by_host: BTreeMap<String, Vec<Question>> = BTreeMap::new();
+        let looks_into_images = questions.iter().any(|question| matches!(question, Question::Metadata(..)));
+        let needs = if looks_into_images { snapshot.needs() } else { BTreeMap::new() };
         for question in questions {
             match &question {
-                Question::Listing(image) | Question::Manifest(image, _) => {
+                Question::Listing(image) | Question::Manifest(image, _) | Question::Metadata(image, _) => {
                     by_host.entry(image.registry().to_owned()).or_default().push(question);
                 }
                 Question::File(..) => {}
             }
         }
-        let hosts = by_host.into_values().map(|questions| ask_host(self.registries.clone(), questions));
+        let (cache, needs) = (&self.cache, &needs);
+        let hosts = by_host.into_values().map(|questions| ask_host(self.registries.clone(), cache, needs, questions));
         let answers: Vec<Answer> = join_all(hosts).await.into_iter().flatten().collect();
-        let mut filled = Vec::new();
+        let (mut filled, mut described, mut seen) = (Vec::new(), Vec::new(), Vec::new());
         for answer in answers {
             match answer {
                 Answer::Listing(image, mut listed) => {
@@ -80,18 +97,56 @@ impl Reconciler {
                     snapshot.listings.insert(image, listed);
                 }
                 Answer::Manifest(image, tag, digest) => {
+                    if let Ok(Some(digest)) = &digest {
+                        seen.push((image.clone(), tag.clone(), digest.clone()));
+                    }
                     known.manifests.insert((image.clone(), tag.clone()), digest.clone());
                     snapshot.manifests.insert((image, tag), digest);
+                }
+                Answer::Metadata(image, tag, answer) => {
+                    if let Ok(Some(found)) = &answer {
+                        described.push((image.clone(), found.digest.clone(), found.metadata.clone()));
+                        seen.push((image.clone(), tag.clone(), found.digest.clone()));
+                    }
+                    known.metadata.entry(image.clone()).or_default().insert(tag.clone(), answer.clone());
+                    snapshot.metadata.entry(image).or_default().insert(tag, answer);
                 }
             }
         }
         self.cache.remember_filled(&filled);
+        self.cache.remember_metadata(&described);
+        self.note_first_seen(seen, snapshot, known);
+    }
+
+    /// Starts the clocks of tags that are seen for the first time, of images for which somebody sets a `min-age`.
+    fn note_first_seen(&mut self, seen: Vec<(ImageName, Tag, Digest)>, snapshot: &mut Snapshot, known: &mut Answers) {
+        let aged = snapshot.subjects.iter().filter(|subject| subject.tracked.policy.min_age.is_some());
+        let aged: BTreeSet<&ImageName> = aged.filter_map(|subject| subject.tracked.image.as_ref()).collect();
+        let mut started = Vec::new();
+        for (image, tag, digest) in seen.into_iter().filter(|(image, ..)| aged.contains(image)) {
+            let cached = self.cache.first_seen(&image, &tag, &digest);
+            // A clock that was set ahead, and then right: seen it was by now at the latest.
+            let time = cached.map_or(snapshot.now, |time| time.min(snapshot.now));
+            if cached != Some(time) {
+                started.push((image.clone(), tag.clone(), digest.clone(), time));
+            }
+            known.first_seen.insert((image, tag, digest), time);
+        }
+        snapshot.first_seen.clone_from(&known.first_seen);
+        if known.starts_clocks && !started.is_empty() {
+            self.cache.remember_first_seen(&started);
+        }
     }
 }
 
 /// Asks one registry; the others go on beside it. One that stays silent or asks to wait is given up for this cycle, so
 /// that a hundred images of it cost no more time than a few.
-async fn ask_host(registries: Arc<Registries>, questions: Vec<Question>) -> Vec<Answer> {
+async fn ask_host(
+    registries: Arc<Registries>,
+    cache: &Cache,
+    needs: &BTreeMap<&ImageName, Needs>,
+    questions: Vec<Question>,
+) -> Vec<Answer> {
     let lost: Mutex<(u32, Option<Failure>)> = Mutex::default();
     let (registries, lost) = (&registries, &lost);
     let ask = |question: Question| async move {
@@ -117,12 +172,16 @@ async fn ask_host(registries: Arc<Registries>, questions: Vec<Question>) -> Vec<
                 let failure = given_up_for(&image, &failure);
                 Answer::Manifest(image, tag, Err(failure))
             }
+            (Question::Metadata(image, tag), Some(failure)) => {
+                let failure = given_up_for(&image, &failure);
+                Answer::Metadata(image, tag, Err(failure))
+            }
             (Question::Listing(image), None) => {
                 let listing = registries.list_tags(&image).await.inspect_err(note).map_err(|error| failure(&error));
                 let listed = listing.map(|listing| Listed {
                     tags: listing.tags,
                     truncated: listing.truncated.map(|cut| cut.reason().to_owned()),
-                    was_filled: false,
+                    ..Listed::default()
                 });
                 Answer::Listing(image, listed)
             }
@@ -130,9 +189,31 @@ async fn ask_host(registries: Arc<Registries>, questions: Vec<Question>) -> Vec<
                 let digest = registries.resolve_tag(&image, &tag).await.inspect_err(note);
                 Answer::Manifest(image, tag, digest.map_err(|error| failure(&error)))
             }
+            (Question::Metadata(image, tag), None) => {
+                let needs = needs.get(&image).cloned().unwrap_or_default();
+                let described = describe(registries, cache, &image, &tag, &needs).await.inspect_err(note);
+                Answer::Metadata(image, tag, described.map_err(|error| failure(&error)))
+            }
         })
     };
     stream::iter(questions).map(ask).buffer_unordered(CONCURRENCY).filter_map(std::future::ready).collect().await
+}
+
+/// Resolves a tag, which may move, and reads what stands behind its digest, which does not change.
+async fn describe(
+    registries: &Registries,
+    cache: &Cache,
+    image: &ImageName,
+    tag: &Tag,
+    needs: &Needs,
+) -> Result<Option<Described>, RegistryError> {
+    let Some(digest) = registries.resolve_tag(image, tag).await? else { return Ok(None) };
+    let known = cache.metadata(image, &digest);
+    if let Some(metadata) = known.clone().filter(|known| known.is_enough(needs)) {
+        return Ok(Some(Described { digest, metadata }));
+    }
+    let read = registries.describe(image, &digest, needs, known.as_deref()).await?;
+    Ok(read.map(|read| Described { digest, metadata: Arc::new(read) }))
 }
 
 fn given_up_for(image: &ImageName, failure: &Failure) -> Failure {

@@ -92,11 +92,11 @@ pub enum RegistryError {
         reason: String,
     },
     /// The answer to a manifest request is none.
-    #[error("registry {} gave a bad manifest for `{}:{tag}`: {reason}", image.registry(), image.repository())]
+    #[error("registry {} gave a bad manifest for `{}{}{tag}`: {reason}", image.registry(), image.repository(), joint(tag))]
     BadManifest {
         /// What was asked for.
         image: ImageName,
-        /// The tag that was asked for.
+        /// The tag or digest that was asked for.
         tag: String,
         /// What is wrong.
         reason: String,
@@ -259,6 +259,11 @@ impl Diagnostic for RegistryError {
 
 fn who(with_credentials: bool) -> &'static str {
     if with_credentials { "the credentials" } else { "anonymous access" }
+}
+
+/// What stands between an image and its tag or digest.
+fn joint(reference: &str) -> &'static str {
+    if reference.contains(':') { "@" } else { ":" }
 }
 
 fn after(delay: Option<Duration>) -> String {

@@ -51,6 +51,8 @@ pub(crate) struct Question<'a> {
     pub(crate) accept: &'static str,
     /// Cap of the body in bytes.
     pub(crate) cap: usize,
+    /// Whether it asks for a blob, which many registries keep elsewhere.
+    pub(crate) is_blob: bool,
 }
 
 /// The time left for one listing. Waiting for a free place or for the rate limit does not count.
@@ -168,7 +170,8 @@ impl Host {
             let redirect = |reason| RegistryError::Redirect { image: image.clone(), reason };
             let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
             let target = location.and_then(|location| url.join(location).ok()).ok_or(redirect("to no URL"))?;
-            if !trust::same_origin(&target, &url) && !self.is_companion(&target) {
+            let is_storage = question.is_blob && trust::is_storage(&target);
+            if !trust::same_origin(&target, &url) && !self.is_companion(&target) && !is_storage {
                 return Err(RegistryError::UntrustedUrl {
                     image: image.clone(),
                     what: "redirect",
@@ -213,7 +216,8 @@ impl Host {
     ) -> Result<Token, RegistryError> {
         let place = "the token service of registry";
         let realm = self.token_url(image, bearer)?;
-        let question = Question { image, method: Method::GET, accept: "application/json", cap: MAX_TOKEN_BYTES };
+        let question =
+            Question { image, method: Method::GET, accept: "application/json", cap: MAX_TOKEN_BYTES, is_blob: false };
         let answer = self.send(&question, realm, None, budget).await?;
         if answer.status != StatusCode::OK {
             return Err(self.status_error(image, place, &answer));

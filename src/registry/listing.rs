@@ -54,7 +54,8 @@ impl Truncation {
 
 pub(crate) async fn list_tags(host: &Host, image: &ImageName, limits: &Limits) -> Result<Listing, RegistryError> {
     let bad = |reason: String| RegistryError::BadListing { image: image.clone(), reason };
-    let question = Question { image, method: Method::GET, accept: "application/json", cap: limits.bytes_per_page };
+    let question =
+        Question { image, method: Method::GET, accept: "application/json", cap: limits.bytes_per_page, is_blob: false };
     let mut budget = Budget::new(limits.listing_time);
     let mut tags: BTreeSet<Tag> = BTreeSet::new();
     let mut dropped = 0;

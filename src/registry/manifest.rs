@@ -18,7 +18,7 @@ use crate::registry::options::Limits;
 
 /// Every kind of manifest that is understood. One that is missing here makes registries answer 404 for it; the old
 /// schema 1 is left out on purpose, since registries convert to it and then name a digest that nobody pushed.
-const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
+pub(crate) const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
     application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
 
 const KNOWN: &[&str] =
@@ -32,7 +32,7 @@ pub(crate) async fn resolve_tag(
 ) -> Result<Option<Digest>, RegistryError> {
     let url = host.url(image, &format!("manifests/{tag}"))?;
     let mut budget = Budget::new(limits.listing_time);
-    let head = Question { image, method: Method::HEAD, accept: ACCEPT, cap: limits.bytes_per_manifest };
+    let head = Question { image, method: Method::HEAD, accept: ACCEPT, cap: limits.bytes_per_manifest, is_blob: false };
     let answer = host.ask(&head, url.clone(), &mut budget).await?;
     match answer.status {
         StatusCode::NOT_FOUND => return Ok(None),

@@ -2,6 +2,9 @@
 //!
 //! - The next page and a redirect stay at scheme, host and port of the API. The exceptions are written down per public
 //!   registry ([`super::public`]) and are followed without credentials.
+//! - A blob may also be fetched from the storage of a public cloud or the content network of a public registry, over
+//!   https at its own port and without credentials: whoever answers there, its bytes must have the digest that was asked
+//!   for. No such name can mean a machine of a private network.
 //! - A token realm is https, or http if the registry is `insecure` and the realm is the registry's own host. It is the
 //!   registry's own host (any port), or has a name that belongs to the same family: the realm is the parent of the
 //!   registry's name or a name below that parent. The parent has two labels at least, and three if the last two are such
@@ -13,6 +16,35 @@ use url::Url;
 /// Tells whether two URLs have the same scheme, host and port.
 pub(crate) fn same_origin(a: &Url, b: &Url) -> bool {
     a.scheme() == b.scheme() && host(a) == host(b) && a.port_or_known_default() == b.port_or_known_default()
+}
+
+/// Ends of the names of hosts that keep blobs for registries: object stores, and content networks of public registries.
+const STORAGE: &[&str] = &[
+    ".blob.core.windows.net",
+    ".cloudfront.net",
+    ".data.mcr.microsoft.com",
+    ".digitaloceanspaces.com",
+    ".r2.cloudflarestorage.com",
+    "cdn.quay.io",
+    "cdn01.quay.io",
+    "cdn02.quay.io",
+    "cdn03.quay.io",
+    "cdn.registry.gitlab-static.net",
+    "pkg-containers.githubusercontent.com",
+    "production.cloudflare.docker.com",
+    "production.cloudfront.docker.com",
+    "storage.googleapis.com",
+];
+
+/// Tells whether a URL leads to a storage of blobs.
+pub(crate) fn is_storage(url: &Url) -> bool {
+    let (Some(Host::Domain(_)), Some(host)) = (url.host(), host(url)) else { return false };
+    let is_known = |end: &&str| host.strip_suffix(*end).is_some_and(|rest| end.starts_with('.') != rest.is_empty());
+    // S3 has its region in the name: `<bucket>.s3.eu-west-1.amazonaws.com`, `s3.amazonaws.com`, `s3-accelerate`.
+    let is_s3 = host
+        .strip_suffix(".amazonaws.com")
+        .is_some_and(|rest| rest.split('.').any(|label| label == "s3" || label == "s3-accelerate"));
+    url.scheme() == "https" && url.port().is_none() && (is_s3 || STORAGE.iter().any(|end| is_known(&end)))
 }
 
 /// Checks the realm of a Bearer challenge against the API's URL and the name under which the registry is known.
@@ -125,6 +157,29 @@ mod tests {
             ("http://auth.corp.example/token", ("http://registry.corp.example", "registry.corp.example"), false),
         ] {
             assert_eq!(realm(url, api, name), expected, "{url} for {name}");
+        }
+    }
+
+    #[test]
+    fn a_storage_of_blobs_is_a_public_one_over_https() {
+        for (url, expected) in [
+            ("https://prod-bucket.s3.eu-west-1.amazonaws.com/x", true),
+            ("https://prod-bucket.s3.amazonaws.com/x", true),
+            ("https://s3.dualstack.us-east-1.amazonaws.com/x", true),
+            ("https://internal-lb.elb.amazonaws.com/x", false),
+            ("https://s3.amazonaws.com.evil.example/x", false),
+            ("https://acme.blob.core.windows.net/x", true),
+            ("https://blob.core.windows.net/x", false),
+            ("https://storage.googleapis.com/x", true),
+            ("https://evilstorage.googleapis.com/x", false),
+            ("https://pkg-containers.githubusercontent.com/x", true),
+            ("https://raw.githubusercontent.com/x", false),
+            ("http://storage.googleapis.com/x", false),
+            ("https://storage.googleapis.com:8443/x", false),
+            ("https://169.254.169.254/x", false),
+            ("https://minio.corp.example/x", false),
+        ] {
+            assert_eq!(is_storage(&url.parse().unwrap()), expected, "{url}");
         }
     }
 

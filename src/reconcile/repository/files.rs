@@ -84,7 +84,10 @@ pub(in crate::reconcile) fn stood(state: &FileState, place: &Place, image: &Imag
     match place.read(source, image) {
         Ok(held) => match (held.current, held.tag) {
             (Current::Absent, _) => Stood::NoKey,
-            (Current::Text(_), Some(tag)) if !tag.is_empty() => Stood::Tag(tag),
+            (Current::Text(_), tag) if held.digest.is_some() => {
+                Stood::Tag { tag: tag.unwrap_or_default(), digest: held.digest }
+            }
+            (Current::Text(_), Some(tag)) if !tag.is_empty() => Stood::Tag { tag, digest: None },
             _ => Stood::Other,
         },
         Err(EditError::NoSuchKey { .. }) => Stood::NoKey,

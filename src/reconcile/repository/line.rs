@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::git::{EntryKind, GitError, History, HistoryLimits, Mirror, TreeEntry};
 use crate::model::history::{BlobId, CommitId};
 use crate::model::names::RepoPath;
-use crate::plan::rollback::Release;
+use crate::plan::rollback::{FirstSeen, Release};
 
 /// A branch at the head that was last read.
 pub(in crate::reconcile) struct Line {
@@ -21,7 +21,9 @@ pub(in crate::reconcile) struct Line {
     pub(in crate::reconcile) history: History,
     /// Commits that release what was taken back.
     pub(in crate::reconcile) releases: Arc<Vec<Release>>,
-    /// The head up to which [`Line::releases`] is known.
+    /// When tags were first seen, as commits say.
+    pub(in crate::reconcile) first_seen: Arc<FirstSeen>,
+    /// The head up to which these are known.
     pub(in crate::reconcile) released_at: Option<CommitId>,
 }
 
@@ -46,6 +48,7 @@ impl Line {
             entries: entries(mirror, &head)?,
             history: History::new(limits),
             releases: Arc::default(),
+            first_seen: Arc::default(),
             released_at: None,
         })
     }

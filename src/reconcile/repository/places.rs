@@ -149,6 +149,7 @@ impl Repository {
                 || (versions.len() == timeline.standings.len()
                     && versions.first().map(|version| Arc::as_ptr(&version.commit)) == newest(timeline)
                     && line.history.is_cut() == timeline.is_cut
+                    && Arc::ptr_eq(&line.first_seen, &timeline.first_seen)
                     && Arc::ptr_eq(&line.releases, &timeline.releases))
         })
     }

@@ -1,0 +1,173 @@
+//! The filters after the order: candidates are walked best first until one passes, and no more is asked than that needs.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::model::interval;
+use crate::model::names::{Digest, Tag};
+use crate::plan::judge::newest::platforms;
+use crate::plan::judge::{Judge, Judgement, PassedOver};
+use crate::plan::{Failure, Question};
+
+/// Candidates that are asked about at first; with each round as many more as were asked about before.
+const BATCH: usize = 4;
+
+/// What the filters say of one candidate.
+pub(super) enum Sieve {
+    Passes,
+    PassedOver(PassedOver),
+    /// It does not answer.
+    Gone,
+    /// It cannot be said in this cycle.
+    Unknown(Failure),
+    Asks(Question),
+}
+
+/// Where a walk ended.
+pub(super) enum Walk<'t> {
+    /// These pass, and are equal in the order; one, but for dates of builds.
+    Found(Vec<&'t Tag>),
+    /// None passes.
+    Empty,
+    /// Nothing can be said of the best one that could pass.
+    Stopped(Box<Judgement>),
+}
+
+impl Judge<'_> {
+    /// Walks candidates that are better than what stands, in groups of equal ones, best first.
+    pub(super) fn walk<'t>(
+        &self,
+        groups: &[Vec<&'t Tag>],
+        passed_over: &mut Vec<PassedOver>,
+    ) -> Result<Walk<'t>, Vec<Question>> {
+        let mut answered = 0;
+        for (at, group) in groups.iter().enumerate() {
+            let mut passing = Vec::new();
+            let mut is_open = false;
+            for tag in group {
+                match self.sieve(tag) {
+                    Sieve::Passes => passing.push(*tag),
+                    Sieve::PassedOver(one) => passed_over.push(one),
+                    Sieve::Gone => return Ok(Walk::Stopped(Box::new(self.gone(tag)))),
+                    Sieve::Unknown(failure) => {
+                        let stopped = Judgement::failed(&failure).with(Some(tag.to_string()), None);
+                        return Ok(Walk::Stopped(Box::new(stopped)));
+                    }
+                    Sieve::Asks(_) => is_open = true,
+                }
+            }
+            if is_open {
+                let rest = groups.get(at..).unwrap_or_default().iter().flatten();
+                let asked = rest.filter_map(|tag| match self.sieve(tag) {
+                    Sieve::Asks(question) => Some(question),
+                    Sieve::Passes | Sieve::PassedOver(_) | Sieve::Gone | Sieve::Unknown(_) => None,
+                });
+                return Err(asked.take(answered.max(BATCH).max(group.len())).collect());
+            }
+            answered += group.len();
+            if !passing.is_empty() {
+                return Ok(Walk::Found(passing));
+            }
+        }
+        Ok(Walk::Empty)
+    }
+
+    /// Holds one candidate against platforms and age.
+    pub(super) fn sieve(&self, tag: &Tag) -> Sieve {
+        let policy = &self.tracked.policy;
+        if !policy.platforms.is_empty() {
+            let wrong = |reason: String| {
+                Sieve::PassedOver(PassedOver { tag: tag.clone(), standing: "wrong-platform", reason, until: None })
+            };
+            match self.described(tag) {
+                None => return Sieve::Asks(Question::Metadata(self.image.clone(), tag.clone())),
+                Some(Err(failure)) => return Sieve::Unknown(failure.clone()),
+                Some(Ok(None)) => return wrong("does not answer, or not with all of its parts (404)".to_owned()),
+                Some(Ok(Some(described))) => {
+                    let lacking = described.metadata.lacks(&policy.platforms);
+                    if !lacking.is_empty() {
+                        return wrong(format!("lacks {}", platforms(&lacking)));
+                    }
+                }
+            }
+        }
+        if policy.min_age.is_none() {
+            return Sieve::Passes;
+        }
+        match self.digest(tag) {
+            None => Sieve::Asks(Question::Manifest(self.image.clone(), tag.clone())),
+            Some(Err(failure)) => Sieve::Unknown(failure.clone()),
+            Some(Ok(None)) => Sieve::Gone,
+            Some(Ok(Some(digest))) => self.too_young(tag, digest).map_or(Sieve::Passes, Sieve::PassedOver),
+        }
+    }
+
+    /// Gives the digest that a tag has, by whichever answer knows it.
+    pub(super) fn digest(&self, tag: &Tag) -> Option<Result<Option<&Digest>, &Failure>> {
+        if let Some(Ok(Some(described))) = self.described(tag) {
+            return Some(Ok(Some(&described.digest)));
+        }
+        let answer = self.snapshot.manifests.get(&(self.image.clone(), tag.clone()))?;
+        Some(answer.as_ref().map(Option::as_ref))
+    }
+
+    /// Gives when a tag was first seen with this digest: by the cache or by Git's history, whichever is earlier. A clock
+    /// that ran ahead counts for nothing.
+    pub(super) fn first_seen(&self, tag: &Tag, digest: &Digest) -> Option<Timestamp> {
+        let key = (self.image.clone(), tag.clone(), digest.clone());
+        let times = [&self.snapshot.first_seen, &*self.subject.timeline.first_seen];
+        times.iter().filter_map(|known| known.get(&key)).min().map(|time| (*time).min(self.snapshot.now))
+    }
+
+    /// Says how young a tag is, if it is younger than the policy waits. What nobody saw before is seen now.
+    pub(super) fn too_young(&self, tag: &Tag, digest: &Digest) -> Option<PassedOver> {
+        let wait = self.tracked.policy.min_age?;
+        let seen = self.first_seen(tag, digest).unwrap_or(self.snapshot.now);
+        let until = SignedDuration::try_from(wait).ok().and_then(|wait| seen.checked_add(wait).ok());
+        let until = until.unwrap_or(Timestamp::MAX);
+        if until <= self.snapshot.now {
+            return None;
+        }
+        let reason = format!(
+            "is {} old, the policy waits {} (until {})",
+            interval::in_words(self.snapshot.now.duration_since(seen).unsigned_abs()),
+            interval::in_words(wait),
+            until.strftime("%Y-%m-%d %H:%M UTC")
+        );
+        Some(PassedOver { tag: tag.clone(), standing: "too-young", reason, until: Some(until) })
+    }
+
+    /// Holds for the candidate that gets old enough first; of several the best. None if nothing is too young.
+    pub(super) fn waits(&self, passed_over: &[PassedOver]) -> Option<Judgement> {
+        // `min_by_key` gives the first of equal ones, and these are best first.
+        let first = passed_over.iter().filter(|one| one.until.is_some()).min_by_key(|one| one.until)?;
+        let others = mention(passed_over, Some(&first.tag));
+        let message = format!("{} {}{others}", first.tag, first.reason);
+        let digest = self.digest(&first.tag).and_then(Result::ok).flatten();
+        let to = self.to(&first.tag, digest);
+        let mut judgement = Judgement::held("guard/min-age", message).with(Some(to), None);
+        judgement.until = first.until;
+        Some(judgement)
+    }
+
+    /// Guard 2: what is listed does not answer.
+    pub(super) fn gone(&self, tag: &Tag) -> Judgement {
+        let message =
+            format!("{tag} is listed by {}, and its manifest does not answer: the list is not right", self.image);
+        Judgement::held("guard/listing", message).with(Some(tag.to_string()), None)
+    }
+}
+
+/// Names the best candidate that was passed over, besides the one that is named already.
+pub(super) fn mention(passed_over: &[PassedOver], named: Option<&Tag>) -> String {
+    let mut others = passed_over.iter().filter(|one| Some(&one.tag) != named);
+    let Some(best) = others.next() else { return String::new() };
+    let more = match others.count() {
+        0 => String::new(),
+        more => format!(", as {} more", are(more)),
+    };
+    format!("; {} is passed over{more}: it {}", best.tag, best.reason)
+}
+
+fn are(count: usize) -> String {
+    if count == 1 { "is 1".to_owned() } else { format!("are {count}") }
+}

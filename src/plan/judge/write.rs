@@ -1,0 +1,80 @@
+//! What is written for a chosen tag: the tag, its digest, or both.
+
+use crate::manifest::place::{Current, Place, Wanted};
+use crate::model::names::{Digest, Tag};
+use crate::model::outcome::OutcomeResult;
+use crate::model::policy::{Pin, Strategy};
+use crate::plan::judge::{Judge, Judgement};
+use crate::plan::locate::shown;
+use crate::plan::{Question, Subject};
+use crate::selection;
+
+/// Tells whether the digest that stands has a key of its own beside the tag's, which a write of the tag would leave.
+pub fn is_pinned_beside(subject: &Subject) -> bool {
+    let Some(located) = &subject.located else { return false };
+    let (Ok(site), Some(Place::Tag(_))) = (&located.site, &located.place) else { return false };
+    site.held.digest.is_some() && matches!(&site.held.current, Current::Text(text) if !text.contains('@'))
+}
+
+impl Judge<'_> {
+    /// Gives a chosen value as outcomes show it. A digest that is written alone is shown with its tag, so that the
+    /// commit's trailers say which one it was.
+    pub(super) fn to(&self, tag: &Tag, digest: Option<&Digest>) -> String {
+        match self.tracked.policy.pin() {
+            Pin::Tag => tag.to_string(),
+            Pin::Digest | Pin::TagAndDigest => shown(Some(tag.as_str()), digest.map(Digest::as_str)),
+        }
+    }
+
+    /// Takes a tag whose manifest answers.
+    pub(super) fn take(&self, chosen: &Tag, besides: &str) -> Result<Judgement, Vec<Question>> {
+        let digest = match self.digest(chosen) {
+            None => return Err(vec![Question::Manifest(self.image.clone(), chosen.clone())]),
+            Some(Err(failure)) => return Ok(Judgement::failed(failure).with(Some(chosen.to_string()), None)),
+            Some(Ok(None)) => return Ok(self.gone(chosen)),
+            Some(Ok(Some(digest))) => digest,
+        };
+        let policy = &self.tracked.policy;
+        let to = self.to(chosen, Some(digest));
+        if let Some(held) = self.pinned_by_hand() {
+            return Ok(held.with(Some(to), None));
+        }
+        let (tag, pin) = (Some(chosen.to_string()), Some(digest.to_string()));
+        let wanted = match policy.pin() {
+            Pin::Tag => Wanted { tag, digest: None },
+            Pin::Digest => Wanted { tag: None, digest: pin },
+            Pin::TagAndDigest => Wanted { tag, digest: pin },
+        };
+        let what = match policy.strategy {
+            Strategy::Digest => format!("what {chosen} names now"),
+            Strategy::Semver | Strategy::NewestBuild | Strategy::Alphabetical | Strategy::Numerical => {
+                format!("the newest that {} allows", selection::describe(policy))
+            }
+        };
+        let message = format!("{} becomes {to}, {what}{besides}", self.now_shown());
+        let mut judgement = Judgement::new(OutcomeResult::Pending, "pending", message).with(Some(to), None);
+        judgement.wanted = Some(wanted);
+        judgement.first_seen = self.first_seen(chosen, digest);
+        judgement.digest = Some(digest.to_string());
+        Ok(judgement)
+    }
+
+    /// A digest that a person wrote goes only if the annotations say what shall stand there.
+    fn pinned_by_hand(&self) -> Option<Judgement> {
+        let key = self.subject.located.as_ref().and_then(|located| located.key.as_deref()).unwrap_or_default();
+        let file = self.subject.located.as_ref().map(|located| located.file.to_string()).unwrap_or_default();
+        if is_pinned_beside(self.subject) {
+            let message =
+                format!("a key `digest` beside `{key}` in {file} pins it, and a new tag alone would not count");
+            return Some(Judgement::held("guard/pinned", message));
+        }
+        let policy = &self.tracked.policy;
+        let is_asked = policy.pin.is_some() || policy.strategy == Strategy::Digest;
+        if is_asked || self.site.held.digest.is_none() {
+            return None;
+        }
+        let message =
+            format!("`{key}` in {file} is pinned to a digest, and no annotation `pin` says what becomes of it");
+        Some(Judgement::held("guard/pinned", message))
+    }
+}
