@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "decide/orders.rs"]
+mod orders;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -10,9 +13,10 @@ use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use repin::manifest::Source;
 use repin::manifest::argocd::read_applications;
+use repin::message::trailers::Change;
 use repin::model::change::PlannedCommit;
 use repin::model::history::CommitInfo;
-use repin::model::metadata::{Build, Created, Described, Metadata};
+use repin::model::metadata::Described;
 use repin::model::names::{Digest, ImageName, RepoPath, Tag};
 use repin::model::outcome::OutcomeResult;
 use repin::model::rule::{Delivery, Glob, Match, Per, Rule};
@@ -36,12 +40,18 @@ struct World {
     tags: BTreeMap<&'static str, Vec<&'static str>>,
     /// Tags whose manifests answer although they are not listed, or do not although they are.
     answers: BTreeMap<(&'static str, &'static str), bool>,
-    /// Tags that stood at every place before today's, oldest first.
+    /// Values that stood at every place before today's, oldest first; with `+` before it one that repin wrote.
     past: Vec<&'static str>,
     /// What images say of themselves, by tag; the others are gone.
     images: BTreeMap<&'static str, Result<Option<Described>, Failure>>,
+    /// Digits of digests, by tag; the others have `a`.
+    digests: BTreeMap<&'static str, &'static str>,
     /// When tags were first seen with the digest that they have, in seconds before now; the others are seen now.
     seen: BTreeMap<&'static str, i64>,
+    /// The same, as a commit's trailers say it.
+    trailers: BTreeMap<&'static str, i64>,
+    /// The tag for which repin wrote the digest that stands.
+    named: Option<&'static str>,
     observe: bool,
     no_rules: bool,
     reversed: bool,
@@ -67,6 +77,9 @@ fn digest(digit: &str) -> Digest {
 
 /// What stood, from a text as it stands in a file.
 fn stood(text: &str) -> Stood {
+    if text.starts_with("sha256:") {
+        return Stood::Tag { tag: String::new(), digest: Some(text.to_owned()) };
+    }
     let (tag, digest) = text.split_once('@').map_or((text, None), |(tag, digest)| (tag, Some(digest.to_owned())));
     Stood::Tag { tag: tag.to_owned(), digest }
 }
@@ -158,7 +171,7 @@ impl World {
                     rules::effective(&rules, self.observe, &subject)
                 });
                 let now = located.as_ref().and_then(|located| located.site.as_ref().ok()).and_then(Site::shown);
-                let timeline = self.timeline(now.as_deref());
+                let timeline = self.timeline(now);
                 let tracked = Arc::new(tracked);
                 snapshot.subjects.push(Arc::new(Subject { tracked, located, rule, timeline }));
             }
@@ -169,11 +182,11 @@ impl World {
         snapshot
     }
 
-    fn timeline(&self, now: Option<&str>) -> Timeline {
-        let words = self.past.iter().map(|tag| (*tag).to_owned()).chain(now.map(str::to_owned));
+    fn timeline(&self, now: Option<String>) -> Timeline {
+        let words = self.past.iter().map(|tag| (*tag).to_owned()).chain(now);
         let mut standings: Vec<Standing> = words
             .enumerate()
-            .map(|(at, tag)| Standing {
+            .map(|(at, word)| Standing {
                 at: at as u64,
                 commit: Arc::new(CommitInfo {
                     id: format!("{at:040x}").parse().unwrap(),
@@ -183,12 +196,29 @@ impl World {
                     subject: "set".into(),
                     message: String::new(),
                 }),
-                stood: stood(&tag),
-                claimed: None,
+                stood: stood(word.trim_start_matches('+')),
+                claimed: word.strip_prefix('+').map(|new| Change {
+                    file: "apps/web/values.yaml".into(),
+                    key: "image.tag".into(),
+                    image: "r.example/web".into(),
+                    old: None,
+                    new: new.to_owned(),
+                    digest: None,
+                }),
             })
             .collect();
         standings.reverse();
-        Timeline { standings, ..Timeline::default() }
+        if let (Some(name), Some(Stood::Tag { tag, .. })) =
+            (self.named, standings.first_mut().map(|standing| &mut standing.stood))
+        {
+            name.clone_into(tag);
+        }
+        let seen = |(tag, ago): (&&str, &i64)| {
+            let key = ("r.example/web".parse().unwrap(), tag.parse().unwrap(), digest("a"));
+            (key, Timestamp::from_second(-ago).unwrap())
+        };
+        let first_seen = Arc::new(self.trailers.iter().map(seen).collect());
+        Timeline { standings, first_seen, ..Timeline::default() }
     }
 
     fn decide(&self) -> Decision {
@@ -241,7 +271,7 @@ impl World {
                 let listed = self.tags.get(image.to_string().as_str()).is_some_and(|tags| tags.contains(&tag.as_str()));
                 let key = self.answers.iter().find(|((i, t), _)| image.to_string() == *i && tag.as_str() == *t);
                 let is_there = key.map_or(listed, |(_, is_there)| *is_there);
-                let digest = is_there.then(|| format!("sha256:{}", "a".repeat(64)).parse().unwrap());
+                let digest = is_there.then(|| digest(self.digests.get(tag.as_str()).unwrap_or(&"a")));
                 snapshot.manifests.insert((image, tag), Ok(digest));
             }
         }

@@ -15,6 +15,8 @@ mod limits;
 mod listing;
 #[path = "registry/manifest.rs"]
 mod manifest;
+#[path = "registry/metadata.rs"]
+mod metadata;
 #[path = "registry/tls.rs"]
 mod tls;
 

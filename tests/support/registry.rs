@@ -27,10 +27,15 @@ use tokio::sync::oneshot;
 
 #[path = "registry/behaviour.rs"]
 mod behaviour;
+#[path = "registry/images.rs"]
+mod images;
 
 pub use behaviour::{Behaviour, Link};
+pub use images::{Image, Part};
 
 pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 
 /// One request as it came.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -63,6 +68,10 @@ struct World {
 struct Repository {
     tags: BTreeSet<String>,
     behaviours: Vec<Behaviour>,
+    /// What tags name whose images say something of themselves: the digest.
+    images: BTreeMap<String, String>,
+    /// Manifests and blobs by digest, with their media types.
+    parts: BTreeMap<String, Part>,
 }
 
 impl FakeRegistry {
@@ -98,6 +107,16 @@ impl FakeRegistry {
         repository.tags.extend(tags.iter().map(|tag| (*tag).to_owned()));
     }
 
+    /// Adds or moves a tag, with an image that says what it is.
+    pub fn push(&self, repository: &str, tag: &str, image: &Image) {
+        let mut world = self.world();
+        let repository = world.repositories.entry(repository.to_owned()).or_default();
+        let (digest, parts) = image.parts();
+        repository.tags.insert(tag.to_owned());
+        repository.images.insert(tag.to_owned(), digest);
+        repository.parts.extend(parts);
+    }
+
     /// Removes one tag.
     pub fn remove(&self, repository: &str, tag: &str) {
         self.world().repositories.get_mut(repository).expect("a repository").tags.remove(tag);
@@ -130,7 +149,9 @@ impl FakeRegistry {
 
     /// The digest that a tag's manifest has.
     pub fn digest(&self, repository: &str, tag: &str) -> String {
-        digest(&manifest(repository, tag))
+        let world = self.world();
+        let pushed = world.repositories.get(repository).and_then(|repository| repository.images.get(tag));
+        pushed.cloned().unwrap_or_else(|| digest(manifest(repository, tag).as_bytes()))
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
@@ -195,6 +216,7 @@ impl World {
         }
         let response = match kind {
             "tags" => self.list(&repository, name, &url, &query),
+            "blobs" => repository.part(last, false),
             _ => repository.manifest(name, last, method),
         };
         (response, delay)
@@ -323,10 +345,17 @@ impl Repository {
         }
         for behaviour in &self.behaviours {
             match behaviour {
+                Behaviour::ManifestFails(tag, status) if tag == reference => return error(*status, "UNKNOWN"),
                 Behaviour::ManifestMissing(tag) if tag == reference => return error(404, "MANIFEST_UNKNOWN"),
                 Behaviour::Manifest(status, headers, body) => return raw(*status, headers, body),
                 _ => {}
             }
+        }
+        if let Some(digest) = self.images.get(reference).filter(|_| self.tags.contains(reference)) {
+            return self.part(digest, true);
+        }
+        if reference.contains(':') {
+            return self.part(reference, true);
         }
         if !self.tags.contains(reference) {
             return error(404, "MANIFEST_UNKNOWN");
@@ -336,7 +365,26 @@ impl Repository {
         if has(|b| matches!(b, Behaviour::NoDigestHeader)) {
             return response;
         }
-        with(response, "docker-content-digest", &digest(&body))
+        with(response, "docker-content-digest", &digest(body.as_bytes()))
+    }
+
+    /// A manifest or a blob by its digest.
+    fn part(&self, digest: &str, is_manifest: bool) -> Response {
+        let unknown = if is_manifest { "MANIFEST_UNKNOWN" } else { "BLOB_UNKNOWN" };
+        for behaviour in &self.behaviours {
+            match behaviour {
+                Behaviour::BlobsRedirect(to) if !is_manifest => {
+                    return with(error(307, "UNKNOWN"), "location", &format!("{to}/{digest}"));
+                }
+                Behaviour::BlobsFail(status) if !is_manifest => return error(*status, unknown),
+                Behaviour::PartMissing(missing) if missing == digest => return error(404, unknown),
+                Behaviour::PartChanged(changed, body) if changed == digest => return json_answer(200, body),
+                _ => {}
+            }
+        }
+        let Some(part) = self.parts.get(digest) else { return error(404, unknown) };
+        let headers = [("content-type", part.kind.clone()), ("docker-content-digest", digest.to_owned())];
+        raw(200, &headers, &part.body)
     }
 }
 
@@ -346,7 +394,7 @@ fn manifest(repository: &str, tag: &str) -> String {
         .to_string()
 }
 
-fn digest(body: &str) -> String {
+fn digest(body: &[u8]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(body)))
 }
 

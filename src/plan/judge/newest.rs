@@ -73,7 +73,7 @@ impl Judge<'_> {
         let floor = current.as_ref().filter(|tag| !eligible.contains(tag));
         self.ask_for(eligible.iter().copied().chain(floor))?;
         let mut groups: BTreeMap<Timestamp, Vec<&Tag>> = BTreeMap::new();
-        let mut unusable = Vec::new();
+        let mut unusable: Vec<(&Tag, Timestamp)> = Vec::new();
         let mut rejected: BTreeMap<&'static str, usize> = BTreeMap::new();
         for tag in &eligible {
             let described = match self.described(tag) {
@@ -100,6 +100,7 @@ impl Judge<'_> {
         if let Some(Err(failure)) = current.as_ref().and_then(|tag| self.described(tag)) {
             return Ok(Err(Judgement::failed(failure)));
         }
+        unusable.sort();
         let is_alone = groups.is_empty() && unusable.iter().all(|(tag, _)| Some(*tag) == current.as_ref());
         if let Some((tag, time)) = unusable.first().filter(|_| !is_alone) {
             let more = match unusable.len() - 1 {

@@ -151,7 +151,9 @@ impl Judge<'_> {
         back: &LookBack,
     ) -> Result<Judgement, Vec<Question>> {
         let [chosen] = found else {
-            let names: Vec<String> = found.iter().take(5).map(ToString::to_string).collect();
+            let mut names: Vec<String> = found.iter().map(ToString::to_string).collect();
+            names.sort();
+            names.truncate(5);
             let message = format!(
                 "{} say that they were built at the same time, so it cannot be told which build is the newest",
                 names.join(" and ")

@@ -43,6 +43,16 @@ pub enum Behaviour {
     Manifest(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// The manifest of this listed tag answers 404.
     ManifestMissing(String),
+    /// The manifest of this listed tag answers with this status.
+    ManifestFails(String, u16),
+    /// 307 for blobs, to this text followed by the digest.
+    BlobsRedirect(String),
+    /// Blobs answer with this status.
+    BlobsFail(u16),
+    /// The manifest or blob with this digest answers 404.
+    PartMissing(String),
+    /// The manifest or blob with this digest has other bytes.
+    PartChanged(String, String),
     /// This tag is not listed; its manifest answers.
     Hidden(String),
     /// HEAD is answered 405.
