@@ -329,15 +329,15 @@ fn publish(report: &CycleReport, duration: Duration, status: &Status) {
 /// What was last said of each place and problem, so that a line is logged when something changes, not in every cycle.
 #[derive(Debug, Default)]
 struct Last {
-    said: std::collections::HashMap<String, String>,
+    said: std::collections::HashMap<String, (String, String)>,
     problems: Vec<Problem>,
 }
 
 impl Last {
     fn log(&mut self, report: &CycleReport) {
         for outcome in &report.outcomes {
-            let says = format!("{} {}", outcome.code, outcome.message);
-            if self.said.get(&outcome.id) == Some(&says) {
+            let said = self.said.get(&outcome.id);
+            if said.is_some_and(|(code, message)| *code == outcome.code && *message == outcome.message) {
                 continue;
             }
             let (application, image) = (&outcome.application, &outcome.image);
@@ -350,13 +350,17 @@ impl Last {
                 }
                 _ => debug!(application, image, code = outcome.code, "{application}: {}", outcome.message),
             }
-            self.said.insert(outcome.id.clone(), says);
+            self.said.insert(outcome.id.clone(), (outcome.code.clone(), outcome.message.clone()));
         }
         let fresh: Vec<Problem> =
             report.problems.iter().filter(|problem| !self.problems.contains(problem)).cloned().collect();
         log_problems(&fresh);
         self.problems.clone_from(&report.problems);
-        self.said.retain(|id, _| report.outcomes.iter().any(|outcome| outcome.id == *id));
+        if self.said.len() > report.outcomes.len() {
+            let alive: std::collections::HashSet<&str> =
+                report.outcomes.iter().map(|outcome| outcome.id.as_str()).collect();
+            self.said.retain(|id, _| alive.contains(id.as_str()));
+        }
     }
 }
 

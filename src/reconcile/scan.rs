@@ -28,6 +28,8 @@ pub(super) struct Answers {
     manifests: BTreeMap<(ImageName, Tag), Result<Option<Digest>, Failure>>,
     metadata: BTreeMap<ImageName, BTreeMap<Tag, Result<Option<Described>, Failure>>>,
     first_seen: FirstSeen,
+    /// Listings of the cycle before. One that did not change is the same value, with all that was made of it.
+    before: BTreeMap<ImageName, Arc<Listed>>,
     /// Whether clocks that start now go on in the next cycle. A question about another day must start none.
     starts_clocks: bool,
 }
@@ -36,7 +38,10 @@ impl Answers {
     /// Those of the registries that are not due.
     pub(super) fn of_resting(&mut self, due: &Due, mode: &Mode) -> Self {
         let mut kept = std::mem::take(self);
-        kept.listings.retain(|image, _| !due.is_registry(image.registry()));
+        let (asked, resting): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            kept.listings.into_iter().partition(|(image, _)| due.is_registry(image.registry()));
+        kept.listings = resting;
+        kept.before = asked.into_iter().filter_map(|(image, listed)| Some((image, listed.ok()?))).collect();
         kept.manifests.retain(|(image, _), _| !due.is_registry(image.registry()));
         kept.metadata.retain(|image, _| !due.is_registry(image.registry()));
         kept.starts_clocks = *mode == Mode::Deliver;
@@ -92,7 +97,11 @@ impl Reconciler {
                             filled.push(image.clone());
                         }
                     }
-                    let listed = listed.map(Arc::new);
+                    let before = known.before.remove(&image);
+                    let listed = listed.map(|listed| match before {
+                        Some(before) if *before == listed => before,
+                        _ => Arc::new(listed),
+                    });
                     known.listings.insert(image.clone(), listed.clone());
                     snapshot.listings.insert(image, listed);
                 }

@@ -265,7 +265,7 @@ fn one_commit_holds_what_belongs_together_and_one_push_all_commits() {
     let log = world.remote.log();
     for (at, names) in [(0, ["b", "d"]), (1, ["a", "c"])] {
         let (_, subject, body) = &log[at];
-        assert_eq!(subject, "Update 2 images of 2 Applications in dev");
+        assert_eq!(*subject, format!("Update 2 applications: {} app 2.0.0, {} app 2.0.0", names[0], names[1]));
         assert!(names.iter().all(|name| body.contains(&format!("Repin-Application: argocd/{name} (dev)"))), "{body}");
     }
     assert_eq!(verdict(outcome(&world.repin(&["once"]), "a")), "current current");
