@@ -353,7 +353,7 @@ impl Last {
             self.said.insert(outcome.id.clone(), (outcome.code.clone(), outcome.message.clone()));
         }
         let fresh: Vec<Problem> =
-            report.problems.iter().filter(|problem| !self.problems.contains(problem)).cloned().collect();
+            report.problems.iter().filter(|problem| self.problems.binary_search(problem).is_err()).cloned().collect();
         log_problems(&fresh);
         self.problems.clone_from(&report.problems);
         if self.said.len() > report.outcomes.len() {
