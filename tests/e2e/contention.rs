@@ -303,7 +303,7 @@ fn assert_sound(world: &World, history: &[Commit], rounds: usize) {
         let notes: String = of_kind("notes").map(|round| format!("{round}\n")).collect();
         assert_eq!(world.remote.show(&format!("notes-{person}.txt")), notes);
         for name in NAMES {
-            let last = of_kind("edits").filter(|round| edited(person, *round) == name).next_back().unwrap_or(0);
+            let last = of_kind("edits").rfind(|round| edited(person, *round) == name).unwrap_or(0);
             let text = world.remote.show(&format!("apps/{name}/values.yaml"));
             let line = format!("person{person}: {last}");
             assert!(text.lines().any(|found| found == line), "{line} in {text}");
