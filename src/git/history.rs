@@ -57,7 +57,7 @@ impl History {
             now.as_second().saturating_sub(i64::try_from(days).unwrap_or(i64::MAX).saturating_mul(SECONDS_PER_DAY))
         });
         let known = self.head.map(|id| oid(&id, &mirror.remote)).transpose()?;
-        let mut walk = Walk { mirror, versions: HashMap::new(), noted: Vec::new(), visited: 0 };
+        let mut walk = Walk::new(mirror);
         let mut next = Some(mirror.named_commit(head)?);
         let (mut commits, mut cut, mut joined) = (0, false, false);
         while let Some(commit) = next {
@@ -132,22 +132,31 @@ struct Walk<'a> {
     noted: Vec<(u64, Arc<CommitInfo>)>,
     /// Commits behind us: the distance from the head.
     visited: u64,
+    /// The parent's trees that the last step opened: the next step compares them with its own parent's.
+    opened: HashMap<Oid, Tree<'a>>,
 }
 
 /// The changes of one commit.
-struct Changes {
+struct Changes<'a> {
     files: Vec<(RepoPath, Option<BlobId>)>,
     visited: usize,
+    /// Trees of the parent that were opened.
+    opened: HashMap<Oid, Tree<'a>>,
 }
 
 impl<'a> Walk<'a> {
+    fn new(mirror: &'a Mirror) -> Self {
+        Self { mirror, versions: HashMap::new(), noted: Vec::new(), visited: 0, opened: HashMap::new() }
+    }
+
     /// Notes what a commit changed against its first parent, and gives that parent.
     fn step(&mut self, commit: &Commit<'a>) -> Result<Option<Commit<'a>>, GitError> {
         let damaged = |error: git2::Error| self.mirror.damaged(&error);
         let parent = (commit.parent_count() > 0).then(|| commit.parent(0)).transpose().map_err(damaged)?;
         let (old, new) = (parent.as_ref().map(Commit::tree_id), commit.tree_id());
-        let mut changes = Changes { files: Vec::new(), visited: 0 };
+        let mut changes = Changes { files: Vec::new(), visited: 0, opened: HashMap::new() };
         self.compare(old, Some(new), "", 0, &mut changes)?;
+        self.opened = changes.opened;
         let is_noted = has_own_trailers(commit.message_bytes());
         if is_noted || !changes.files.is_empty() {
             let info = Arc::new(info(commit, commit_id(commit.id(), &self.mirror.remote)?));
@@ -196,13 +205,14 @@ impl<'a> Walk<'a> {
         new: Option<Oid>,
         prefix: &str,
         depth: usize,
-        changes: &mut Changes,
+        changes: &mut Changes<'a>,
     ) -> Result<(), GitError> {
         if old == new || depth >= MAX_DEPTH {
             return Ok(());
         }
-        let open = |id: Option<Oid>| id.map(|id| self.mirror.subtree(id)).transpose();
-        let (old, new) = (open(old)?, open(new)?);
+        let open = |id: Oid| self.opened.get(&id).map_or_else(|| self.mirror.subtree(id), |tree| Ok(tree.clone()));
+        let (old, new) = (old.map(open).transpose()?, new.map(open).transpose()?);
+        changes.opened.extend(old.iter().map(|tree| (tree.id(), tree.clone())));
         let mut old = old.iter().flat_map(Tree::iter).peekable();
         let mut new = new.iter().flat_map(Tree::iter).peekable();
         loop {
@@ -228,7 +238,7 @@ impl<'a> Walk<'a> {
         new: Option<&TreeEntry<'_>>,
         prefix: &str,
         depth: usize,
-        changes: &mut Changes,
+        changes: &mut Changes<'a>,
     ) -> Result<(), GitError> {
         let as_tree =
             |entry: Option<&TreeEntry<'_>>| entry.filter(|entry| mode_is_tree(entry.filemode_raw())).map(TreeEntry::id);

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream, Transport};
-use git2::{ConfigLevel, ErrorClass};
+use git2::{ConfigLevel, ErrorClass, ObjectType};
 
 use crate::git::address::Address;
 use crate::git::error::{GitError, Remote, plain};
@@ -179,6 +179,8 @@ pub(in crate::git) fn prepare() {
                 .into_iter()
                 .try_for_each(|level| git2::opts::set_search_path(level, ""))
                 .and_then(|()| git2::opts::set_cache_max_size(OBJECT_CACHE))
+                // Reading the past opens each tree once; kept, they push everything else out.
+                .and_then(|()| git2::opts::set_cache_object_limit(ObjectType::Tree, 0))
                 .and_then(|()| git2::transport::register(SCHEME, connect))
         };
         if let Err(error) = result {
