@@ -5,6 +5,7 @@
 
 mod agenda;
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::SocketAddr;
@@ -357,9 +358,8 @@ impl Last {
         log_problems(&fresh);
         self.problems.clone_from(&report.problems);
         if self.said.len() > report.outcomes.len() {
-            let alive: std::collections::HashSet<&str> =
-                report.outcomes.iter().map(|outcome| outcome.id.as_str()).collect();
-            self.said.retain(|id, _| alive.contains(id.as_str()));
+            let known: HashSet<&str> = report.outcomes.iter().map(|outcome| outcome.id.as_str()).collect();
+            self.said.retain(|id, _| known.contains(id.as_str()));
         }
     }
 }
