@@ -5,10 +5,10 @@ BUILT := $(or $(CARGO_TARGET_DIR),target)/debug
 ENVIRONMENT := target/test-environment
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check lint deny prepare test
+.PHONY: help demo bench check deny lint prepare test test-heavy
 
 help: ## Shows this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: ## Shows the main job on a registry and a repository of its own (ARGS=--keep goes on)
 	$(CARGO) build --locked --bin repin
@@ -24,6 +24,12 @@ check: lint ## What needs only Rust and git
 # After the cheap checks, so that a slip in the format is not found behind an installation.
 test: lint deny prepare ## Everything; on Debian as root it installs by package name what it needs
 	set -a; source $(ENVIRONMENT); set +a; $(CARGO) test --locked --features failpoints --no-fail-fast
+
+test-heavy: prepare ## What takes long: 1,000 rounds of contention
+	set -a; source $(ENVIRONMENT); set +a; REPIN_HEAVY=1 $(CARGO) test --locked --features failpoints --test e2e contention
+
+bench: ## Wall, CPU, memory, requests and round trips in a release build, each beside its limit
+	$(CARGO) bench --locked --bench bench
 
 deny:
 	@if $(CARGO) deny --version >/dev/null 2>&1; then \
