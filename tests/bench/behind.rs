@@ -25,7 +25,7 @@ const TAGS: usize = 50;
 const OLD: &str = "1.0.0";
 /// So many Applications are measured in today's way, which takes a minute or more for all of them; `REPIN_HEAVY=1`
 /// measures all.
-const SAMPLE: usize = 20;
+const SAMPLE: usize = 10;
 
 pub fn measure_all(report: &mut Report) {
     let place = tempfile::tempdir().unwrap();
