@@ -2,20 +2,24 @@
 //!
 //! A [`Source`] is one parsed file. [`Source::set`] changes the bytes of one scalar and nothing else, parses the result
 //! with two readers, and gives it back only if exactly that value differs. Nothing here reads a disk or decides what
-//! to write. Key paths are looked up in the first document, which is the one that Helm reads.
+//! to write. Key paths are looked up in the first document, which is the one that Helm reads, unless another is named.
 //!
 //! Reading follows aliases and merge keys. Writing refuses what is reached through them, since others share it.
 
 pub mod argocd;
 pub mod edit;
 pub mod error;
+pub mod kustomization;
+pub mod manifests;
 pub mod place;
 
+mod grow;
 mod guard;
 mod locate;
 mod nearest;
 mod proof;
 mod splice;
+mod tokens;
 
 use std::str;
 use std::sync::OnceLock;
@@ -26,7 +30,8 @@ use crate::yaml::{self, Document, Kind, Style};
 pub use edit::{Edit, Edited, apply, inverse};
 pub use error::EditError;
 
-use locate::Reached;
+use locate::{Insertable, Reached};
+use proof::{Difference, New, What};
 
 /// How many nodes a file may have once its aliases are written out.
 const MAX_EXPANDED: usize = 1_000_000;
@@ -37,7 +42,7 @@ pub struct Source {
     text: String,
     documents: Vec<Document>,
     /// What the second reader sees, kept for further edits of the same text.
-    second: OnceLock<Result<Vec<proof::Token>, String>>,
+    second: OnceLock<Result<Vec<Vec<tokens::Token>>, String>>,
 }
 
 /// What stands at a key path.
@@ -79,7 +84,7 @@ impl Source {
             message: error.message,
             template: text.contains("{{"),
         })?;
-        let expanded = documents.iter().map(proof::expanded_size).fold(0, usize::saturating_add);
+        let expanded = documents.iter().map(tokens::expanded_size).fold(0, usize::saturating_add);
         let written: usize = documents.iter().map(|document| document.nodes().count()).sum();
         if expanded > written && expanded > MAX_EXPANDED {
             let found = "aliases that stand for more than a million values".to_owned();
@@ -116,7 +121,12 @@ impl Source {
     /// Gives the key path with every predicate replaced by the index of the item it finds: two paths to one scalar
     /// become equal.
     pub fn canonical(&self, path: &KeyPath) -> String {
-        let mut node = self.documents.first().map(Document::root);
+        self.canonical_in(0, path)
+    }
+
+    /// The same for a document by its number.
+    pub(crate) fn canonical_in(&self, document: usize, path: &KeyPath) -> String {
+        let mut node = self.documents.get(document).map(Document::root);
         let mut spelled = Vec::new();
         for segment in path.segments() {
             let index = match segment {
@@ -146,10 +156,20 @@ impl Source {
     /// # Errors
     /// `edit/not-a-scalar` for a mapping or sequence, `edit/duplicate-key` if a key on the path is there twice.
     pub fn read(&self, path: &KeyPath) -> Result<Found, EditError> {
-        let Some(document) = self.documents.first() else {
+        self.read_in(0, path, locate::OF_CHARTS)
+    }
+
+    /// The same for a document by its number, where these keys may be added.
+    pub(crate) fn read_in(
+        &self,
+        document: usize,
+        path: &KeyPath,
+        insertable: &'static Insertable,
+    ) -> Result<Found, EditError> {
+        let Some(document) = self.documents.get(document) else {
             return Ok(Found::Absent { nearest: None, insertable: false });
         };
-        let value = match locate::locate(document, path)? {
+        let value = match locate::locate(document, path, insertable)? {
             Reached::Value(value) => value,
             Reached::Missing(missing) => {
                 let insertable = missing.shared.is_none() && missing.sibling.is_some();
@@ -178,29 +198,65 @@ impl Source {
     /// # Errors
     /// One of [`EditError`]; nothing is changed then.
     pub fn set(&self, path: &KeyPath, new: &str) -> Result<Edited, EditError> {
-        guard::check_file(&self.text, &self.documents, path)?;
-        let Some(document) = self.documents.first() else {
-            return Err(EditError::NoSuchKey { path: path.to_string(), nearest: None });
-        };
-        let place = locate::locate(document, path)?;
-        guard::check_place(&self.documents, &self.text, &place, path, new)?;
-        let edits = match &place {
-            Reached::Value(value) if value.is_already(new) => Vec::new(),
-            Reached::Value(value) => splice::replace(&self.text, value, path, new)?,
+        self.set_in(0, path, new, locate::OF_CHARTS)
+    }
+
+    /// The same for a document by its number, where these keys may be added.
+    pub(crate) fn set_in(
+        &self,
+        number: usize,
+        path: &KeyPath,
+        new: &str,
+        insertable: &'static Insertable,
+    ) -> Result<Edited, EditError> {
+        let document = self.editable(number, path)?;
+        let place = locate::locate(document, path, insertable)?;
+        guard::check_place(document, &self.text, &place, path, new)?;
+        let text = New::Text(new.to_owned());
+        match &place {
+            Reached::Value(value) if value.is_already(new) => Ok(Edited { text: self.text.clone(), edits: Vec::new() }),
+            Reached::Value(value) => {
+                let edits = splice::replace(&self.text, value, path, new)?;
+                let difference =
+                    Difference { document: number, steps: value.steps.clone(), what: What::Replaced(text) };
+                self.proven(edits, &difference, path, value.node.line())
+            }
             Reached::Missing(missing) => match (&missing.sibling, path.last_key()) {
-                (Some(sibling), Some(key)) => splice::insert(&self.text, sibling, key, new),
+                (Some(sibling), Some(key)) => {
+                    let edits = splice::insert(&self.text, sibling, key, new);
+                    let (last, steps) = sibling.steps.split_last().unwrap_or((&0, &[]));
+                    let what = What::EntryAdded(*last, key.to_owned(), text);
+                    let difference = Difference { document: number, steps: steps.to_vec(), what };
+                    self.proven(edits, &difference, path, sibling.key.line())
+                }
                 _ => {
                     let nearest = nearest::nearest(document, path);
-                    return Err(EditError::NoSuchKey { path: path.to_string(), nearest });
+                    Err(EditError::NoSuchKey { path: path.to_string(), nearest })
                 }
             },
-        };
-        if edits.is_empty() {
-            return Ok(Edited { text: self.text.clone(), edits });
         }
+    }
+
+    /// Gives a document if its file and what stands in it may be changed at all.
+    fn editable(&self, number: usize, path: &KeyPath) -> Result<&Document, EditError> {
+        let document = self.documents.get(number);
+        let document = document.ok_or_else(|| EditError::NoSuchKey { path: path.to_string(), nearest: None })?;
+        guard::check_document(&self.text, &self.documents, document, path)?;
+        Ok(document)
+    }
+
+    /// Applies edits and proves that they make this difference and no other.
+    fn proven(
+        &self,
+        edits: Vec<Edit>,
+        difference: &Difference,
+        path: &KeyPath,
+        line: u64,
+    ) -> Result<Edited, EditError> {
         let text = apply(&self.text, &edits)?;
-        let before = self.second.get_or_init(|| proof::read_second(&self.text));
-        proof::prove(&self.documents, before, &text, &place, path, new)?;
+        let before = self.second.get_or_init(|| tokens::read_second(&self.text));
+        proof::prove(&self.documents, before, &text, difference)
+            .map_err(|why| EditError::unproven(path, Some(line), why))?;
         Ok(Edited { text, edits })
     }
 }

@@ -3,8 +3,11 @@
 
 #[path = "editing/generate.rs"]
 mod generate;
+#[allow(dead_code)]
 #[path = "editing/golden.rs"]
 mod golden;
+#[path = "editing/places.rs"]
+mod places;
 
 use std::fs;
 
@@ -29,17 +32,22 @@ fn golden_cases_give_exactly_the_text_that_was_written_for_them() {
     assert!(cases.len() >= 90, "{} cases", cases.len());
     let mut wrong = Vec::new();
     for case in &cases {
-        let result = Source::from_bytes(&case.before).and_then(|source| source.set(&path(&case.key), &case.value));
+        let result = Source::from_bytes(&case.before).and_then(|source| golden::write(source.text(), &case.change));
         let outcome = match (&result, &case.expected) {
-            (Ok(edited), Ok(after)) if edited.text == *after => {
-                check_edits(std::str::from_utf8(&case.before).unwrap(), edited, &case.key, &case.value);
+            (Ok(text), Ok(after)) if text == after => {
+                // What is right already stays as it is.
+                assert_eq!(golden::write(text, &case.change).as_ref(), Ok(text), "{}", case.name);
+                if let golden::Change::Value { key, value } = &case.change {
+                    let before = std::str::from_utf8(&case.before).unwrap();
+                    check_edits(before, &set(before, key, value).unwrap(), key, value);
+                }
                 continue;
             }
             (Err(error), Err(code)) if error.code() == code => {
                 assert!(error.hint().is_some_and(|hint| !hint.is_empty()), "{}", case.name);
                 continue;
             }
-            (Ok(edited), _) => format!("gave\n{}", edited.text),
+            (Ok(text), _) => format!("gave\n{text}"),
             (Err(error), _) => format!("gave {}: {error}", error.code()),
         };
         wrong.push(format!("{}: {outcome}\nexpected {:?}", case.name, case.expected));

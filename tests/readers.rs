@@ -30,6 +30,11 @@ fn line(name: &str, before: &str, key: &str, value: &str) -> Value {
     let edited = Source::parse(before)
         .and_then(|source| source.set(&path, value))
         .unwrap_or_else(|error| panic!("{name}: {error}\n{before}"));
+    edited_line(name, before, &edited.text, &path, value)
+}
+
+/// One line for the scripts: what was written at a path.
+fn edited_line(name: &str, before: &str, after: &str, path: &KeyPath, value: &str) -> Value {
     let steps: Vec<Value> = path
         .segments()
         .iter()
@@ -39,7 +44,7 @@ fn line(name: &str, before: &str, key: &str, value: &str) -> Value {
             Segment::Where { field, value } => json!({ "field": field, "value": value }),
         })
         .collect();
-    json!({ "name": name, "before": before, "after": edited.text, "steps": steps, "expected": value })
+    json!({ "name": name, "before": before, "after": after, "steps": steps, "expected": value })
 }
 
 /// Strings that look like something else, each of them different.
@@ -149,7 +154,11 @@ fn adversarial() -> Vec<String> {
 fn batch() -> Vec<Value> {
     let mut lines = Vec::new();
     for case in golden::all().iter().filter(|case| case.expected.is_ok()) {
-        lines.push(line(&case.name, std::str::from_utf8(&case.before).unwrap(), &case.key, &case.value));
+        let before = std::str::from_utf8(&case.before).unwrap();
+        let after = golden::write(before, &case.change).unwrap();
+        for (key, value) in golden::written(&after, &case.change) {
+            lines.push(edited_line(&case.name, before, &after, &key.parse().unwrap(), &value));
+        }
     }
     assert!(lines.len() >= 80, "{} golden cases", lines.len());
     let mut random = Random::new(20_261_120);

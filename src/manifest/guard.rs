@@ -14,10 +14,17 @@ const DEFAULT_UNENCRYPTED_SUFFIX: &str = "_unencrypted";
 /// How much of a template is shown.
 const SHOWN: usize = 80;
 
-/// Checks what holds for every value of a file.
-pub(super) fn check_file(text: &str, documents: &[Document], path: &KeyPath) -> Result<(), EditError> {
-    for document in documents {
-        let root = document.root();
+/// Checks what holds for every value of a document.
+pub(super) fn check_document(
+    text: &str,
+    documents: &[Document],
+    document: &Document,
+    path: &KeyPath,
+) -> Result<(), EditError> {
+    // A manifest may stand beside a sealed object in one file; values do not.
+    let is_object = document.root().get("apiVersion").is_some() && document.root().get("kind").is_some();
+    let near = documents.iter().filter(|other| !is_object || std::ptr::eq(*other, document));
+    for root in near.map(Document::root) {
         let listed = root.get("items").map(Node::items).unwrap_or_default();
         for object in std::iter::once(root).chain(listed) {
             let Some(node) = object.get("kind") else { continue };
@@ -25,6 +32,9 @@ pub(super) fn check_file(text: &str, documents: &[Document], path: &KeyPath) -> 
                 return Err(EditError::Sealed { kind: kind.to_owned(), line: node.line() });
             }
         }
+    }
+    for document in documents {
+        check_sops(document, path)?;
     }
     check_line_breaks(text, documents, path)
 }
@@ -49,19 +59,15 @@ fn check_line_breaks(text: &str, documents: &[Document], path: &KeyPath) -> Resu
 
 /// Checks what holds for one place.
 pub(super) fn check_place(
-    documents: &[Document],
+    document: &Document,
     text: &str,
     place: &Reached<'_>,
     path: &KeyPath,
     new: &str,
 ) -> Result<(), EditError> {
-    for document in documents {
-        check_sops(document, path)?;
-    }
     if new.contains("{{") {
         return Err(EditError::unproven(path, None, "a text with `{{` would be a template to Helm's `tpl`"));
     }
-    let Some(document) = documents.first() else { return Ok(()) };
     let shared = match place {
         Reached::Value(value) => {
             check_value(text, value.node, path)?;

@@ -6,13 +6,18 @@ use crate::yaml::{Document, Kind, Node, Style, scalar};
 
 /// The tag `!!str`.
 pub(super) const STRING_TAG: &str = "tag:yaml.org,2002:str";
-/// The keys that may be added, each with the keys it is added behind, best first.
-const INSERTABLE: [(&str, [&str; 3]); 4] = [
-    ("tag", ["repository", "registry", "digest"]),
-    ("digest", ["tag", "repository", "registry"]),
-    ("repository", ["registry", "tag", "digest"]),
-    ("registry", ["repository", "tag", "digest"]),
+/// Keys that may be added, each with the keys it is added behind, best first.
+pub(super) type Insertable = [(&'static str, &'static [&'static str])];
+/// What may be added to the values of a chart.
+pub(super) const OF_CHARTS: &Insertable = &[
+    ("tag", &["repository", "registry", "digest"]),
+    ("digest", &["tag", "repository", "registry"]),
+    ("repository", &["registry", "tag", "digest"]),
+    ("registry", &["repository", "tag", "digest"]),
 ];
+/// What may be added to an entry of `images:` of a kustomization.
+pub(super) const OF_KUSTOMIZATIONS: &Insertable =
+    &[("newName", &["name"]), ("newTag", &["newName", "name"]), ("digest", &["newTag", "newName", "name"])];
 
 /// Where a key path ends.
 pub(super) enum Reached<'d> {
@@ -42,7 +47,6 @@ pub(super) struct Missing<'d> {
 
 /// The entry that a new one is added behind.
 pub(super) struct Sibling<'d> {
-    pub(super) map: Node<'d>,
     pub(super) key: Node<'d>,
     pub(super) value: Node<'d>,
     pub(super) in_flow: bool,
@@ -67,16 +71,19 @@ impl Value<'_> {
     /// Tells whether it is this string to every reader.
     pub(super) fn is_already(&self, new: &str) -> bool {
         match self.node.kind() {
-            Kind::Scalar { value, style } => value == new && is_text(self.node, value, *style),
+            Kind::Scalar { value, style } => {
+                let is_bare = *style == Style::Plain && self.node.span().is_empty();
+                value == new && !is_bare && is_text(self.node.tag(), value, *style)
+            }
             _ => false,
         }
     }
 }
 
-/// Tells whether every reader sees this scalar as a string.
-pub(super) fn is_text(node: Node<'_>, value: &str, style: Style) -> bool {
-    match node.tag() {
-        Some(STRING_TAG) => !(style == Style::Plain && node.span().is_empty()),
+/// Tells whether every reader sees a scalar that is written out as a string.
+pub(super) fn is_text(tag: Option<&str>, value: &str, style: Style) -> bool {
+    match tag {
+        Some(STRING_TAG) => true,
         Some(_) => false,
         None => style != Style::Plain || scalar::is_string(value),
     }
@@ -86,9 +93,14 @@ pub(super) fn is_text(node: Node<'_>, value: &str, style: Style) -> bool {
 ///
 /// # Errors
 /// `edit/duplicate-key` on the path, `edit/unproven` for an alias inside of what it names.
-pub(super) fn locate<'d>(document: &'d Document, path: &KeyPath) -> Result<Reached<'d>, EditError> {
-    let mut walk =
-        Walk { document, path, node: document.root(), key: None, in_flow: false, steps: Vec::new(), shared: None };
+pub(super) fn locate<'d>(
+    document: &'d Document,
+    path: &KeyPath,
+    insertable: &'static Insertable,
+) -> Result<Reached<'d>, EditError> {
+    let node = document.root();
+    let steps = Vec::new();
+    let mut walk = Walk { document, path, insertable, node, key: None, in_flow: false, steps, shared: None };
     let last = path.segments().len().saturating_sub(1);
     for (number, segment) in path.segments().iter().enumerate() {
         walk.enter()?;
@@ -123,6 +135,7 @@ pub(super) fn alias_lines(document: &Document, anchored: Node<'_>) -> Vec<u64> {
 struct Walk<'d, 'p> {
     document: &'d Document,
     path: &'p KeyPath,
+    insertable: &'static Insertable,
     node: Node<'d>,
     key: Option<Node<'d>>,
     in_flow: bool,
@@ -208,9 +221,11 @@ impl<'d> Walk<'d, '_> {
 
     fn sibling(&self, key: &str) -> Result<Option<Sibling<'d>>, EditError> {
         let Kind::Map { flow, .. } = self.node.kind() else { return Ok(None) };
-        let Some((_, siblings)) = INSERTABLE.iter().find(|(insertable, _)| *insertable == key) else { return Ok(None) };
+        let Some((_, siblings)) = self.insertable.iter().find(|(insertable, _)| *insertable == key) else {
+            return Ok(None);
+        };
         let entries = self.node.entries();
-        for wanted in siblings {
+        for wanted in *siblings {
             let mut own = entries.iter().enumerate().filter(|(_, (key, _))| key.as_str() == Some(wanted));
             let Some((number, (key, value))) = own.next() else { continue };
             if let Some((_, (second, _))) = own.next() {
@@ -221,7 +236,7 @@ impl<'d> Walk<'d, '_> {
             }
             let mut steps = self.steps.clone();
             steps.push(number + 1);
-            return Ok(Some(Sibling { map: self.node, key: *key, value: *value, in_flow: *flow, steps }));
+            return Ok(Some(Sibling { key: *key, value: *value, in_flow: *flow, steps }));
         }
         Ok(None)
     }

@@ -3,7 +3,9 @@
 //! Knows files and images; nothing of policies, and nothing is decided here.
 
 use crate::manifest::error::EditError;
-use crate::manifest::{Found, Source};
+use crate::manifest::locate::OF_CHARTS;
+use crate::manifest::manifests::ImageField;
+use crate::manifest::{Found, Source, kustomization};
 use crate::model::key_path::KeyPath;
 use crate::model::names::{ImageName, Tag};
 
@@ -14,6 +16,15 @@ pub enum Place {
     Tag(KeyPath),
     /// The image with its tag and digest, at a key path of the first document.
     Spec(KeyPath),
+    /// The image with its tag and digest, in an object of a manifest.
+    Field(ImageField),
+    /// Tag and digest of an entry of `images:` of a kustomization.
+    Entry {
+        /// The entry's `name`.
+        name: String,
+        /// Whether the digest alone stands there, and no tag.
+        is_digest: bool,
+    },
 }
 
 /// The text at a place.
@@ -56,6 +67,8 @@ impl Place {
     pub fn key(&self) -> String {
         match self {
             Self::Tag(key) | Self::Spec(key) => key.to_string(),
+            Self::Field(field) => field.to_string(),
+            Self::Entry { name, is_digest } => kustomization::shown(name, if *is_digest { "digest" } else { "newTag" }),
         }
     }
 
@@ -63,6 +76,16 @@ impl Place {
     pub fn canonical(&self, source: &Source) -> String {
         match self {
             Self::Tag(key) | Self::Spec(key) => source.canonical(key),
+            Self::Field(field) => match field.document_number(source) {
+                // The first document is where key paths of annotations look.
+                Ok(Some(0)) => source.canonical(&field.key),
+                Ok(Some(number)) => format!("{number}#{}", source.canonical_in(number, &field.key)),
+                Ok(None) | Err(_) => field.to_string(),
+            },
+            Self::Entry { name, .. } => {
+                let image = name.parse::<ImageName>().map_or_else(|_| name.clone(), |name| name.to_string());
+                kustomization::shown(&image, "newTag")
+            }
         }
     }
 
@@ -71,43 +94,12 @@ impl Place {
     /// # Errors
     /// As [`Source::read`], and `edit/no-such-key`, `edit/template` and `edit/other-image` for what is no tag of the image.
     pub fn read(&self, source: &Source, image: &ImageName) -> Result<Held, EditError> {
-        let (Self::Tag(key) | Self::Spec(key)) = self;
-        let empty = |current, line| Held { current, tag: None, digest: None, name: None, line };
-        let (value, line) = match source.read(key)? {
-            Found::Absent { insertable: true, .. } => return Ok(empty(Current::Absent, None)),
-            Found::Absent { nearest, .. } => return Err(EditError::NoSuchKey { path: key.to_string(), nearest }),
-            Found::Null { line } => return Ok(empty(Current::Null, Some(line))),
-            Found::Text { value, line } => (value, line),
-        };
-        if value.contains("{{") {
-            return Err(EditError::Template { path: key.to_string(), line, value });
+        match self {
+            Self::Tag(key) => read_tag(source, key, image),
+            Self::Spec(key) => read_spec(source, Some(0), key, image),
+            Self::Field(field) => read_spec(source, field.document_number(source)?, &field.key, image),
+            Self::Entry { name, .. } => kustomization::read(source, image, name),
         }
-        let other = |value: &str| EditError::OtherImage {
-            path: key.to_string(),
-            line,
-            value: value.to_owned(),
-            image: image.to_string(),
-            is_spec: matches!(self, Self::Spec(_)),
-        };
-        let (name, tag, digest) = match self {
-            Self::Tag(_) => {
-                let (tag, digest) = value.split_once('@').map_or((value.as_str(), None), |(t, d)| (t, Some(d)));
-                // A wrong key path must not overwrite what is no tag.
-                if !tag.is_empty() && tag.parse::<Tag>().is_err() {
-                    return Err(other(&value));
-                }
-                (None, Some(tag), digest.map(str::to_owned).or_else(|| digest_beside(source, key)))
-            }
-            Self::Spec(_) => {
-                let (name, tag, digest) = split_spec(&value);
-                if !value.is_empty() && name.parse::<ImageName>().ok().as_ref() != Some(image) {
-                    return Err(other(&value));
-                }
-                ((!value.is_empty()).then(|| name.to_owned()), tag, digest.map(str::to_owned))
-            }
-        };
-        let tag = tag.map(str::to_owned);
-        Ok(Held { tag, digest, name, line: Some(line), current: Current::Text(value) })
     }
 
     /// Gives the file's text with this standing there instead.
@@ -115,19 +107,106 @@ impl Place {
     /// # Errors
     /// As [`Place::read`] and [`Source::set`].
     pub fn write(&self, source: &Source, image: &ImageName, wanted: &Wanted) -> Result<String, EditError> {
-        let (Self::Tag(key) | Self::Spec(key)) = self;
-        let pinned = wanted.digest.as_ref().map(|digest| format!("@{digest}")).unwrap_or_default();
-        let tag = wanted.tag.as_deref().unwrap_or_default();
-        let value = match self {
-            Self::Tag(_) => format!("{tag}{pinned}"),
-            Self::Spec(_) => {
-                let name = self.read(source, image)?.name.unwrap_or_else(|| image.to_string());
-                let colon = if wanted.tag.is_some() { ":" } else { "" };
-                format!("{name}{colon}{tag}{pinned}")
-            }
-        };
-        Ok(source.set(key, &value)?.text)
+        match self {
+            Self::Tag(key) => write_tag(source, key, image, wanted),
+            Self::Spec(key) => write_spec(source, Some(0), key, image, wanted),
+            Self::Field(field) => write_spec(source, field.document_number(source)?, &field.key, image, wanted),
+            Self::Entry { name, .. } => kustomization::write(source, image, name, wanted),
+        }
     }
+}
+
+fn empty(current: Current, line: Option<u64>) -> Held {
+    Held { current, tag: None, digest: None, name: None, line }
+}
+
+/// Reads the text at a key path, or gives what stands there instead of one.
+fn text_at(source: &Source, document: Option<usize>, key: &KeyPath) -> Result<Result<(String, u64), Held>, EditError> {
+    let found = match document {
+        Some(document) => source.read_in(document, key, OF_CHARTS)?,
+        None => Found::Absent { nearest: None, insertable: false },
+    };
+    Ok(match found {
+        Found::Absent { insertable: true, .. } => Err(empty(Current::Absent, None)),
+        Found::Absent { nearest, .. } => return Err(EditError::NoSuchKey { path: key.to_string(), nearest }),
+        Found::Null { line } => Err(empty(Current::Null, Some(line))),
+        Found::Text { value, line } if value.contains("{{") => {
+            return Err(EditError::Template { path: key.to_string(), line, value });
+        }
+        Found::Text { value, line } => Ok((value, line)),
+    })
+}
+
+fn read_tag(source: &Source, key: &KeyPath, image: &ImageName) -> Result<Held, EditError> {
+    let (value, line) = match text_at(source, Some(0), key)? {
+        Ok(found) => found,
+        Err(held) => return Ok(Held { digest: digest_beside(source, key), ..held }),
+    };
+    let (tag, digest) = value.split_once('@').map_or((value.as_str(), None), |(tag, digest)| (tag, Some(digest)));
+    // A wrong key path must not overwrite what is no tag.
+    if !tag.is_empty() && tag.parse::<Tag>().is_err() {
+        let (path, image) = (key.to_string(), image.to_string());
+        return Err(EditError::OtherImage { path, line, value, image, is_spec: false });
+    }
+    let digest = digest.map(str::to_owned).or_else(|| digest_beside(source, key));
+    Ok(Held { tag: Some(tag.to_owned()), digest, name: None, line: Some(line), current: Current::Text(value) })
+}
+
+fn read_spec(source: &Source, document: Option<usize>, key: &KeyPath, image: &ImageName) -> Result<Held, EditError> {
+    let (value, line) = match text_at(source, document, key)? {
+        Ok(found) => found,
+        Err(held) => return Ok(held),
+    };
+    let (name, tag, digest) = split_spec(&value);
+    if !value.is_empty() && name.parse::<ImageName>().ok().as_ref() != Some(image) {
+        let (path, image) = (key.to_string(), image.to_string());
+        return Err(EditError::OtherImage { path, line, value, image, is_spec: true });
+    }
+    let name = (!value.is_empty()).then(|| name.to_owned());
+    let (tag, digest) = (tag.map(str::to_owned), digest.map(str::to_owned));
+    Ok(Held { tag, digest, name, line: Some(line), current: Current::Text(value) })
+}
+
+fn write_tag(source: &Source, key: &KeyPath, image: &ImageName, wanted: &Wanted) -> Result<String, EditError> {
+    let held = read_tag(source, key, image)?;
+    let tag = wanted.tag.as_deref().unwrap_or_default();
+    let beside = match beside(key) {
+        Some(path) if !matches!(source.read(&path)?, Found::Absent { .. }) => Some(path),
+        _ => None,
+    };
+    let Some(beside) = beside else {
+        let value = match &wanted.digest {
+            Some(_) if tag.is_empty() => {
+                let why = "a chart puts a tag there, and a digest alone is none";
+                return Err(EditError::unproven(key, held.line, why));
+            }
+            Some(digest) => format!("{tag}@{digest}"),
+            None => tag.to_owned(),
+        };
+        return Ok(source.set(key, &value)?.text);
+    };
+    let tagged = source.set(key, tag)?.text;
+    // Charts take an empty text for no digest; a key without a digest stays as it is.
+    let digest = match (&wanted.digest, source.read(&beside)?) {
+        (Some(digest), _) => digest.as_str(),
+        (None, Found::Text { value, .. }) if !value.is_empty() => "",
+        (None, _) => return Ok(tagged),
+    };
+    Ok(Source::parse(&tagged)?.set(&beside, digest)?.text)
+}
+
+fn write_spec(
+    source: &Source,
+    document: Option<usize>,
+    key: &KeyPath,
+    image: &ImageName,
+    wanted: &Wanted,
+) -> Result<String, EditError> {
+    let name = read_spec(source, document, key, image)?.name.unwrap_or_else(|| image.to_string());
+    let tag = wanted.tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default();
+    let digest = wanted.digest.as_ref().map(|digest| format!("@{digest}")).unwrap_or_default();
+    let document = document.ok_or_else(|| EditError::NoSuchKey { path: key.to_string(), nearest: None })?;
+    Ok(source.set_in(document, key, &format!("{name}{tag}{digest}"), OF_CHARTS)?.text)
 }
 
 /// Splits `name:tag@digest`; the `:` of a port is part of the name.
@@ -142,9 +221,13 @@ pub fn split_spec(value: &str) -> (&str, Option<&str>, Option<&str>) {
 
 /// Charts that know `digest` beside `tag` prefer the digest.
 fn digest_beside(source: &Source, key: &KeyPath) -> Option<String> {
-    let beside = key.parent().and_then(|parent| parent.child("digest").ok())?;
-    match source.read(&beside) {
+    match source.read(&beside(key)?) {
         Ok(Found::Text { value, .. }) if !value.is_empty() => Some(value),
         _ => None,
     }
+}
+
+/// Gives the key path of `digest` beside a tag.
+fn beside(key: &KeyPath) -> Option<KeyPath> {
+    key.parent().map_or_else(|| KeyPath::of_key("digest"), |parent| parent.child("digest")).ok()
 }

@@ -95,7 +95,7 @@ fn is_json_literal(text: &str) -> bool {
     serde_json::from_str::<serde_json::Value>(text).is_ok()
 }
 
-fn quotes_of(node: Node<'_>) -> Style {
+pub(super) fn quotes_of(node: Node<'_>) -> Style {
     match node.kind() {
         Kind::Scalar { style: style @ (Style::Single | Style::Double), .. } => *style,
         _ => Style::Plain,
@@ -190,20 +190,20 @@ fn value_end(text: &str, sibling: &Sibling<'_>) -> usize {
 }
 
 /// Gives what stands before a place on its line.
-fn line_before(text: &str, at: usize) -> &str {
+pub(super) fn line_before(text: &str, at: usize) -> &str {
     let before = text.get(..at).unwrap_or_default();
     before.rfind('\n').map_or(before, |eol| before.get(eol + 1..).unwrap_or_default())
 }
 
 /// Gives the end of a place's line, without its line ending.
-fn line_end(text: &str, at: usize) -> usize {
+pub(super) fn line_end(text: &str, at: usize) -> usize {
     let rest = text.get(at..).unwrap_or_default();
     let line = rest.split('\n').next().unwrap_or_default();
     at + line.strip_suffix('\r').unwrap_or(line).len()
 }
 
 /// Gives the line ending at the end of a line; at the end of the text the one of the line before, else `\n`.
-fn eol_at(text: &str, line_end: usize) -> &'static str {
+pub(super) fn eol_at(text: &str, line_end: usize) -> &'static str {
     let here = text.get(line_end..).unwrap_or_default();
     let crlf = if here.is_empty() {
         let before = text.get(..line_end).unwrap_or_default();

@@ -96,6 +96,14 @@ impl KeyPath {
         self.with(Segment::Index(index))
     }
 
+    /// Gives the path of the list item whose field has this text, below this one.
+    ///
+    /// # Errors
+    /// A field or text that cannot stand in a key path, or a path that gets too long.
+    pub fn where_is(&self, field: &str, value: &str) -> Result<Self, KeyPathError> {
+        self.with(Segment::Where { field: field.to_owned(), value: value.to_owned() })
+    }
+
     /// Makes a path of one key, taken as it is.
     ///
     /// # Errors

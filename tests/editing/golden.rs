@@ -1,7 +1,14 @@
-//! The folders of `tests/golden`: `before.yaml`, `change` (`key value`, and `error <code>` if it is refused), `after.yaml`.
+//! The folders of `tests/golden`: `before.yaml`, `change` (what is done, and `error <code>` if it is refused), `after.yaml`.
+//!
+//! What is done is one of `key value`, `@tag key tag digest`, `@fields image tag` for manifests and
+//! `@entry image tag digest name` for kustomizations; what comes last may be left out, `-` is nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use repin::manifest::place::{Place, Wanted};
+use repin::manifest::{EditError, Found, Source, kustomization, manifests};
+use repin::model::names::ImageName;
 
 /// One golden case.
 #[derive(Debug)]
@@ -9,10 +16,22 @@ pub(crate) struct Golden {
     pub(crate) name: String,
     pub(crate) folder: PathBuf,
     pub(crate) before: Vec<u8>,
-    pub(crate) key: String,
-    pub(crate) value: String,
+    pub(crate) change: Change,
     /// The text after the edit, or the code of the refusal.
     pub(crate) expected: Result<String, String>,
+}
+
+/// What is done to a file.
+#[derive(Clone, Debug)]
+pub(crate) enum Change {
+    /// One value of a key path.
+    Value { key: String, value: String },
+    /// A tag with its digest, at a key path.
+    Tag { key: String, wanted: Wanted },
+    /// Every `image:` field of an image.
+    Fields { image: ImageName, wanted: Wanted },
+    /// The entry of an image in a kustomization.
+    Entry { image: ImageName, wanted: Wanted, named: Option<String> },
 }
 
 /// Reads all cases.
@@ -25,14 +44,88 @@ pub(crate) fn all() -> Vec<Golden> {
 
 fn read(folder: PathBuf) -> Golden {
     let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
-    let change = fs::read_to_string(folder.join("change")).unwrap();
-    let mut lines = change.lines();
-    let (key, value) = lines.next().unwrap().split_once(' ').unwrap_or_else(|| panic!("{name}: `key value`"));
+    let text = fs::read_to_string(folder.join("change")).unwrap();
+    let mut lines = text.lines();
+    let change = change(lines.next().unwrap()).unwrap_or_else(|| panic!("{name}: what is done?"));
     let expected = match lines.next().map(|line| line.strip_prefix("error ")) {
         Some(Some(code)) => Err(code.to_owned()),
         Some(None) => panic!("{name}: second line is `error <code>`"),
         None => Ok(fs::read_to_string(folder.join("after.yaml")).unwrap_or_else(|error| panic!("{name}: {error}"))),
     };
     let before = fs::read(folder.join("before.yaml")).unwrap();
-    Golden { name, before, key: key.to_owned(), value: value.to_owned(), expected, folder }
+    Golden { name, before, change, expected, folder }
+}
+
+fn change(line: &str) -> Option<Change> {
+    let (first, rest) = line.split_once(' ')?;
+    let mut words = rest.split(' ').map(|word| (word != "-").then(|| word.to_owned()));
+    let mut word = || words.next().flatten();
+    Some(match first {
+        "@tag" => Change::Tag { key: word()?, wanted: Wanted { tag: word(), digest: word() } },
+        "@fields" => Change::Fields { image: word()?.parse().ok()?, wanted: Wanted { tag: word(), digest: word() } },
+        "@entry" => Change::Entry {
+            image: word()?.parse().ok()?,
+            wanted: Wanted { tag: word(), digest: word() },
+            named: word(),
+        },
+        key => Change::Value { key: key.to_owned(), value: rest.to_owned() },
+    })
+}
+
+/// Makes a change of an image's places as the planner does, one place after the other.
+pub(crate) fn write(text: &str, change: &Change) -> Result<String, EditError> {
+    let source = Source::parse(text)?;
+    let (places, image, wanted) = match change {
+        Change::Value { key, value } => return Ok(source.set(&key.parse().unwrap(), value)?.text),
+        Change::Tag { key, wanted } => {
+            (vec![Place::Tag(key.parse().unwrap())], "ghcr.io/acme/web".parse().unwrap(), wanted)
+        }
+        Change::Fields { image, wanted } => {
+            let places: Vec<Place> = manifests::fields(&source, image).into_iter().map(Place::Field).collect();
+            assert!(!places.is_empty(), "no field of {image} in\n{text}");
+            (places, image.clone(), wanted)
+        }
+        Change::Entry { image, wanted, named } => {
+            let found = kustomization::find(&source, image, named.as_deref())?;
+            let familiar = image.to_string().replace("docker.io/library/", "");
+            let name = found.or_else(|| named.clone()).unwrap_or(familiar);
+            (vec![Place::Entry { name, is_digest: false }], image.clone(), wanted)
+        }
+    };
+    let mut text = text.to_owned();
+    for place in places {
+        text = place.write(&Source::parse(&text)?, &image, wanted)?;
+        // What is read is what was written.
+        let held = place.read(&Source::parse(&text)?, &image)?;
+        assert_eq!(held.tag.filter(|tag| !tag.is_empty()), wanted.tag, "{text}");
+        assert_eq!(held.digest, wanted.digest, "{text}");
+    }
+    Ok(text)
+}
+
+/// Gives the key paths in the first document that a change has written, each with its text.
+pub(crate) fn written(after: &str, change: &Change) -> Vec<(String, String)> {
+    match change {
+        Change::Value { key, value } => vec![(key.clone(), value.clone())],
+        Change::Tag { key, .. } => {
+            let source = Source::parse(after).unwrap();
+            let beside = key.rsplit_once('.').map_or("digest".to_owned(), |(parent, _)| format!("{parent}.digest"));
+            let texts = [key.clone(), beside].into_iter().filter_map(|key| match source.read(&key.parse().unwrap()) {
+                Ok(Found::Text { value, .. }) => Some((key, value)),
+                _ => None,
+            });
+            texts.collect()
+        }
+        // They may stand in any document.
+        Change::Fields { .. } => Vec::new(),
+        Change::Entry { image, wanted, named } => {
+            let source = Source::parse(after).unwrap();
+            let name = kustomization::find(&source, image, named.as_deref()).unwrap().unwrap();
+            let fields = [("newTag", &wanted.tag), ("digest", &wanted.digest)];
+            let text = |(field, value): (&str, &Option<String>)| {
+                Some((format!("images[name={name}].{field}"), value.clone()?))
+            };
+            fields.into_iter().filter_map(text).collect()
+        }
+    }
 }

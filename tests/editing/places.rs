@@ -1,0 +1,236 @@
+//! Generated kustomizations and manifests: whatever is written, every other line stays, and so does every other value.
+
+use std::fmt::Write as _;
+
+use repin::manifest::place::{Place, Wanted};
+use repin::manifest::{Source, kustomization, manifests};
+use repin::model::names::ImageName;
+
+use crate::generate::{self, Random};
+
+const IMAGE: &str = "ghcr.io/acme/web";
+
+fn image() -> ImageName {
+    IMAGE.parse().unwrap()
+}
+
+/// A tag that a registry may have: the generator makes others as well.
+fn tag(random: &mut Random) -> String {
+    loop {
+        let tag = generate::tag(random);
+        if tag.parse::<repin::model::names::Tag>().is_ok() {
+            return tag;
+        }
+    }
+}
+
+fn wanted(random: &mut Random) -> Wanted {
+    let digest = format!("sha256:{}", "0a".repeat(32));
+    match random.below(3) {
+        0 => Wanted { tag: Some(tag(random)), digest: None },
+        1 => Wanted { tag: None, digest: Some(digest) },
+        _ => Wanted { tag: Some(tag(random)), digest: Some(digest) },
+    }
+}
+
+/// A kustomization as text.
+fn kustomization(random: &mut Random) -> String {
+    let mut text = String::new();
+    let head = ["", "---\n", "# of the shop\n\n", "\u{feff}", "kind: Kustomization # v1beta1\n"];
+    text.push_str(random.pick(&head));
+    if random.below(2) == 0 {
+        text.push_str(random.pick(&["resources:\n- a.yaml\n", "resources:\n  - a.yaml # first\n\n  - b.yaml\n"]));
+    }
+    match random.below(6) {
+        0 => {}
+        1 => text.push_str(random.pick(&["images: []\n", "images:\n", "images: ~ # none\n", "images: [ ]  \n"])),
+        2 => {
+            let items = [
+                "{name: redis, newTag: '7'}",
+                "{ name: ghcr.io/acme/web, newTag: 1.0 }",
+                "{\"name\": \"x\", digest: \"sha256:00\"}",
+            ];
+            let count = 1 + random.below(2);
+            let mut chosen: Vec<&str> = Vec::new();
+            for _ in 0..count {
+                let item = random.pick(&items);
+                if !chosen.contains(&item) {
+                    chosen.push(item);
+                }
+            }
+            let _ = writeln!(text, "images: [{}]", chosen.join(random.pick(&[", ", ",", " ,\n  "])));
+        }
+        _ => entries(random, &mut text),
+    }
+    text.push_str(random.pick(&["", "", "# end\n", "namePrefix: x-\n", "\nlabels:\n  - pairs: {a: b}\n"]));
+    if !text.contains(':') {
+        text.push_str("kind: Kustomization\n");
+    }
+    if random.below(4) == 0 {
+        text.truncate(text.trim_end_matches('\n').len());
+    }
+    if random.below(4) == 0 {
+        text = text.replace('\n', "\r\n");
+    }
+    text
+}
+
+/// Entries in block style, at most one of them the image's.
+fn entries(random: &mut Random, text: &mut String) {
+    let pad = " ".repeat([0, 2, 4][random.below(3)]);
+    let gap = " ".repeat([1, 1, 3][random.below(3)]);
+    text.push_str("images:\n");
+    let own = random.below(4);
+    for number in 0..1 + random.below(3) {
+        let name = if number == own { IMAGE.to_owned() } else { format!("other-{number}") };
+        let mut fields = vec![format!("name: {}{name}{0}", random.pick(&["", "", "\"", "'"]))];
+        fields[0] = fields[0].replace("'ghcr.io/acme/web\"", "ghcr.io/acme/web");
+        if let Some(quote) = ["\"", "'"].into_iter().find(|quote| fields[0].matches(quote).count() == 1) {
+            fields[0] = fields[0].replace(quote, "");
+        }
+        if random.below(2) == 0 {
+            fields.push(
+                random
+                    .pick(&["newTag: 1.2.3", "newTag: \"1.2\" # now", "newTag: 1.20", "newTag:", "newTag: ''"])
+                    .to_owned(),
+            );
+        }
+        if random.below(3) == 0 {
+            fields.push(random.pick(&["digest: sha256:00", "digest: 'sha256:00'   # pinned", "digest:"]).to_owned());
+        }
+        if random.below(3) == 0 {
+            fields.reverse();
+        }
+        let between = format!("\n{pad} {gap}");
+        let _ = writeln!(text, "{pad}-{gap}{}", fields.join(&between));
+        if random.below(5) == 0 {
+            let _ = writeln!(text, "{pad}# between");
+        }
+    }
+}
+
+fn tree(text: &str) -> serde_yaml::Value {
+    serde_yaml::from_str(text.trim_start_matches('\u{feff}')).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+/// Everything but the entry of the image.
+fn others(mut tree: serde_yaml::Value) -> serde_yaml::Value {
+    if let Some(images) = tree.get_mut("images").and_then(|images| images.as_sequence_mut()) {
+        images.retain(|entry| entry["name"] != IMAGE);
+    }
+    if tree.get("images").is_none_or(|images| images.is_null() || images.as_sequence().is_some_and(Vec::is_empty)) {
+        tree.as_mapping_mut().unwrap().remove("images");
+    }
+    tree
+}
+
+#[test]
+fn generated_kustomizations_change_in_one_entry() {
+    let mut random = Random::new(20_261_121);
+    for _ in 0..4_000 {
+        let text = kustomization(&mut random);
+        let wanted = wanted(&mut random);
+        let source = Source::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let name = kustomization::find(&source, &image(), None).unwrap().unwrap_or_else(|| IMAGE.to_owned());
+        let place = Place::Entry { name, is_digest: false };
+        let after =
+            place.write(&source, &image(), &wanted).unwrap_or_else(|error| panic!("{error} {wanted:?}\n{text}"));
+        let (old, new) = (tree(&text), tree(&after));
+        let entry = new["images"].as_sequence().unwrap().iter().find(|entry| entry["name"] == IMAGE).unwrap();
+        let field = |key: &str| entry.get(key).map(|value| value.as_str().unwrap_or("no text").to_owned());
+        assert_eq!(
+            (field("newTag"), field("digest")),
+            (wanted.tag.clone(), wanted.digest.clone()),
+            "{text}\n=>\n{after}"
+        );
+        assert_eq!(others(old), others(new), "{text}\n=>\n{after}");
+        // Comments and blank lines of all others are there, in their order.
+        let mut lines = after.lines();
+        for line in text.lines().filter(|line| line.trim().starts_with('#') || line.contains("other-")) {
+            assert!(lines.any(|other| other == line || line.starts_with("images")), "{line}\n{text}\n=>\n{after}");
+        }
+        if text.contains('\n') {
+            let mixed = after.replace("\r\n", "").contains('\n') && after.contains("\r\n");
+            assert!(!mixed && text.contains("\r\n") == after.contains("\r\n"), "{text:?}\n{after:?}");
+        }
+        assert_eq!(text.ends_with('\n'), after.ends_with('\n'), "{text:?}\n{after:?}");
+        // What is right already stays as it is.
+        let again = Source::parse(&after).unwrap();
+        assert_eq!(place.write(&again, &image(), &wanted).unwrap(), after);
+    }
+}
+
+/// A file of several objects, and the texts of the image in it.
+fn objects(random: &mut Random) -> (String, Vec<String>) {
+    let (mut text, mut specs) = (String::new(), Vec::new());
+    for number in 0..1 + random.below(3) {
+        if number > 0 || random.below(3) == 0 {
+            text.push_str(random.pick(&["---\n", "--- # next\n", "---\n# about it\n"]));
+        }
+        let kind = random.pick(&["Deployment", "Pod", "CronJob", "Site", "ConfigMap"]);
+        let _ = write!(text, "apiVersion: v1\nkind: {kind}\nmetadata:\n  name: o{number}\n");
+        let inside = if kind == "ConfigMap" { "data" } else { "spec" };
+        let _ = writeln!(text, "{inside}:");
+        let pad = " ".repeat([2, 4][random.below(2)]);
+        for list in ["initContainers", "containers"] {
+            if random.below(2) == 0 {
+                continue;
+            }
+            let _ = writeln!(text, "{pad}{list}:");
+            for item in 0..1 + random.below(3) {
+                let is_ours = random.below(2) == 0;
+                let name = if is_ours { IMAGE } else { "ghcr.io/acme/web-worker" };
+                let spec = format!("{name}{}", random.pick(&[":1.0.0", ":v1", "", "@sha256:00", ":1@sha256:00"]));
+                let quote = random.pick(&["", "", "\"", "'"]);
+                let end = random.pick(&["", " # {\"x\": \"y\"}", "   "]);
+                let _ = writeln!(text, "{pad}- name: c{item}\n{pad}  image: {quote}{spec}{quote}{end}");
+                if is_ours && kind != "ConfigMap" {
+                    specs.push(spec);
+                }
+            }
+        }
+        let _ = writeln!(text, "{pad}other: [on, 0123, ~]");
+    }
+    (text, specs)
+}
+
+#[test]
+fn generated_manifests_change_in_the_fields_of_the_image() {
+    let mut random = Random::new(20_261_122);
+    let mut written = 0;
+    for _ in 0..2_000 {
+        let (text, specs) = objects(&mut random);
+        let wanted = wanted(&mut random);
+        let source = Source::parse(&text).unwrap();
+        let fields = manifests::fields(&source, &image());
+        assert_eq!(fields.len(), specs.len(), "{text}");
+        let mut after = text.clone();
+        for field in fields {
+            let place = Place::Field(field);
+            after = place.write(&Source::parse(&after).unwrap(), &image(), &wanted).unwrap();
+            written += 1;
+        }
+        let tag = wanted.tag.map(|tag| format!(":{tag}")).unwrap_or_default();
+        let digest = wanted.digest.map(|digest| format!("@{digest}")).unwrap_or_default();
+        let spec = format!("{IMAGE}{tag}{digest}");
+        // Line by line: the text of the image and nothing else, outside of what is data.
+        let mut is_data = false;
+        let expected: String = text
+            .lines()
+            .map(|line| {
+                is_data = if line.starts_with("data:") { true } else { is_data && !line.starts_with("---") };
+                let old = specs.iter().filter(|spec| {
+                    line.contains(&format!("image: {spec}"))
+                        || line.contains(&format!("{spec}\""))
+                        || line.contains(&format!("{spec}'"))
+                });
+                match old.filter(|_| !is_data && !line.contains("web-worker")).max_by_key(|spec| spec.len()) {
+                    Some(old) => format!("{}\n", line.replacen(old.as_str(), &spec, 1)),
+                    None => format!("{line}\n"),
+                }
+            })
+            .collect();
+        assert_eq!(after, expected, "{text}");
+    }
+    assert!(written > 2_000, "{written} fields");
+}
