@@ -28,6 +28,12 @@ pub enum WriteBack {
     HelmValues,
     /// This file, relative to the source path, `/` = the repository's root.
     HelmValuesFile(String),
+    /// The kustomization of this directory, relative to the source path; none = the source path itself.
+    Kustomization(Option<String>),
+    /// The manifests of this file or directory, relative to the source path.
+    Manifests(String),
+    /// Wherever the source's own files name the image.
+    Auto,
 }
 
 /// What the annotations ask for one image.
@@ -45,6 +51,8 @@ pub struct ImageRequest {
     pub key: Option<(KeyPath, Form)>,
     /// Where the image's name stands.
     pub name_key: Option<KeyPath>,
+    /// The name of the entry of a kustomization's `images:`.
+    pub kustomize_name: Option<String>,
     /// The targets, at least one unless refused.
     pub targets: Vec<WriteBack>,
     /// Where the whole Application wants its changes to go.

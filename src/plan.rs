@@ -242,6 +242,7 @@ pub fn hint(subject: &Subject, judgement: &Judgement) -> Option<String> {
         (OutcomeResult::Failed, _) => {
             Some(judgement.failure.as_ref().and_then(|failure| failure.hint.clone()).unwrap_or_default())
         }
+        (_, "target/ambiguous" | "target/not-found") => judgement.failure.as_ref().and_then(|one| one.hint.clone()),
         _ if image.refusal.is_some() => None,
         (OutcomeResult::Held, _) if judgement.failure.is_some() => {
             judgement.failure.as_ref().and_then(|failure| failure.hint.clone())

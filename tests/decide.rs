@@ -23,7 +23,7 @@ use repin::model::rule::{Delivery, Glob, Match, Per, Rule};
 use repin::model::schedule::Schedule;
 use repin::model::schedule::cron::Cron;
 use repin::model::tracked::{RemoteBranch, Target};
-use repin::plan::locate::{FileState, Site, locate};
+use repin::plan::locate::{FileState, Files, Site, locate};
 use repin::plan::rollback::{Standing, Stood, Timeline};
 use repin::plan::{Decision, Failure, Listed, Question, Snapshot, Subject, decide};
 use repin::resolve::{Configured, KnownRepository, resolve};
@@ -156,7 +156,13 @@ impl World {
                 let read = |path: &RepoPath| {
                     snapshot.files.get(&(base(), path.clone())).cloned().unwrap_or(FileState::Missing)
                 };
-                let located = tracked.target.as_ref().and_then(|target| locate(&tracked, target, &read).pop());
+                let list = |directory: &RepoPath| {
+                    let mut files: Vec<RepoPath> = self.files.keys().map(|path| path.parse().unwrap()).collect();
+                    files.retain(|file: &RepoPath| file.is_within(directory));
+                    files
+                };
+                let files = Files { read: &read, list: &list };
+                let located = tracked.target.as_ref().and_then(|target| locate(&tracked, target, files).pop());
                 let branch = tracked.target.as_ref().map(Target::written_branch).unwrap_or_default();
                 let rule = located.as_ref().map(|located| {
                     let subject = rules::Subject {

@@ -336,7 +336,7 @@ fn what_is_not_there_is_held_with_the_code_that_the_readme_gives() {
         variant(
             app,
             list,
-            "    repin.dev/write-back-target: kustomization\n    repin.dev/image-list",
+            "    repin.dev/write-back-target: .argocd-source-web.yaml\n    repin.dev/image-list",
             "unsupported/write-back-target",
         ),
         variant(
@@ -354,7 +354,6 @@ fn what_is_not_there_is_held_with_the_code_that_the_readme_gives() {
             "    argocd-image-updater.argoproj.io/write-back-method: git\n    argocd-image-updater.argoproj.io/image-list",
             "unsupported/write-back-target",
         ),
-        variant(app, "    repin.dev/app.helm.image-tag: image.tag\n", "", "unsupported/auto"),
         variant(app, "targetRevision: main", "targetRevision: stable", "target/outside"),
         variant(app, HOST, "registry.example.com", "registry/unconfigured"),
         variant(values, "\"1.0.0\"", "1.0.0@sha256:abc", "unsupported/pin"),

@@ -51,6 +51,15 @@ fn shown(image: &TrackedImage) -> String {
     let target = image.target.as_ref().unwrap();
     let place = match &target.search {
         Search::Helm(helm) => format!("{}#{}", helm.files.last().unwrap(), helm.key),
+        Search::Values(values) => format!("{} by name", values.files.last().unwrap()),
+        Search::Kustomization { directory, name } => {
+            format!(
+                "kustomization of {directory}{}",
+                name.as_ref().map(|name| format!(" for {name}")).unwrap_or_default()
+            )
+        }
+        Search::Manifests(path) => format!("manifests of {path}"),
+        Search::Auto(auto) => format!("{} by name", auto.path),
     };
     let mut policy = selection::describe(&image.policy);
     if let Some(allow) = &image.policy.allow {

@@ -38,7 +38,7 @@ pub const KEYS: &[Key] = &[
     key("helm.image-name", Scope::Alias, true),
     key("helm.image-tag", Scope::Alias, true),
     key("helm.image-spec", Scope::Alias, true),
-    key("kustomize.image-name", Scope::Alias, false),
+    key("kustomize.image-name", Scope::Alias, true),
     key("write-back-method", Scope::Application, true),
     key("write-back-target", Scope::Both, true),
     key("git-branch", Scope::Application, true),

@@ -4,6 +4,7 @@ use crate::annotations::values::Obstacles;
 use crate::annotations::{ArgocdMethod, Given, ImageRequest, Reader, WriteBack, keys};
 use crate::model::application::PREFIX;
 use crate::model::key_path::KeyPath;
+use crate::model::names::ImageName;
 use crate::model::problem::Severity;
 use crate::model::tracked::Form;
 
@@ -35,6 +36,14 @@ impl Reader<'_> {
             let line = self.owned(&alias, "helm.image-tag").map_or(self.application.line, |(_, given)| given.line);
             let message = format!("`{alias}.helm.image-tag` has no effect beside `{alias}.helm.image-spec`");
             self.problem(Severity::Warning, "annotation/unused", line, message, "keep one of the two".into());
+        }
+        if let Some((key, given)) = self.owned(&alias, "kustomize.image-name") {
+            if given.value.parse::<ImageName>().is_err() || given.value.contains("{{") {
+                let hint = "write the `name` of the entry of `images:`, without a tag".to_owned();
+                self.invalid(&key, &given, "is no image name", hint, obstacles);
+            } else {
+                request.kustomize_name = Some(given.value);
+            }
         }
     }
 
@@ -86,67 +95,88 @@ impl Reader<'_> {
                 let hint = format!("add `{PREFIX}write-back-target: helmvalues`");
                 self.unsupported(at_target, "write-back-target", line, message, hint, obstacles);
             }
-            None => request.targets.push(WriteBack::HelmValues),
+            None if request.kustomize_name.is_some() => request.targets.push(WriteBack::Kustomization(None)),
+            None if self.helm_key(&request.alias).is_some() => request.targets.push(WriteBack::HelmValues),
+            None => request.targets.push(WriteBack::Auto),
         }
-        if request.key.is_none() && obstacles.invalid.is_none() && !obstacles.unsupported.contains_key(&at_target) {
-            let line = self.line("image-list");
-            let message = format!(
-                "no key path says where the tag of `{}` stands, and this version does not look for it",
-                request.alias
-            );
-            let hint = format!(
-                "add `{PREFIX}{}.helm.image-tag: <key path>`, such as `image.tag`",
-                request.alias.replace('/', "_")
-            );
-            self.problem(Severity::Error, "unsupported/auto", line, message.clone(), hint);
-            obstacles.unsupported.insert(keys::position("helm.image-name"), ("auto", message));
+        self.contradictions(request, obstacles);
+    }
+
+    /// Gives the first key of an alias that says where Helm values hold it.
+    fn helm_key(&self, alias: &str) -> Option<(String, Given)> {
+        ["helm.image-name", "helm.image-tag", "helm.image-spec"].iter().find_map(|name| self.owned(alias, name))
+    }
+
+    /// Reports keys of one kind of target where all targets are of another kind.
+    fn contradictions(&mut self, request: &ImageRequest, obstacles: &mut Obstacles) {
+        if request.targets.is_empty() {
+            return;
+        }
+        let alias = request.alias.clone();
+        let is_helm = |target: &WriteBack| matches!(target, WriteBack::HelmValues | WriteBack::HelmValuesFile(_));
+        if !request.targets.iter().any(is_helm)
+            && let Some((key, given)) = self.helm_key(&alias)
+        {
+            let target = self.owned(&alias, "write-back-target").map(|(_, given)| given.value).unwrap_or_default();
+            let rule = format!("says where Helm values hold the tag, and the target `{target}` is none of them");
+            let hint = "remove the `helm.image-*` keys, or write `write-back-target: helmvalues`".to_owned();
+            self.invalid(&key, &given, &rule, hint, obstacles);
+        }
+        let is_kustomization = |target: &WriteBack| matches!(target, WriteBack::Kustomization(_));
+        if !request.targets.iter().any(is_kustomization)
+            && let Some((key, given)) = self.owned(&alias, "kustomize.image-name")
+        {
+            let message = format!("`{key}` has no effect: no target is a kustomization");
+            let hint = "remove it, or write `write-back-target: kustomization`".to_owned();
+            self.problem(Severity::Warning, "annotation/unused", given.line, message, hint);
         }
     }
 
     fn targets(&mut self, key: &str, given: &Given, request: &mut ImageRequest, obstacles: &mut Obstacles) {
-        for part in given.value.split([',', '\n']).map(str::trim).filter(|part| !part.is_empty()) {
-            match part.split_once(':') {
-                None if part == "helmvalues" => request.targets.push(WriteBack::HelmValues),
-                Some(("helmvalues", file)) if !file.trim().is_empty() && !file.contains("{{") => {
-                    request.targets.push(WriteBack::HelmValuesFile(file.trim().to_owned()));
-                }
-                Some(("helmvalues", file)) if file.contains("{{") => {
-                    let hint = format!("write `{key}: helmvalues:<file>` with the path itself");
-                    self.invalid(
-                        key,
-                        given,
-                        "names a file by a template, and only an ApplicationSet expands templates",
-                        hint,
-                        obstacles,
-                    );
-                }
-                Some(("helmvalues", _)) => {
-                    self.invalid(
-                        key,
-                        given,
-                        "names no file after `helmvalues:`",
-                        format!("write `{key}: helmvalues:<file>`"),
-                        obstacles,
-                    );
-                }
-                _ => {
-                    let contradiction = if part.starts_with("kustomization") && request.key.is_some() {
-                        "; besides, `helm.image-*` keys have no meaning for a kustomization"
-                    } else {
-                        ""
-                    };
-                    let message = format!("`{key}: {part}` is not carried out by this version{contradiction}");
-                    let hint = "`helmvalues` and `helmvalues:<file>` are".to_owned();
-                    self.unsupported(
-                        keys::position("write-back-target"),
-                        "write-back-target",
-                        given.line,
-                        message,
-                        hint,
-                        obstacles,
-                    );
-                }
+        let parts = given.value.split([',', '\n']).map(str::trim).filter(|part| !part.is_empty());
+        for part in parts {
+            let (word, path) = part.split_once(':').map_or((part, None), |(word, path)| (word, Some(path.trim())));
+            if part.contains("{{") {
+                let rule = "names a path by a template, and only an ApplicationSet expands templates";
+                self.invalid(key, given, rule, format!("write `{key}` with the path itself"), obstacles);
+                continue;
             }
+            let target = match (word, path) {
+                ("helmvalues", None) => WriteBack::HelmValues,
+                ("helmvalues", Some(file)) if !file.is_empty() => WriteBack::HelmValuesFile(file.to_owned()),
+                ("kustomization", None) => WriteBack::Kustomization(None),
+                ("kustomization", Some(directory)) if !directory.is_empty() => {
+                    WriteBack::Kustomization(Some(directory.to_owned()))
+                }
+                ("helmvalues", Some(_)) => {
+                    let hint = format!("write `{key}: helmvalues:<file>`");
+                    self.invalid(key, given, "names no file after `helmvalues:`", hint, obstacles);
+                    continue;
+                }
+                ("kustomization", Some(_)) => {
+                    let hint = format!("write `{key}: kustomization:<dir>`");
+                    self.invalid(key, given, "names no directory after `kustomization:`", hint, obstacles);
+                    continue;
+                }
+                _ if part.rsplit('/').next().is_some_and(|file| file.starts_with(".argocd-source-")) => {
+                    let message = format!("`{key}: {part}` is not carried out by this version");
+                    let hint = "`helmvalues`, `kustomization` and the path of a manifest are".to_owned();
+                    let at = keys::position("write-back-target");
+                    self.unsupported(at, "write-back-target", given.line, message, hint, obstacles);
+                    continue;
+                }
+                (word, path) if path.is_some() || is_misspelled(word) => {
+                    let nearest = nearest_word(word);
+                    let hint = match path {
+                        Some(path) => format!("did you mean `{nearest}:{path}`?"),
+                        None => format!("did you mean `{nearest}`? A path that is called so is written `./{word}`"),
+                    };
+                    self.invalid(key, given, "is no target", hint, obstacles);
+                    continue;
+                }
+                (path, _) => WriteBack::Manifests(path.to_owned()),
+            };
+            request.targets.push(target);
         }
         if given.value.trim().is_empty() {
             self.invalid(key, given, "names no target", format!("write `{key}: helmvalues`"), obstacles);
@@ -166,4 +196,18 @@ fn is_foreign_login(method: &str) -> bool {
             Some((namespace, name)) => is_name(namespace) && is_name(name),
             None => is_name(name),
         })
+}
+
+/// The words of `write-back-target`.
+const WORDS: [&str; 2] = ["helmvalues", "kustomization"];
+/// From here on a word is taken for a misspelled one, and not for a path.
+const LIKE: f64 = 0.8;
+
+fn nearest_word(word: &str) -> &'static str {
+    let likeness = |known: &&str| strsim::jaro_winkler(word, known);
+    WORDS.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b))).unwrap_or("helmvalues")
+}
+
+fn is_misspelled(word: &str) -> bool {
+    !word.contains(['/', '.']) && strsim::jaro_winkler(word, nearest_word(word)) > LIKE
 }

@@ -28,6 +28,7 @@ impl Reader<'_> {
             policy: Policy::default(),
             key: None,
             name_key: None,
+            kustomize_name: None,
             targets: Vec::new(),
             destination: Destination::default(),
             refusal: None,

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use crate::model::application::{Annotation, Application, ApplicationSource, DEFAULT_NAMESPACE, LEGACY_PREFIX, PREFIX};
 use crate::model::names::{ApplicationKey, RepoPath};
 use crate::model::problem::{Problem, Severity};
+use crate::model::tracked::Tool;
 use crate::yaml::{Document, Node, parse_each};
 
 /// A file without one of these is not parsed for discovery.
@@ -190,7 +191,16 @@ fn source(node: Node<'_>) -> ApplicationSource {
         reference: value("ref").filter(|reference| !reference.is_empty()),
         chart: value("chart"),
         value_files: files.into_iter().filter_map(Node::as_str).map(str::to_owned).collect(),
+        tool: tool(node),
+        is_recursive: text(node.get_path(&["directory", "recurse"])) == Some("true"),
     }
+}
+
+/// What the source says itself: Argo CD looks at the files only where it says nothing.
+fn tool(node: Node<'_>) -> Option<Tool> {
+    let said = [("helm", Tool::Helm), ("kustomize", Tool::Kustomize), ("directory", Tool::Directory)];
+    let is_said = |key: &str| node.get(key).is_some_and(|value| !value.entries().is_empty());
+    said.into_iter().find(|(key, _)| is_said(key)).map(|(_, tool)| tool)
 }
 
 fn text(node: Option<Node<'_>>) -> Option<&str> {

@@ -45,6 +45,13 @@ pub(super) fn shown(name: &str, field: &str) -> String {
     path.map_or_else(|_| format!("{IMAGES}[name={name}].{field}"), |path| path.to_string())
 }
 
+/// Gives an entry as a place that other key paths may mean too; one that is not there by its image.
+pub(super) fn canonical(source: &Source, name: &str) -> String {
+    let there = entry(source, name).ok().flatten().and_then(|entry| entry.path("newTag").ok());
+    let image = || name.parse::<ImageName>().map_or_else(|_| name.to_owned(), |name| name.to_string());
+    there.map_or_else(|| shown(&image(), "newTag"), |path| source.canonical(&path))
+}
+
 /// Reads what an entry holds; an entry that is not there holds nothing and can be added.
 pub(super) fn read(source: &Source, image: &ImageName, name: &str) -> Result<Held, EditError> {
     let nothing = Held { current: Current::Absent, tag: None, digest: None, name: None, line: None };

@@ -82,10 +82,7 @@ impl Place {
                 Ok(Some(number)) => format!("{number}#{}", source.canonical_in(number, &field.key)),
                 Ok(None) | Err(_) => field.to_string(),
             },
-            Self::Entry { name, .. } => {
-                let image = name.parse::<ImageName>().map_or_else(|_| name.clone(), |name| name.to_string());
-                kustomization::shown(&image, "newTag")
-            }
+            Self::Entry { name, .. } => kustomization::canonical(source, name),
         }
     }
 

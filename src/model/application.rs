@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::names::ApplicationKey;
+use crate::model::tracked::Tool;
 
 /// The prefix of repin's own annotations.
 pub const PREFIX: &str = "repin.dev/";
@@ -39,6 +40,10 @@ pub struct ApplicationSource {
     pub chart: Option<String>,
     /// `helm.valueFiles`, in Helm's order.
     pub value_files: Vec<String>,
+    /// What it is rendered with, if one of `helm`, `kustomize` and `directory` says so.
+    pub tool: Option<Tool>,
+    /// `directory.recurse`.
+    pub is_recursive: bool,
 }
 
 /// An Application with annotations of repin.

@@ -72,7 +72,62 @@ impl Target {
 pub enum Search {
     /// At a key path of Helm values.
     Helm(HelmSearch),
+    /// Wherever Helm values name the image.
+    Values(ValuesSearch),
+    /// In `images:` of the kustomization of a directory.
+    Kustomization {
+        /// The directory.
+        directory: RepoPath,
+        /// The `name` of the entry; none = the one that means the image.
+        name: Option<String>,
+    },
+    /// In the `image:` fields of a file, or of the files below a directory.
+    Manifests(RepoPath),
+    /// Wherever the files of the source name the image.
+    Auto(AutoSearch),
 }
+
+/// Value files in which the image is looked for by its name.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ValuesSearch {
+    /// Files that may hold the tag, in Helm's order.
+    pub files: Vec<RepoPath>,
+    /// The file that is named when nothing is found.
+    pub fallback: RepoPath,
+    /// Files in which the image's name may stand, in Helm's order.
+    pub values: Vec<RepoPath>,
+    /// The key path of the image's name, where the annotations say which one is meant.
+    pub name_key: Option<KeyPath>,
+}
+
+/// A source whose own files say where the image stands.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AutoSearch {
+    /// The source path.
+    pub path: RepoPath,
+    /// Its value files.
+    pub values: ValuesSearch,
+    /// What Argo CD renders it with, where the source says so.
+    pub tool: Option<Tool>,
+    /// Whether manifests below subdirectories are part of it, where it is a directory of manifests.
+    pub is_recursive: bool,
+}
+
+/// What a source is rendered with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Tool {
+    /// A chart.
+    Helm,
+    /// A kustomization.
+    Kustomize,
+    /// Manifests as they are.
+    Directory,
+}
+
+/// The file that makes a directory a chart.
+pub const CHART: &str = "Chart.yaml";
+/// What the file of a kustomization may be called.
+pub const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /// A key path, and the value files that may hold it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -92,12 +147,38 @@ pub struct HelmSearch {
 }
 
 impl Search {
-    /// Gives every file that the search reads.
-    pub fn files(&self) -> impl Iterator<Item = &RepoPath> {
+    /// Gives every file that the search reads by its name.
+    pub fn files(&self) -> Vec<RepoPath> {
+        let of_values = |values: &ValuesSearch| -> Vec<RepoPath> {
+            values.files.iter().chain(&values.values).chain([&values.fallback]).cloned().collect()
+        };
         match self {
-            Self::Helm(helm) => helm.files.iter().chain(&helm.values).chain([&helm.fallback]),
+            Self::Helm(helm) => helm.files.iter().chain(&helm.values).chain([&helm.fallback]).cloned().collect(),
+            Self::Values(values) => of_values(values),
+            Self::Kustomization { directory, .. } => kustomizations(directory),
+            Self::Manifests(path) => vec![path.clone()],
+            Self::Auto(auto) => {
+                let mut files = of_values(&auto.values);
+                files.extend(auto.path.join(CHART));
+                files.extend(kustomizations(&auto.path));
+                files
+            }
         }
     }
+
+    /// Gives the directory whose files below the search may read, if any.
+    pub fn directory(&self) -> Option<&RepoPath> {
+        match self {
+            Self::Helm(_) | Self::Values(_) | Self::Kustomization { .. } => None,
+            Self::Manifests(path) => Some(path),
+            Self::Auto(auto) => (auto.tool != Some(Tool::Helm)).then_some(&auto.path),
+        }
+    }
+}
+
+/// Gives the files that may be the kustomization of a directory.
+pub fn kustomizations(directory: &RepoPath) -> Vec<RepoPath> {
+    KUSTOMIZATIONS.iter().filter_map(|name| directory.join(name)).collect()
 }
 
 /// One image of one Application.

@@ -132,7 +132,15 @@ pub fn before_scan(snapshot: &Snapshot, subject: &Subject) -> Option<Judgement> 
         let message = format!("the registry `{}` is not configured, so nothing is sent to it", name.registry());
         return Some(Judgement::held("registry/unconfigured", message));
     }
-    located.site.as_ref().err().map(Judgement::failed)
+    match &located.site {
+        // A person says which place is meant; nothing is broken.
+        Err(failure) if failure.code.starts_with("target/") => {
+            let held = Judgement::held(&failure.code, failure.message.clone());
+            Some(Judgement { failure: Some(failure.clone()), ..held })
+        }
+        Err(failure) => Some(Judgement::failed(failure)),
+        Ok(_) => None,
+    }
 }
 
 /// Says how the rules hold what would be written to a file, if they do.

@@ -2,6 +2,10 @@
 //!
 //! Pure: files are handed in. Nothing is decided about the value.
 
+mod auto;
+mod found;
+mod values;
+
 use std::sync::Arc;
 
 use crate::diagnostic::Diagnostic;
@@ -10,6 +14,30 @@ use crate::manifest::{EditError, Found, Source};
 use crate::model::key_path::KeyPath;
 use crate::model::names::{ImageName, RepoPath};
 use crate::model::tracked::{Form, HelmSearch, Search, Target, TrackedImage};
+use crate::plan::locate::values::Values;
+
+/// How many files below one directory are looked into.
+pub const MAX_LISTED: usize = 2_000;
+
+/// The files of a branch, as far as they are looked at.
+#[derive(Clone, Copy)]
+pub struct Files<'a> {
+    /// Gives a file as it was found at the head.
+    pub read: &'a dyn Fn(&RepoPath) -> FileState,
+    /// Gives the files below a directory that may be manifests, sorted.
+    pub list: &'a dyn Fn(&RepoPath) -> Vec<RepoPath>,
+}
+
+/// Tells whether a file may be a manifest, by its name.
+pub fn may_be_manifest(file: &RepoPath) -> bool {
+    [".yaml", ".yml", ".json"].iter().any(|ending| file.as_str().ends_with(ending))
+}
+
+/// Tells whether a file may name an image, by its bytes alone: what cannot is not worth parsing.
+pub fn may_name(bytes: &[u8], image: &ImageName) -> bool {
+    let last = image.repository().rsplit('/').next().unwrap_or_default().as_bytes();
+    !last.is_empty() && bytes.windows(last.len()).any(|window| window == last)
+}
 
 /// A file of the repository, as it was found at the head.
 #[derive(Clone, Debug)]
@@ -87,28 +115,39 @@ pub fn shown(tag: Option<&str>, digest: Option<&str>) -> String {
 }
 
 /// Finds the places of an image; several where one image stands at several places that are written together.
-pub fn locate(image: &TrackedImage, target: &Target, read: &dyn Fn(&RepoPath) -> FileState) -> Vec<Located> {
+pub fn locate(image: &TrackedImage, target: &Target, files: Files<'_>) -> Vec<Located> {
+    let Some(name) = &image.image else {
+        // Who cannot be read has no place; its refusal says why.
+        return Vec::new();
+    };
+    let search = auto::Auto { image, name, files };
     match &target.search {
-        Search::Helm(helm) => vec![helm_values(image, helm, read)],
+        Search::Helm(helm) => vec![helm_values(name, helm, files)],
+        Search::Values(values) => search.values(values),
+        Search::Kustomization { directory, name } => vec![search.kustomization(directory, name.as_deref())],
+        Search::Manifests(path) => search.manifests(path),
+        Search::Auto(auto) => search.anywhere(auto),
     }
 }
 
 /// Finds the file that holds the key: the last of Helm's order that does, else the fallback.
-fn helm_values(image: &TrackedImage, helm: &HelmSearch, read: &dyn Fn(&RepoPath) -> FileState) -> Located {
+fn helm_values(image: &ImageName, helm: &HelmSearch, files: Files<'_>) -> Located {
     for file in helm.files.iter().rev() {
-        match read(file) {
+        match (files.read)(file) {
             FileState::Parsed(source) => match source.read(&helm.key) {
                 Ok(Found::Absent { .. }) => {}
-                _ => return at(helm, file, Some(&source), site(image, helm, file, &source, read)),
+                Ok(_) | Err(_) => return at(helm, file, Some(&source), site(image, helm, file, &source, files)),
             },
             FileState::Missing => {}
             // A file that cannot be read may hold the key, so no other one may be taken for it.
-            broken => return at(helm, file, None, Err(unusable(file, &broken))),
+            broken @ (FileState::NotRegular(_) | FileState::Unreadable(_)) => {
+                return at(helm, file, None, Err(unusable(file, &broken)));
+            }
         }
     }
     let file = &helm.fallback;
-    match read(file) {
-        FileState::Parsed(source) => at(helm, file, Some(&source), site(image, helm, file, &source, read)),
+    match (files.read)(file) {
+        FileState::Parsed(source) => at(helm, file, Some(&source), site(image, helm, file, &source, files)),
         broken => at(helm, file, None, Err(unusable(file, &broken))),
     }
 }
@@ -144,21 +183,17 @@ pub fn edit_failure(file: &RepoPath, error: &EditError) -> Failure {
 }
 
 fn site(
-    image: &TrackedImage,
+    name: &ImageName,
     helm: &HelmSearch,
     file: &RepoPath,
     source: &Source,
-    files: &dyn Fn(&RepoPath) -> FileState,
+    files: Files<'_>,
 ) -> Result<Site, Failure> {
     let failed = |error: EditError| edit_failure(file, &error);
-    let Some(name) = &image.image else {
-        let message = format!("{file}: the image `{}` cannot be read", image.image_text);
-        return Err(Failure { code: "annotation/invalid".to_owned(), message, hint: None, line: None });
-    };
     let write_name = match &helm.name_key {
         Some(key) => {
             source.read(key).map_err(failed)?;
-            let values = Values::new(helm, files);
+            let values = Values::new(&helm.values, files);
             match values.text(key) {
                 Some((at, value, line)) if !values.name_image(key, &value, name) => {
                     let message =
@@ -182,43 +217,6 @@ fn site(
     };
     let held = place_of(helm).read(source, name).map_err(failed)?;
     Ok(Site { held, write_name })
-}
-
-/// The value files as Helm lays them over each other, as far as they can be read; the last one wins.
-struct Values<'a> {
-    files: Vec<(&'a RepoPath, Arc<Source>)>,
-}
-
-impl<'a> Values<'a> {
-    fn new(helm: &'a HelmSearch, read: &dyn Fn(&RepoPath) -> FileState) -> Self {
-        let parsed = |file: &'a RepoPath| match read(file) {
-            FileState::Parsed(source) => Some((file, source)),
-            FileState::Missing | FileState::NotRegular(_) | FileState::Unreadable(_) => None,
-        };
-        Self { files: helm.values.iter().filter_map(parsed).collect() }
-    }
-
-    /// Gives the text that counts at a key, with its file and line.
-    fn text(&self, key: &KeyPath) -> Option<(&'a RepoPath, String, u64)> {
-        self.files.iter().rev().find_map(|(file, source)| match source.read(key) {
-            Ok(Found::Text { value, line }) => Some((*file, value, line)),
-            _ => None,
-        })
-    }
-
-    /// Tells whether the name at `key` is the image: whole, or without its registry where a chart keeps that apart.
-    fn name_image(&self, key: &KeyPath, value: &str, image: &ImageName) -> bool {
-        let is_image = |text: &str| text.parse::<ImageName>().is_ok_and(|name| name == *image);
-        let beside = key.parent().and_then(|parent| parent.child("registry").ok()).into_iter();
-        let global = ["global.imageRegistry", "global.image.registry"]
-            .into_iter()
-            .filter_map(|text| text.parse::<KeyPath>().ok());
-        let registries = beside.chain(global).filter_map(|key| self.text(&key)).map(|(_, value, _)| value);
-        is_image(value)
-            || registries
-                .filter(|registry| !registry.is_empty())
-                .any(|registry| is_image(&format!("{registry}/{value}")))
-    }
 }
 
 fn unusable(file: &RepoPath, state: &FileState) -> Failure {

@@ -349,14 +349,17 @@ fn explained(tracked: Vec<Arc<TrackedImage>>, name: &str) -> Vec<Arc<TrackedImag
         .collect()
 }
 
-/// What two images that may share a place have in common: a file that both look into, and a key path if it is named.
+/// What two images that may share a place have in common: a file that both look into with a key path that both name, or
+/// the image itself, since whoever looks for it by its name may find any place of it.
 fn place_names(image: &TrackedImage) -> Vec<String> {
     let Some(target) = &image.target else { return Vec::new() };
     let RemoteBranch { repository, branch } = &target.base;
-    let key = match &target.search {
-        Search::Helm(helm) => helm.key.to_string(),
-    };
-    target.search.files().map(|file| format!("{repository}\0{branch}\0{file}\0{key}")).collect()
+    let mut names = vec![format!("{repository}\0{branch}\0{}", image.image_text)];
+    if let Search::Helm(helm) = &target.search {
+        let of_file = |file| format!("{repository}\0{branch}\0{file}\0{}", helm.key);
+        names.extend(target.search.files().iter().map(of_file));
+    }
+    names
 }
 
 /// Every tag list that `explain` shows, held images included.

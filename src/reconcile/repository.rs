@@ -71,6 +71,8 @@ pub struct Repository {
     advertised: Arc<BTreeMap<Branch, CommitId>>,
     discovered: HashMap<(RepoPath, BlobId), Arc<Discovered>>,
     pub(super) sources: RefCell<HashMap<BlobId, FileState>>,
+    /// Images that a blob does not name, by its bytes.
+    pub(super) nameless: RefCell<HashMap<BlobId, HashSet<ImageName>>>,
     pub(super) stood: HashMap<StoodKey, Stood>,
     /// What was found for each image, by the address of the image, which is kept with it.
     placed: HashMap<usize, Placed>,
@@ -104,6 +106,7 @@ impl Repository {
             advertised: Arc::default(),
             discovered: HashMap::new(),
             sources: RefCell::default(),
+            nameless: RefCell::default(),
             stood: HashMap::new(),
             placed: HashMap::new(),
             last: None,
@@ -298,6 +301,7 @@ impl Repository {
         let entries = self.lines.values().flat_map(|line| line.entries.values());
         let alive: HashSet<BlobId> = entries.map(|entry| entry.blob).collect();
         self.sources.borrow_mut().retain(|blob, _| alive.contains(blob));
+        self.nameless.borrow_mut().retain(|blob, _| alive.contains(blob));
     }
 
     /// Gives the open mirror.

@@ -13,7 +13,7 @@ use crate::model::application::{Application, ApplicationSource};
 use crate::model::names::{Branch, RepoPath};
 use crate::model::problem::{Problem, Severity};
 use crate::model::remote_url::RemoteUrl;
-use crate::model::tracked::{MadeBranch, Refusal};
+use crate::model::tracked::{MadeBranch, Refusal, Tool};
 use crate::resolve::{KnownRepository, problem, source_line};
 
 /// The repository, branches and files that an Application means.
@@ -69,6 +69,17 @@ impl Ground<'_> {
             None => self.path.join(file).ok_or_else(|| "it leaves the repository".to_owned()),
             Some((name, rest)) => in_reference(self.sources, self.home, name, rest),
         }
+    }
+
+    /// Tells what the home source is rendered with, where it says so. A source that only lends its files to others has
+    /// nothing but their values.
+    pub(super) fn tool(&self) -> Option<Tool> {
+        self.home.tool.or_else(|| (!owns_its_path(self.home)).then_some(Tool::Helm))
+    }
+
+    /// Tells whether manifests below subdirectories are part of the home source.
+    pub(super) fn is_recursive(&self) -> bool {
+        self.home.is_recursive
     }
 
     /// Says whose value files may hold the key.
@@ -159,8 +170,10 @@ fn home<'a>(
     let is_local = |file: &String| referenced(file).is_none() && !file.contains("://");
     let is_known = |source: &&ApplicationSource| !entries(source, known).is_empty();
     let of_targets = targets.iter().rev().find_map(|target| match target {
-        WriteBack::HelmValuesFile(file) => meant(file),
-        WriteBack::HelmValues => None,
+        WriteBack::HelmValuesFile(path) | WriteBack::Manifests(path) | WriteBack::Kustomization(Some(path)) => {
+            meant(path)
+        }
+        WriteBack::HelmValues | WriteBack::Kustomization(None) | WriteBack::Auto => None,
     });
     of_targets
         .or_else(|| sources.iter().flat_map(|source| &source.value_files).rev().find_map(meant))

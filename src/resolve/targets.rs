@@ -2,9 +2,10 @@
 
 use crate::annotations::{ImageRequest, WriteBack};
 use crate::model::application::Application;
-use crate::model::names::RepoPath;
 use crate::model::problem::Problem;
-use crate::model::tracked::{HelmSearch, Refusal, RemoteBranch, Search, Target, TrackedImage};
+use crate::model::tracked::{
+    AutoSearch, HelmSearch, Refusal, RemoteBranch, Search, Target, TrackedImage, ValuesSearch,
+};
 use crate::resolve::ground::Ground;
 use crate::resolve::{annotation_line, problem, source_line};
 
@@ -16,67 +17,92 @@ pub(super) fn targeted(
     target: &WriteBack,
     problems: &mut Vec<Problem>,
 ) -> TrackedImage {
-    let (mut values, default) = ground.values();
-    let (files, fallback) = match target {
-        WriteBack::HelmValues if ground.is_ambiguous => {
-            let refusal = Refusal { code: "target/ambiguous".to_owned(), message: ground.ambiguity() };
-            let hint = "name the file that holds the tag: `write-back-target: helmvalues:<file>`".to_owned();
-            problems.push(problem(application, source_line(application), &refusal, hint));
-            let mut image = image(application, request, Some(ground), None);
-            image.refusal.get_or_insert(refusal);
-            return image;
+    if matches!(target, WriteBack::HelmValues) && ground.is_ambiguous {
+        let refusal = Refusal { code: "target/ambiguous".to_owned(), message: ground.ambiguity() };
+        let hint = "name the file that holds the tag: `write-back-target: helmvalues:<file>`".to_owned();
+        problems.push(problem(application, source_line(application), &refusal, hint));
+        return refused(application, request, ground, refusal);
+    }
+    match search(request, ground, target) {
+        Ok(search) => image(application, request, Some(ground), Some(search)),
+        Err(reason) => {
+            let refusal = Refusal { code: "target/outside".to_owned(), message: reason };
+            problems.push(problem(
+                application,
+                annotation_line(application, "write-back-target"),
+                &refusal,
+                "write a path inside the repository, relative to the source path".to_owned(),
+            ));
+            refused(application, request, ground, refusal)
         }
-        WriteBack::HelmValues => (values.clone(), default),
-        WriteBack::HelmValuesFile(file) => match ground.file(file) {
-            Ok(path) => (vec![path.clone()], path),
-            Err(reason) => {
-                let message = format!("the target `{file}` cannot be written: {reason}");
-                let refusal = Refusal { code: "target/outside".to_owned(), message };
-                problems.push(problem(
-                    application,
-                    annotation_line(application, "write-back-target"),
-                    &refusal,
-                    "write a path inside the repository, relative to the source path".to_owned(),
-                ));
-                let mut image = image(application, request, Some(ground), None);
-                image.refusal.get_or_insert(refusal);
-                return image;
+    }
+}
+
+fn refused(application: &Application, request: &ImageRequest, ground: &Ground<'_>, refusal: Refusal) -> TrackedImage {
+    let mut image = image(application, request, Some(ground), None);
+    image.refusal.get_or_insert(refusal);
+    image
+}
+
+/// Says where a target looks, or why its path cannot be written.
+fn search(request: &ImageRequest, ground: &Ground<'_>, target: &WriteBack) -> Result<Search, String> {
+    let join = |path: &String| ground.file(path).map_err(|why| format!("the target `{path}` cannot be written: {why}"));
+    let search = match target {
+        WriteBack::HelmValues => of_values(request, values(request, ground)),
+        WriteBack::HelmValuesFile(file) => {
+            let file = join(file)?;
+            let mut search = values(request, ground);
+            // A target that the source does not list is taken for the last one.
+            if !search.values.contains(&file) {
+                search.values.push(file.clone());
             }
+            of_values(request, ValuesSearch { files: vec![file.clone()], fallback: file, ..search })
+        }
+        WriteBack::Kustomization(directory) => Search::Kustomization {
+            directory: directory.as_ref().map_or(Ok(ground.path.clone()), join)?,
+            name: request.kustomize_name.clone(),
         },
+        WriteBack::Manifests(path) => Search::Manifests(join(path)?),
+        WriteBack::Auto => Search::Auto(AutoSearch {
+            path: ground.path.clone(),
+            values: values(request, ground),
+            tool: ground.tool(),
+            is_recursive: ground.is_recursive(),
+        }),
     };
-    // A target that the source does not list is taken for the last one.
-    values.extend(files.iter().filter(|file| !values.contains(file)).cloned().collect::<Vec<_>>());
-    image(application, request, Some(ground), Some(Files { files, fallback, values }))
+    Ok(search)
 }
 
-/// Where the tag may stand, and the image's name.
-pub(super) struct Files {
-    files: Vec<RepoPath>,
-    fallback: RepoPath,
-    values: Vec<RepoPath>,
+/// Gives the value files of a source in Helm's order: the chart's own first, then what the source lists.
+fn values(request: &ImageRequest, ground: &Ground<'_>) -> ValuesSearch {
+    let (files, fallback) = ground.values();
+    ValuesSearch { values: files.clone(), files, fallback, name_key: request.name_key.clone() }
 }
 
-/// Makes the tracked image; without files it has no target.
+/// Looks at the key path that the annotations name, else for the image's name.
+fn of_values(request: &ImageRequest, search: ValuesSearch) -> Search {
+    let Some((key, form)) = &request.key else { return Search::Values(search) };
+    let ValuesSearch { files, fallback, values, name_key } = search;
+    Search::Helm(HelmSearch { files, fallback, values, key: key.clone(), form: *form, name_key })
+}
+
+/// Makes the tracked image; without a search it has no target.
 pub(super) fn image(
     application: &Application,
     request: &ImageRequest,
     ground: Option<&Ground<'_>>,
-    files: Option<Files>,
+    search: Option<Search>,
 ) -> TrackedImage {
-    let target = match (ground, files, &request.key) {
-        (Some(ground), Some(Files { files, fallback, values }), Some((key, form))) => Some(Target {
+    // What a kustomization or manifest holds is no key path of the annotations.
+    let key = request.key.as_ref().filter(|_| matches!(search, None | Some(Search::Helm(_))));
+    let key = key.map(|(key, _)| key.clone());
+    let target = match (ground, search) {
+        (Some(ground), Some(search)) => Some(Target {
             base: RemoteBranch { repository: ground.repository.name.clone(), branch: ground.base.clone() },
             made: ground.made.clone(),
             own_paths: ground.own.clone(),
             listed: ground.listed.clone(),
-            search: Search::Helm(HelmSearch {
-                files,
-                fallback,
-                values,
-                key: key.clone(),
-                form: *form,
-                name_key: request.name_key.clone(),
-            }),
+            search,
         }),
         _ => None,
     };
@@ -91,7 +117,7 @@ pub(super) fn image(
         policy: request.policy.clone(),
         target,
         group: request.destination.group.clone(),
-        key: request.key.as_ref().map(|(key, _)| key.clone()),
+        key,
         refusal: request.refusal.clone(),
     }
 }

@@ -39,7 +39,6 @@ fn every_known_key_that_is_not_built_holds_its_image_and_is_a_problem() {
         ("extract", "$1"),
         ("platforms", "linux/amd64"),
         ("pull-secret", "harbor"),
-        ("app.kustomize.image-name", "acme/web"),
         ("app.tag-match", "^1"),
         ("pin", "digest"),
         ("min-age", "3d"),
@@ -70,9 +69,8 @@ fn every_known_key_that_is_not_built_holds_its_image_and_is_a_problem() {
         ("app.update-strategy", "digest"),
         ("app.update-strategy", "numerical"),
         ("write-back-method", "argocd"),
-        ("write-back-target", "kustomization"),
-        ("write-back-target", "kustomization:../base"),
-        ("app.write-back-target", "kustomization:/x"),
+        ("write-back-target", ".argocd-source-web.yaml"),
+        ("app.write-back-target", "/apps/.argocd-source-web.yaml"),
     ];
     let mut texts = Vec::new();
     for prefix in ["repin.dev/", "argocd-image-updater.argoproj.io/"] {
@@ -122,8 +120,8 @@ fn of_several_unbuilt_keys_the_first_of_the_manual_holds_and_each_one_is_a_probl
         (
             "target-before-window",
             plus("repin.dev/window: office\nrepin.dev/write-back-target: kustomization"),
-            "held unsupported/write-back-target",
-            &["unsupported/window", "unsupported/write-back-target"],
+            "held annotation/invalid",
+            &["annotation/invalid", "unsupported/window"],
         ),
         (
             "hold-after-delivery",
@@ -260,18 +258,18 @@ fn every_shape_of_an_image_list_is_read_as_a_person_means_it() {
             "held annotation/invalid",
             &["annotation/invalid"],
         ),
-        ("none", "repin.dev/image-list: app=IMAGE".into(), "held unsupported/auto", &["unsupported/auto"]),
+        ("none", "repin.dev/image-list: app=IMAGE".into(), "pending pending", &[]),
         (
             "name-only",
             "repin.dev/image-list: app=IMAGE\nrepin.dev/app.helm.image-name: image.repository".into(),
-            "held unsupported/auto",
-            &["unsupported/auto"],
+            "pending pending",
+            &[],
         ),
         (
             "target-only",
             "repin.dev/image-list: app=IMAGE\nrepin.dev/write-back-target: helmvalues:values.yaml".into(),
-            "held unsupported/auto",
-            &["unsupported/auto"],
+            "pending pending",
+            &[],
         ),
         (
             "unused",

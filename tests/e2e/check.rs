@@ -45,7 +45,6 @@ fn annotations_that_are_wrong_are_named_with_their_line() {
     assert_eq!(
         places(&said),
         [
-            "argocd/auto.yaml:7 unsupported/auto",
             "argocd/empty.yaml:7 annotation/orphan-key",
             "argocd/empty.yaml:8 annotation/invalid",
             "argocd/list.yaml:8 annotation/invalid",

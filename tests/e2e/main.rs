@@ -20,6 +20,7 @@ mod sshd;
 
 mod annotations;
 mod any_registry;
+mod auto;
 mod branches;
 mod check;
 mod commits;
@@ -31,6 +32,8 @@ mod files;
 mod git_faults;
 mod going_back;
 mod kill;
+mod kustomize;
+mod manifests;
 mod race;
 mod real_registry;
 mod registry_faults;

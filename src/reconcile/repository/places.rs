@@ -7,15 +7,17 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::git::GitError;
+use crate::model::history::BlobId;
 use crate::model::names::RepoPath;
 use crate::model::rule::{Glob, Rule};
 use crate::model::tracked::{Target, TrackedImage};
 use crate::plan::Subject;
-use crate::plan::locate::{FileState, Located, locate};
+use crate::plan::locate::{FileState, Files, Located, MAX_LISTED, locate, may_be_manifest, may_name};
 use crate::plan::rollback::Timeline;
 use crate::reconcile::repository::Repository;
 use crate::reconcile::repository::line::{Line, Met};
 use crate::rules::{self, EffectiveRule};
+use crate::yaml::MAX_BYTES;
 
 /// What besides the repository decides what a place is: the operators' rules.
 #[derive(Clone)]
@@ -38,9 +40,10 @@ pub(super) struct Placed {
 }
 
 /// The files of a branch, as a search sees them.
-struct Files<'a> {
+struct Seen<'a> {
     repository: &'a Repository,
     line: &'a Line,
+    image: &'a TrackedImage,
     met: RefCell<Vec<(RepoPath, Met)>>,
     lost: RefCell<Option<GitError>>,
 }
@@ -109,12 +112,13 @@ impl Repository {
         };
         let Some(target) = &image.target else { return Ok(placed) };
         let Some(line) = self.lines.get(&target.base.branch) else { return Ok(placed) };
-        let files = Files { repository: self, line, met: RefCell::default(), lost: RefCell::default() };
-        let located = locate(image, target, &|path| files.read(path));
-        if let Some(error) = files.lost.into_inner() {
+        let seen = Seen { repository: self, line, image, met: RefCell::default(), lost: RefCell::default() };
+        let files = Files { read: &|path| seen.read(path), list: &|directory| seen.list(directory) };
+        let located = locate(image, target, files);
+        if let Some(error) = seen.lost.into_inner() {
             return Err(error);
         }
-        placed.met = files.met.into_inner();
+        placed.met = seen.met.into_inner();
         let subject = |located: Located| {
             let rule = Some(effective(ground, &self.options.may_write, image, &located));
             Arc::new(Subject { tracked: image.clone(), located: Some(located), rule, timeline: Timeline::default() })
@@ -155,13 +159,48 @@ impl Repository {
     }
 }
 
-impl Files<'_> {
+impl Seen<'_> {
     fn read(&self, path: &RepoPath) -> FileState {
         self.met.borrow_mut().push((path.clone(), self.line.meet(path)));
-        self.repository.state_in(self.line, path).unwrap_or_else(|error| {
-            self.lost.borrow_mut().get_or_insert(error);
-            FileState::Missing
-        })
+        self.kept(self.repository.state_in(self.line, path)).unwrap_or(FileState::Missing)
+    }
+
+    /// Gives the files below a directory that may be manifests and may name the image. If there are too many they are
+    /// given as they are: none of them will be read.
+    fn list(&self, directory: &RepoPath) -> Vec<RepoPath> {
+        self.met.borrow_mut().push((directory.clone(), self.line.meet_below(directory)));
+        let files: Vec<_> = self.line.below(directory).filter(|(path, _)| may_be_manifest(path)).collect();
+        let is_short = files.len() <= MAX_LISTED;
+        let may_count = |blob: &BlobId| !is_short || self.may_name_image(blob);
+        files.into_iter().filter(|(_, entry)| may_count(&entry.blob)).map(|(path, _)| path.clone()).collect()
+    }
+
+    /// Tells whether a content may name the image, by its bytes alone; which one cannot is remembered.
+    fn may_name_image(&self, blob: &BlobId) -> bool {
+        let (Some(image), Some(mirror)) = (&self.image.image, &self.repository.mirror) else { return false };
+        if self.repository.nameless.borrow().get(blob).is_some_and(|images| images.contains(image)) {
+            return false;
+        }
+        let found = match mirror.read(blob, MAX_BYTES as u64) {
+            Ok(bytes) => may_name(&bytes, image),
+            Err(GitError::TooLarge { .. }) => false,
+            Err(error) => self.kept(Err(error)).unwrap_or(false),
+        };
+        if !found {
+            self.repository.nameless.borrow_mut().entry(*blob).or_default().insert(image.clone());
+        }
+        found
+    }
+
+    /// Keeps the first error: what was looked for may have been in what is lost.
+    fn kept<T>(&self, result: Result<T, GitError>) -> Option<T> {
+        match result {
+            Ok(found) => Some(found),
+            Err(error) => {
+                self.lost.borrow_mut().get_or_insert(error);
+                None
+            }
+        }
     }
 }
 

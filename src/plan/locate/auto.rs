@@ -1,0 +1,232 @@
+//! Finds an image by its name: in Helm values, in a kustomization, in manifests, or in whatever the source is made of.
+
+use crate::manifest::place::Place;
+use crate::manifest::{EditError, Source, kustomization, manifests};
+use crate::model::application::PREFIX;
+use crate::model::names::{ImageName, RepoPath};
+use crate::model::tracked::{AutoSearch, CHART, Form, Tool, TrackedImage, ValuesSearch, kustomizations};
+use crate::plan::locate::found::{Found, nowhere, settle};
+use crate::plan::locate::values::{Named, Values};
+use crate::plan::locate::{Failure, FileState, Files, Located, MAX_LISTED, Site, edit_failure, unusable};
+
+/// One search for one image.
+#[derive(Clone, Copy)]
+pub(super) struct Auto<'a> {
+    pub(super) image: &'a TrackedImage,
+    pub(super) name: &'a ImageName,
+    pub(super) files: Files<'a>,
+}
+
+/// Places with a tag, and those that name the image without one.
+type Places = (Vec<Found>, Vec<Found>);
+
+impl Auto<'_> {
+    /// Finds the places in value files.
+    pub(super) fn values(&self, search: &ValuesSearch) -> Vec<Located> {
+        match self.in_values(search) {
+            Ok((places, empty)) => settle(self.image, places, &empty, &search.fallback, &list(&search.values)),
+            Err(located) => vec![*located],
+        }
+    }
+
+    /// Finds the entry of a kustomization, or where it is to be added.
+    pub(super) fn kustomization(&self, directory: &RepoPath, named: Option<&str>) -> Located {
+        let (file, source) = match self.kustomization_file(directory) {
+            Ok(Some(found)) => found,
+            Ok(None) => {
+                let message = format!("the directory `{directory}` has no kustomization file");
+                let hint = "name the directory that has one in `write-back-target: kustomization:<dir>`".to_owned();
+                return nowhere(directory.clone(), "edit/no-such-file", message, hint);
+            }
+            Err(located) => return *located,
+        };
+        let name = match kustomization::find(&source, self.name, named) {
+            Ok(found) => found.or_else(|| named.map(str::to_owned)).unwrap_or_else(|| familiar(self.name)),
+            Err(error) => return broken(&file, edit_failure(&file, &error)),
+        };
+        self.entry(&file, &source, name)
+    }
+
+    /// Finds the `image:` fields of a file, or of the files below a directory.
+    pub(super) fn manifests(&self, path: &RepoPath) -> Vec<Located> {
+        let annotation = |file: &RepoPath| format!("`{PREFIX}write-back-target: /{file}`");
+        match (self.files.read)(path) {
+            FileState::Parsed(source) => {
+                settle(self.image, self.fields(path, &source, &annotation(path)), &[], path, &format!("`{path}`"))
+            }
+            state @ (FileState::NotRegular(_) | FileState::Unreadable(_)) => vec![broken(path, unusable(path, &state))],
+            FileState::Missing => match self.below(path, true) {
+                Ok(Some(places)) => settle(self.image, places, &[], path, &format!("the manifests below `{path}`")),
+                Ok(None) => {
+                    let message = format!("{path} does not exist, neither as a file nor as a directory of manifests");
+                    let hint =
+                        "write `helmvalues`, `kustomization` or the path of a manifest; without a leading `/` it \
+                                is relative to the source path"
+                            .to_owned();
+                    vec![nowhere(path.clone(), "edit/no-such-file", message, hint)]
+                }
+                Err(located) => vec![*located],
+            },
+        }
+    }
+
+    /// Finds the places in whatever the source is made of.
+    pub(super) fn anywhere(&self, auto: &AutoSearch) -> Vec<Located> {
+        self.try_anywhere(auto).unwrap_or_else(|located| vec![*located])
+    }
+
+    fn try_anywhere(&self, auto: &AutoSearch) -> Result<Vec<Located>, Box<Located>> {
+        let is_there = |name: &str| {
+            auto.path.join(name).is_some_and(|file| !matches!((self.files.read)(&file), FileState::Missing))
+        };
+        // Argo CD's order: what the source says, a chart, a kustomization, a directory of manifests.
+        let tool = auto.tool.or_else(|| is_there(CHART).then_some(Tool::Helm));
+        if tool == Some(Tool::Helm) {
+            return Ok(self.values(&auto.values));
+        }
+        let kustomization = match tool {
+            Some(Tool::Directory) => None,
+            Some(Tool::Helm | Tool::Kustomize) | None => self.kustomization_file(&auto.path)?,
+        };
+        let shown = if auto.path.as_str().is_empty() { "the repository's root" } else { auto.path.as_str() };
+        if let Some((file, source)) = kustomization {
+            match kustomization::find(&source, self.name, None) {
+                Ok(Some(name)) => return Ok(vec![self.entry(&file, &source, name)]),
+                Ok(None) => {}
+                Err(error) => return Ok(vec![broken(&file, edit_failure(&file, &error))]),
+            }
+            let places = self.below(&auto.path, true)?.unwrap_or_default();
+            let looked = format!("`images:` of {file} and the manifests below `{shown}`");
+            return Ok(settle(self.image, places, &[], &file, &looked));
+        }
+        let (mut places, empty) = self.in_values(&auto.values)?;
+        places.extend(self.below(&auto.path, auto.is_recursive)?.unwrap_or_default());
+        let looked = format!("{} and the manifests of `{shown}`", list(&auto.values.values));
+        Ok(settle(self.image, places, &empty, &auto.values.fallback, &looked))
+    }
+
+    fn in_values(&self, search: &ValuesSearch) -> Result<Places, Box<Located>> {
+        for file in &search.values {
+            let state = (self.files.read)(file);
+            // What cannot be read may name the image, so no other file may be taken for it.
+            if matches!(state, FileState::NotRegular(_) | FileState::Unreadable(_)) {
+                return Err(Box::new(broken(file, unusable(file, &state))));
+            }
+        }
+        let values = Values::new(&search.values, self.files);
+        let alias = self.image.alias.replace('/', "_");
+        let (mut places, mut empty) = (Vec::new(), Vec::new());
+        let is_meant = |named: &Named| search.name_key.as_ref().is_none_or(|key| *key == named.name);
+        for named in values.named(self.name).into_iter().filter(is_meant) {
+            let (place, word) = match named.form {
+                Form::Tag => (Place::Tag(named.key.clone()), "tag"),
+                Form::Spec => (Place::Spec(named.key.clone()), "spec"),
+            };
+            let annotation = format!("`{PREFIX}{alias}.helm.image-{word}: {}`", named.key);
+            let Some((file, source)) = values.holder(&named.key).or_else(|| values.holder(&named.name)) else {
+                continue;
+            };
+            let held = place.read(source, self.name);
+            let has_tag = held.as_ref().map_or(true, |held| held.tag.as_deref().is_some_and(|tag| !tag.is_empty()));
+            let held = held.map_err(|error| edit_failure(file, &error));
+            let found = Found::read(file, place, source, held, annotation);
+            if !has_tag {
+                empty.push(found);
+            } else if search.files.contains(file) {
+                places.push(found);
+            }
+        }
+        Ok((places, empty))
+    }
+
+    /// Gives the kustomization file of a directory, if it has one.
+    fn kustomization_file(
+        &self,
+        directory: &RepoPath,
+    ) -> Result<Option<(RepoPath, std::sync::Arc<Source>)>, Box<Located>> {
+        let states = kustomizations(directory).into_iter().map(|file| ((self.files.read)(&file), file));
+        let mut there = states.filter(|(state, _)| !matches!(state, FileState::Missing));
+        let first = there.next();
+        if let (Some((_, first)), Some((_, second))) = (&first, there.next()) {
+            let message = format!("`{directory}` has {first} and {second}, and kustomize refuses more than one");
+            let hint = "remove one of them".to_owned();
+            return Err(Box::new(nowhere(first.clone(), "edit/duplicate-key", message, hint)));
+        }
+        match first {
+            None => Ok(None),
+            Some((FileState::Parsed(source), file)) => Ok(Some((file, source))),
+            Some((state, file)) => Err(Box::new(broken(&file, unusable(&file, &state)))),
+        }
+    }
+
+    fn entry(&self, file: &RepoPath, source: &Source, name: String) -> Located {
+        let place = Place::Entry { name: name.clone(), is_digest: false };
+        let held = place.read(source, self.name).map_err(|error| edit_failure(file, &error));
+        let is_digest = held.as_ref().is_ok_and(|held| held.tag.is_none() && held.digest.is_some());
+        let place = Place::Entry { name, is_digest };
+        let (key, spot) = (Some(place.key()), place.canonical(source));
+        let site = held.map(|held| Site { held, write_name: None });
+        Located { file: file.clone(), place: Some(place), key, spot, site }
+    }
+
+    /// Finds the fields of the manifests below a directory; none if there are no files.
+    fn below(&self, directory: &RepoPath, is_recursive: bool) -> Result<Option<Vec<Found>>, Box<Located>> {
+        let all = (self.files.list)(directory);
+        if all.len() > MAX_LISTED {
+            let message = format!("more than {MAX_LISTED} files stand below `{directory}`, and none was looked into");
+            let hint = format!("name the manifest: `{PREFIX}write-back-target: <path>`");
+            return Err(Box::new(nowhere(directory.clone(), "target/not-found", message, hint)));
+        }
+        let mut places = Vec::new();
+        for file in &all {
+            if !is_recursive && file.parent() != *directory || is_template(file, &all) {
+                continue;
+            }
+            // A broken manifest is nobody's place; Argo CD says what is wrong with it.
+            if let FileState::Parsed(source) = (self.files.read)(file) {
+                places.extend(self.fields(file, &source, &format!("`{PREFIX}write-back-target: /{file}`")));
+            }
+        }
+        Ok((!all.is_empty()).then_some(places))
+    }
+
+    fn fields(&self, file: &RepoPath, source: &Source, annotation: &str) -> Vec<Found> {
+        let read = |field| {
+            let place = Place::Field(field);
+            let held = place.read(source, self.name).map_err(|error: EditError| edit_failure(file, &error));
+            Found::read(file, place, source, held, annotation.to_owned())
+        };
+        manifests::fields(source, self.name).into_iter().map(read).collect()
+    }
+}
+
+/// A file that cannot be used.
+fn broken(file: &RepoPath, failure: Failure) -> Located {
+    Located { file: file.clone(), place: None, key: None, spot: String::new(), site: Err(failure) }
+}
+
+/// Tells whether a file is a template of one of the charts among these files.
+fn is_template(file: &RepoPath, all: &[RepoPath]) -> bool {
+    let mut directory = file.parent();
+    while !directory.as_str().is_empty() {
+        let chart = directory.parent().join(CHART);
+        let is_templates = directory.parts().last() == Some("templates");
+        if is_templates && chart.is_some_and(|chart| all.binary_search(&chart).is_ok()) {
+            return true;
+        }
+        directory = directory.parent();
+    }
+    false
+}
+
+/// Gives an image as people write it: kustomize compares names letter by letter, and nobody spells out Docker Hub.
+fn familiar(image: &ImageName) -> String {
+    let full = image.to_string();
+    let short = full.strip_prefix("docker.io/").unwrap_or(&full);
+    short.strip_prefix("library/").unwrap_or(short).to_owned()
+}
+
+fn list(files: &[RepoPath]) -> String {
+    let names: Vec<String> = files.iter().map(|file| format!("`{file}`")).collect();
+    names.join(", ")
+}

@@ -1,0 +1,134 @@
+//! What was found of an image by its name, and whether it is one place, several that agree, or a question to a person.
+
+use crate::manifest::Source;
+use crate::manifest::place::{Held, Place};
+use crate::model::application::PREFIX;
+use crate::model::names::RepoPath;
+use crate::model::tracked::TrackedImage;
+use crate::plan::locate::{Failure, Located, Site, shown};
+
+/// How many places a message lists.
+const LISTED: usize = 8;
+
+/// A place that names the image.
+pub(super) struct Found {
+    pub(super) file: RepoPath,
+    pub(super) place: Place,
+    /// The place without predicates.
+    pub(super) spot: String,
+    /// What stands there.
+    pub(super) held: Result<Held, Failure>,
+    /// The annotation that names it.
+    pub(super) annotation: String,
+}
+
+impl Found {
+    /// Reads a place.
+    pub(super) fn read(
+        file: &RepoPath,
+        place: Place,
+        source: &Source,
+        held: Result<Held, Failure>,
+        annotation: String,
+    ) -> Self {
+        let spot = place.canonical(source);
+        Self { file: file.clone(), place, spot, held, annotation }
+    }
+
+    fn value(&self) -> Option<String> {
+        let held = self.held.as_ref().ok()?;
+        Some(shown(held.tag.as_deref(), held.digest.as_deref())).filter(|value| !value.is_empty())
+    }
+
+    /// `file:line key value`.
+    fn listed(&self) -> String {
+        let line = match &self.held {
+            Ok(held) => held.line,
+            Err(failure) => failure.line,
+        };
+        let line = line.map(|line| format!(":{line}")).unwrap_or_default();
+        let value = match (&self.held, self.value()) {
+            (Err(failure), _) => failure.code.clone(),
+            (Ok(_), Some(value)) => value,
+            (Ok(_), None) => "(no tag)".to_owned(),
+        };
+        format!("{}{line} {} {value}", self.file, self.place.key())
+    }
+
+    fn located(self) -> Located {
+        let (key, spot) = (Some(self.place.key()), self.spot);
+        let site = self.held.map(|held| Site { held, write_name: None });
+        Located { file: self.file, place: Some(self.place), key, spot, site }
+    }
+}
+
+/// Gives the one place, or the several that hold the same; else what a person has to settle.
+///
+/// `empty` are places that name the image without a tag, `looked` is what was looked into.
+pub(super) fn settle(
+    image: &TrackedImage,
+    mut places: Vec<Found>,
+    empty: &[Found],
+    fallback: &RepoPath,
+    looked: &str,
+) -> Vec<Located> {
+    let agree = match places.as_slice() {
+        [] => return vec![not_found(image, empty, fallback, looked)],
+        [_] => true,
+        [first, rest @ ..] => {
+            first.held.is_ok() && rest.iter().all(|one| one.held.is_ok() && one.value() == first.value())
+        }
+    };
+    if agree {
+        return places.into_iter().map(Found::located).collect();
+    }
+    let listed = list(&places);
+    let message = format!("`{}` stands at several places that differ: {listed}", image.image_text);
+    let mut lines: Vec<String> = Vec::new();
+    for place in &places {
+        if !lines.contains(&place.annotation) {
+            lines.push(place.annotation.clone());
+        }
+    }
+    let hint = match lines.as_slice() {
+        [_] => "give all of them the same tag once, or keep them apart as images of their own".to_owned(),
+        _ => {
+            lines.truncate(LISTED);
+            format!("say which one is meant: {}", lines.join(", or "))
+        }
+    };
+    let file = if places.is_empty() { fallback.clone() } else { places.swap_remove(0).file };
+    vec![nowhere(file, "target/ambiguous", message, hint)]
+}
+
+fn not_found(image: &TrackedImage, empty: &[Found], fallback: &RepoPath, looked: &str) -> Located {
+    let alias = image.alias.replace('/', "_");
+    let (message, hint) = match empty {
+        [] => (
+            format!("nothing names `{}`: looked into {looked}", image.image_text),
+            format!(
+                "name the place: `{PREFIX}{alias}.helm.image-tag: <key path>`, or `{PREFIX}write-back-target: kustomization` \
+                 or a manifest's path"
+            ),
+        ),
+        [first, ..] => (
+            format!("`{}` is named without a tag, so nothing says what runs: {}", image.image_text, list(empty)),
+            format!("to have the tag written there, add {}", first.annotation),
+        ),
+    };
+    nowhere(empty.first().map_or(fallback, |one| &one.file).clone(), "target/not-found", message, hint)
+}
+
+fn list(places: &[Found]) -> String {
+    let mut listed: Vec<String> = places.iter().take(LISTED).map(Found::listed).collect();
+    if places.len() > LISTED {
+        listed.push(format!("{} more", places.len() - LISTED));
+    }
+    listed.join("; ")
+}
+
+/// A file without a place that could be written.
+pub(super) fn nowhere(file: RepoPath, code: &str, message: String, hint: String) -> Located {
+    let site = Err(Failure { code: code.to_owned(), message, hint: Some(hint), line: None });
+    Located { file, place: None, key: None, spot: String::new(), site }
+}

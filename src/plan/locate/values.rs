@@ -1,0 +1,140 @@
+//! Helm values: files laid over each other, and where they name an image.
+//!
+//! Mappings are merged key by key and lists are replaced whole, as Helm does.
+
+use std::sync::Arc;
+
+use crate::manifest::manifests::{items, names};
+use crate::manifest::place::split_spec;
+use crate::manifest::{Found, Source};
+use crate::model::key_path::{KeyPath, Segment};
+use crate::model::names::{ImageName, RepoPath};
+use crate::model::tracked::Form;
+use crate::plan::locate::{FileState, Files};
+use crate::yaml::{Kind, Node};
+
+/// The value files as Helm lays them over each other, as far as they can be read; the last one wins.
+pub(super) struct Values<'a> {
+    files: Vec<(&'a RepoPath, Arc<Source>)>,
+}
+
+/// Where values name an image.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct Named {
+    /// The key path of the name.
+    pub(super) name: KeyPath,
+    /// The key path of what is written, and what of the image stands there.
+    pub(super) key: KeyPath,
+    pub(super) form: Form,
+}
+
+impl<'a> Values<'a> {
+    pub(super) fn new(values: &'a [RepoPath], files: Files<'_>) -> Self {
+        let parsed = |file: &'a RepoPath| match (files.read)(file) {
+            FileState::Parsed(source) => Some((file, source)),
+            FileState::Missing | FileState::NotRegular(_) | FileState::Unreadable(_) => None,
+        };
+        Self { files: values.iter().filter_map(parsed).collect() }
+    }
+
+    /// Gives the files in which a key path may count: all, or the last that has the list which the path goes through.
+    fn holders(&self, key: &KeyPath) -> &[(&'a RepoPath, Arc<Source>)] {
+        let mut list = Some(key.clone());
+        while let Some(path) = list.clone().filter(|path| path.segments().iter().any(|one| !is_key(one))) {
+            list = path.parent();
+        }
+        let is_own = |path: &KeyPath| path.segments().len() < key.segments().len();
+        let Some(list) = list.filter(is_own).filter(|_| key.segments().iter().any(|one| !is_key(one))) else {
+            return &self.files;
+        };
+        let has = |source: &Source| !matches!(source.read(&list), Ok(Found::Absent { .. }));
+        let last = self.files.iter().rposition(|(_, source)| has(source));
+        last.and_then(|at| self.files.get(at..=at)).unwrap_or(&self.files)
+    }
+
+    /// Gives the text that counts at a key, with its file and line.
+    pub(super) fn text(&self, key: &KeyPath) -> Option<(&'a RepoPath, String, u64)> {
+        self.holders(key).iter().rev().find_map(|(file, source)| match source.read(key) {
+            Ok(Found::Text { value, line }) => Some((*file, value, line)),
+            _ => None,
+        })
+    }
+
+    /// Gives the file whose value counts at a key, be it a null.
+    pub(super) fn holder(&self, key: &KeyPath) -> Option<(&'a RepoPath, &Source)> {
+        let has = |source: &Source| !matches!(source.read(key), Ok(Found::Absent { .. }));
+        self.holders(key).iter().rev().find(|(_, source)| has(source)).map(|(file, source)| (*file, &**source))
+    }
+
+    /// Tells whether the name at `key` is the image: whole, or without its registry where a chart keeps that apart.
+    pub(super) fn name_image(&self, key: &KeyPath, value: &str, image: &ImageName) -> bool {
+        let is_image = |text: &str| text.parse::<ImageName>().is_ok_and(|name| name == *image);
+        let beside = key.parent().and_then(|parent| parent.child("registry").ok()).into_iter();
+        let global = ["global.imageRegistry", "global.image.registry"]
+            .into_iter()
+            .filter_map(|text| text.parse::<KeyPath>().ok());
+        let registries = beside.chain(global).filter_map(|key| self.text(&key)).map(|(_, value, _)| value);
+        is_image(value)
+            || registries
+                .filter(|registry| !registry.is_empty())
+                .any(|registry| is_image(&format!("{registry}/{value}")))
+    }
+
+    /// Finds every key path at which the values that count name an image.
+    pub(super) fn named(&self, image: &ImageName) -> Vec<Named> {
+        let mut found = Vec::new();
+        for (_, source) in &self.files {
+            if let Some(document) = source.documents().first() {
+                walk(document.root(), None, &mut found);
+            }
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        found.retain(|named| seen.insert(named.clone()) && self.names(named, image));
+        found
+    }
+
+    fn names(&self, named: &Named, image: &ImageName) -> bool {
+        let Some((_, text, _)) = self.text(&named.name) else { return false };
+        match named.form {
+            Form::Tag => self.name_image(&named.name, &text, image),
+            Form::Spec => names(&text, image),
+        }
+    }
+}
+
+fn is_key(segment: &Segment) -> bool {
+    matches!(segment, Segment::Key(_))
+}
+
+/// Notes what may name an image, whichever one; what an alias names is noted where it stands.
+fn walk(node: Node<'_>, path: Option<&KeyPath>, found: &mut Vec<Named>) {
+    let below = |key: &str| path.map_or_else(|| KeyPath::of_key(key), |path| path.child(key)).ok();
+    match node.kind() {
+        Kind::Map { .. } => {
+            let mut note = |name: &str, key: &str, form: Form| {
+                if let (Some(name), Some(key)) = (below(name), below(key)) {
+                    found.push(Named { name, key, form });
+                }
+            };
+            let text = |key: &str| node.get(key).and_then(Node::as_str);
+            let has_tag = node.get("tag").is_some_and(|tag| tag.is_null() || tag.as_str().is_some());
+            // A name may stand in one file and its tag in another one.
+            if text("repository").is_some() || has_tag && text("image").is_none() {
+                note("repository", "tag", Form::Tag);
+            }
+            if let Some(image) = text("image") {
+                match split_spec(image) {
+                    (_, None, None) if has_tag => note("image", "tag", Form::Tag),
+                    _ => note("image", "image", Form::Spec),
+                }
+            }
+            for (key, value) in node.entries() {
+                if let Some(below) = key.as_str().and_then(below) {
+                    walk(value, Some(&below), found);
+                }
+            }
+        }
+        Kind::Seq { .. } => items(path, node).into_iter().for_each(|(below, item)| walk(item, Some(&below), found)),
+        Kind::Scalar { .. } | Kind::Alias(_) => {}
+    }
+}

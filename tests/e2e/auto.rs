@@ -1,0 +1,217 @@
+//! Without a key path or a target: the image is found where the Application's own files name it now.
+
+use crate::table::{self, Row, fill, outcome, outcomes, problems, verdict};
+
+const AUTO: &str = "repin.dev/image-list: app=IMAGE";
+const POD: &str =
+    "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  containers:\n  - name: app\n    image: IMAGE:1.0.0\n";
+const CHART: (&str, &str) = ("Chart.yaml", "apiVersion: v2\nname: web\nversion: 0.1.0\n");
+
+/// `file#key verdict` of every outcome of one Application with these files.
+fn check(cases: &[(Row<'_>, &str)]) {
+    let rows: Vec<Row<'_>> = cases.iter().map(|(row, _)| Row { ..*row }).collect();
+    let world = table::world(&rows);
+    let said = world.repin(&["plan"]);
+    let mut wrong = Vec::new();
+    for (row, expected) in cases {
+        let found: Vec<String> = outcomes(&said, row.name)
+            .iter()
+            .map(|one| {
+                let file = one["file"].as_str().unwrap_or("null").replace(&format!("apps/{}/", row.name), "");
+                format!("{file}#{} {}", one["key"].as_str().unwrap_or("null"), verdict(one))
+            })
+            .collect();
+        if found.join("; ") != fill(&world, expected) {
+            wrong.push(format!("{}: {found:#?}\nexpected {expected}", row.name));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn row<'a>(name: &'a str, source: &'a str, files: &'a [(&'a str, &'a str)]) -> Row<'a> {
+    Row { source, files, ..Row::new(name, AUTO) }
+}
+
+#[test]
+fn values_that_name_the_image_are_found_in_every_usual_form() {
+    check(&[
+        (row("whole", "", &[CHART]), "values.yaml#image.tag pending pending"),
+        (
+            row(
+                "apart",
+                "",
+                &[CHART, ("values.yaml", "image: {registry: 'HOST', repository: acme/web, tag: 1.0.0}\n")],
+            ),
+            "values.yaml#image.tag pending pending",
+        ),
+        (
+            row(
+                "global",
+                "",
+                &[
+                    CHART,
+                    (
+                        "values.yaml",
+                        "global: {imageRegistry: 'HOST'}\nweb:\n  image:\n    repository: acme/web\n    tag: 1.0.0\n",
+                    ),
+                ],
+            ),
+            "values.yaml#web.image.tag pending pending",
+        ),
+        (
+            row(
+                "spec",
+                "",
+                &[CHART, ("values.yaml", "jobs:\n- name: a\n  image: 'IMAGE:1.0.0'\n- {name: b, image: 'x:1'}\n")],
+            ),
+            "values.yaml#jobs[name=a].image pending pending",
+        ),
+        (row("beside", "", &[CHART, ("values.yaml", "image: IMAGE\ntag: 1.0.0\n")]), "values.yaml#tag pending pending"),
+        (
+            row("top", "", &[CHART, ("values.yaml", "list:\n- repository: IMAGE\n  tag: 1.0.0\n")]),
+            "values.yaml#list[0].tag pending pending",
+        ),
+        // The tag of the last file that sets it, with the repository of another one.
+        (
+            row("laid-over", "helm: {valueFiles: [prod.yaml]}", &[CHART, ("prod.yaml", "image:\n  tag: 1.1.0\n")]),
+            "prod.yaml#image.tag pending pending",
+        ),
+        // Another file gives the key another image.
+        (
+            row(
+                "replaced",
+                "helm: {valueFiles: [prod.yaml]}",
+                &[CHART, ("prod.yaml", "image:\n  repository: nginx\n")],
+            ),
+            "values.yaml#null held target/not-found",
+        ),
+        (
+            row(
+                "list-replaced",
+                "helm: {valueFiles: [prod.yaml]}",
+                &[
+                    CHART,
+                    ("values.yaml", "list: [{repository: IMAGE, tag: 1.0.0}]\n"),
+                    ("prod.yaml", "list: [{repository: x, tag: 1.0.0}]\n"),
+                ],
+            ),
+            "values.yaml#null held target/not-found",
+        ),
+        (
+            row(
+                "same",
+                "",
+                &[CHART, ("values.yaml", "a: {image: 'IMAGE:1.0.0'}\nb: {repository: IMAGE, tag: 1.0.0}\n")],
+            ),
+            "values.yaml#a.image pending pending; values.yaml#b.tag pending pending",
+        ),
+        (
+            row(
+                "several",
+                "",
+                &[CHART, ("values.yaml", "a: {image: 'IMAGE:1.0.0'}\nb: {repository: IMAGE, tag: 1.1.0}\n")],
+            ),
+            "values.yaml#null held target/ambiguous",
+        ),
+        (
+            row("empty", "", &[CHART, ("values.yaml", "image:\n  repository: IMAGE\n  tag: \"\"\n")]),
+            "values.yaml#null held target/not-found",
+        ),
+        (row("nothing", "", &[CHART, ("values.yaml", "a: 1\n")]), "values.yaml#null held target/not-found"),
+        (row("broken", "", &[CHART, ("values.yaml", "a: [\n")]), "values.yaml#null failed edit/invalid-yaml"),
+        (
+            row("template", "", &[CHART, ("values.yaml", "image:\n  repository: IMAGE\n  tag: '{{ .tag }}'\n")]),
+            "values.yaml#image.tag failed edit/template",
+        ),
+    ]);
+}
+
+#[test]
+fn what_a_source_is_made_of_is_told_as_argo_cd_does() {
+    let entry = "images:\n- name: IMAGE\n  newTag: 1.0.0\n";
+    check(&[
+        (
+            row("kustomized", "", &[("values.yaml", "-"), ("kustomization.yaml", entry)]),
+            "kustomization.yaml#images[name=IMAGE].newTag pending pending",
+        ),
+        (
+            row(
+                "resource",
+                "",
+                &[("values.yaml", "-"), ("kustomization.yaml", "resources: [pod.yaml]\n"), ("pod.yaml", POD)],
+            ),
+            "pod.yaml#spec.containers[name=app].image pending pending",
+        ),
+        (
+            row("unnamed", "", &[("values.yaml", "-"), ("kustomization.yaml", "resources: [../base]\n")]),
+            "kustomization.yaml#null held target/not-found",
+        ),
+        (row("chart-first", "", &[CHART, ("kustomization.yaml", entry)]), "values.yaml#image.tag pending pending"),
+        (
+            row("said", "kustomize: {namePrefix: x}", &[CHART, ("kustomization.yaml", entry)]),
+            "kustomization.yaml#images[name=IMAGE].newTag pending pending",
+        ),
+        (
+            row("plain", "", &[("values.yaml", "-"), ("pod.yaml", POD)]),
+            "pod.yaml#spec.containers[name=app].image pending pending",
+        ),
+        (
+            row("flat", "", &[("values.yaml", "-"), ("deep/pod.yaml", POD), ("x.yaml", "a: 1\n")]),
+            "values.yaml#null held target/not-found",
+        ),
+        (
+            row("recursive", "directory: {recurse: true}", &[("values.yaml", "-"), ("deep/pod.yaml", POD)]),
+            "deep/pod.yaml#spec.containers[name=app].image pending pending",
+        ),
+    ]);
+}
+
+#[test]
+fn what_is_found_is_listed_with_the_line_that_settles_it() {
+    let two = "a: {image: 'IMAGE:1.0.0'}\nb: {repository: IMAGE, tag: 1.1.0}\n";
+    let several = [CHART, ("values.yaml", two)];
+    let rows = [
+        row("several", "", &several),
+        row("empty", "", &[CHART, ("values.yaml", "image:\n  repository: IMAGE\n  tag: \"\"\n")]),
+        row("nothing", "", &[CHART, ("values.yaml", "a: 1\n")]),
+    ];
+    let world = table::world(&rows);
+    let said = world.repin(&["plan"]);
+    let told = |name: &str| {
+        let problem = problems(&said, &format!("{name}/values.yaml"))[0];
+        assert_eq!(problem["message"], outcome(&said, name)["message"]);
+        format!("{}\n{}", problem["message"].as_str().unwrap(), problem["hint"].as_str().unwrap())
+    };
+    assert_eq!(
+        told("several"),
+        fill(
+            &world,
+            "`IMAGE` stands at several places that differ: apps/several/values.yaml:1 a.image 1.0.0; apps/several/values.yaml:2 b.tag 1.1.0\n\
+             say which one is meant: `repin.dev/app.helm.image-spec: a.image`, or `repin.dev/app.helm.image-tag: b.tag`"
+        )
+    );
+    assert_eq!(
+        told("empty"),
+        fill(
+            &world,
+            "`IMAGE` is named without a tag, so nothing says what runs: apps/empty/values.yaml:3 image.tag (no tag)\n\
+             to have the tag written there, add `repin.dev/app.helm.image-tag: image.tag`"
+        )
+    );
+    assert!(told("nothing").contains("looked into `apps/nothing/values.yaml`"), "{}", told("nothing"));
+    // The line that was named settles it.
+    let settled = format!("{AUTO}\nrepin.dev/app.helm.image-tag: b.tag");
+    table::commit(&world, &[Row { files: &several, ..Row::new("several", &settled) }]);
+    assert_eq!(verdict(outcome(&world.repin(&["plan"]), "several")), "pending pending");
+}
+
+#[test]
+fn check_and_explain_know_the_found_place() {
+    let broken = "image:\n  repository: &r IMAGE\n  tag: &t 1.0.0\nother: *t\n";
+    let world = table::world(&[row("good", "", &[CHART]), row("shared", "", &[CHART, ("values.yaml", broken)])]);
+    let said = world.repin(&["check"]);
+    assert_eq!(table::codes(&problems(&said, "values.yaml")), ["edit/shared"], "{said:#?}");
+    let explained = world.repin(&["explain", "good"]);
+    assert_eq!(explained.json["images"][0]["target"]["key"], "image.tag", "{explained:#?}");
+    assert_eq!(explained.json["images"][0]["current"], "1.0.0");
+}
