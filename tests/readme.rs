@@ -172,8 +172,7 @@ fn codes_of_the_readme() -> BTreeSet<String> {
 
 /// What an `unsupported/…` may name besides what the sources write out.
 fn unbuilt() -> BTreeSet<&'static str> {
-    let keys =
-        KEYS.iter().filter(|key| !key.built || key.name.starts_with("write-back") || key.name == "update-strategy");
+    let keys = KEYS.iter().filter(|key| !key.built || key.name.starts_with("write-back"));
     let settings = [&TOP, &REPOSITORY, &REGISTRY, &RULE].into_iter().flat_map(|table| table.unbuilt.iter().copied());
     keys.map(|key| key.name).chain(settings).collect()
 }
@@ -339,14 +338,9 @@ fn what_is_not_there_is_held_with_the_code_that_the_readme_gives() {
             "    repin.dev/write-back-target: .argocd-source-web.yaml\n    repin.dev/image-list",
             "unsupported/write-back-target",
         ),
-        variant(
-            app,
-            list,
-            "    repin.dev/update-strategy: digest\n    repin.dev/image-list",
-            "unsupported/update-strategy",
-        ),
+        variant(app, list, "    repin.dev/promote-from: dev\n    repin.dev/image-list", "unsupported/promote-from"),
         variant(app, list, "    repin.dev/delivery: none\n    repin.dev/image-list", "rule/none"),
-        variant(app, list, "    repin.dev/min-age: 3d\n    repin.dev/image-list", "unsupported/min-age"),
+        variant(app, list, "    repin.dev/min-age: 3d\n    repin.dev/image-list", "guard/min-age"),
         variant(app, list, "    argocd-image-updater.argoproj.io/image-list", "unsupported/write-back-method"),
         variant(
             app,
@@ -356,7 +350,7 @@ fn what_is_not_there_is_held_with_the_code_that_the_readme_gives() {
         ),
         variant(app, "targetRevision: main", "targetRevision: stable", "target/outside"),
         variant(app, HOST, "registry.example.com", "registry/unconfigured"),
-        variant(values, "\"1.0.0\"", "1.0.0@sha256:abc", "unsupported/pin"),
+        variant(values, "\"1.0.0\"", "1.0.0@sha256:abc", "guard/pinned"),
     ];
     for Variant { file, from, to, code } in variants {
         let example = Example::new(&|name, text| {

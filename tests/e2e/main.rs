@@ -18,6 +18,7 @@ mod signing;
 #[path = "../support/sshd.rs"]
 mod sshd;
 
+mod age;
 mod annotations;
 mod any_registry;
 mod auto;
@@ -34,6 +35,8 @@ mod going_back;
 mod kill;
 mod kustomize;
 mod manifests;
+mod orders;
+mod pins;
 mod race;
 mod real_registry;
 mod registry_faults;

@@ -98,7 +98,7 @@ fn the_last_value_file_that_holds_the_key_is_written() {
             with("template", "", &[("values.yaml", "image: {tag: '{{ .tag }}'}\n")]),
             "values.yaml#image.tag failed edit/template",
         ),
-        (with("pinned", "", &[("values.yaml", PINNED)]), "values.yaml#image.tag held unsupported/pin"),
+        (with("pinned", "", &[("values.yaml", PINNED)]), "values.yaml#image.tag held guard/pinned"),
     ]);
 }
 

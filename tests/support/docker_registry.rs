@@ -25,6 +25,8 @@ const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 
+/// When images are built that need no other time.
+const CREATED: &str = "2024-01-01T00:00:00Z";
 /// Header with which a registry proves to be ours, and not another that took the port.
 const MARK: &str = "x-world";
 /// How often a port is chosen anew.
@@ -116,7 +118,7 @@ impl DockerRegistry {
     /// Pushes one image for each tag, all of them different.
     pub fn publish(&self, repository: &str, tags: &[&str]) {
         for tag in tags {
-            let manifest = self.push_image(repository, tag, "amd64", OCI_MANIFEST);
+            let manifest = self.push_image(repository, tag, "amd64", CREATED, OCI_MANIFEST);
             self.push_manifest(repository, tag, &manifest, OCI_MANIFEST);
         }
     }
@@ -129,7 +131,7 @@ impl DockerRegistry {
         };
         let images: Vec<Value> = ["amd64", "arm64"]
             .map(|architecture| {
-                let image = self.push_image(repository, tag, architecture, manifest);
+                let image = self.push_image(repository, tag, architecture, CREATED, manifest);
                 self.push_manifest(repository, &digest(&image), &image, manifest);
                 let platform = json!({"architecture": architecture, "os": "linux"});
                 let mut entry = descriptor(manifest, &image);
@@ -139,6 +141,20 @@ impl DockerRegistry {
             .into();
         let body = json!({"schemaVersion": 2, "mediaType": index, "manifests": images}).to_string();
         self.push_manifest(repository, tag, body.as_bytes(), index);
+    }
+
+    /// Pushes a tag that names an image for two platforms, built at this time, and an attestation.
+    pub fn publish_built(&self, repository: &str, tag: &str, created: &str) {
+        let entry = |architecture: &str, os: &str| {
+            let image = self.push_image(repository, tag, architecture, created, OCI_MANIFEST);
+            self.push_manifest(repository, &digest(&image), &image, OCI_MANIFEST);
+            let mut entry = descriptor(OCI_MANIFEST, &image);
+            entry["platform"] = json!({"architecture": architecture, "os": os});
+            entry
+        };
+        let entries = [entry("amd64", "linux"), entry("arm64", "linux"), entry("unknown", "unknown")];
+        let body = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).to_string();
+        self.push_manifest(repository, tag, body.as_bytes(), OCI_INDEX);
     }
 
     /// Removes one tag, with the image that it names.
@@ -164,7 +180,7 @@ impl DockerRegistry {
     }
 
     /// Pushes layer and configuration of an image, and gives its manifest.
-    fn push_image(&self, repository: &str, tag: &str, architecture: &str, kind: &str) -> Vec<u8> {
+    fn push_image(&self, repository: &str, tag: &str, architecture: &str, created: &str, kind: &str) -> Vec<u8> {
         let (config_kind, layer_kind) = match kind {
             DOCKER_MANIFEST => {
                 ("application/vnd.docker.container.image.v1+json", "application/vnd.docker.image.rootfs.diff.tar.gzip")
@@ -174,7 +190,7 @@ impl DockerRegistry {
         // A registry does not look into layers.
         let layer = format!("layer of {repository}:{tag} for {architecture}").into_bytes();
         let config = json!({
-            "architecture": architecture, "os": "linux", "created": "2024-01-01T00:00:00Z",
+            "architecture": architecture, "os": "linux", "created": created,
             "config": {"Labels": {"org.opencontainers.image.version": tag}},
             "rootfs": {"type": "layers", "diff_ids": [digest(&layer)]}, "history": [],
         });
