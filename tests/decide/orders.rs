@@ -437,6 +437,7 @@ fn values_of_the_new_annotations_are_checked() {
     ] {
         assert_eq!(web().with(key, value).outcomes(), ["held annotation/invalid -"], "{key}: {value}");
     }
+    assert_eq!(web().with("allow-tags", "any").with("extract", "$1").outcomes(), ["held annotation/invalid -"]);
     for extract in ["$2", "$ts", "${1x}", "$1x", "1", "$"] {
         let world = web().with("allow-tags", "regexp:^(1.*)$").with("extract", extract);
         assert_eq!(world.outcomes(), ["held annotation/invalid -"], "{extract}");

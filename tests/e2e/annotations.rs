@@ -373,7 +373,7 @@ fn values_that_no_grammar_takes_hold_their_image() {
             "held annotation/invalid",
             invalid,
         ),
-        ("any", plus("repin.dev/allow-tags: any\nrepin.dev/extract: $1"), "held annotation/invalid", invalid),
+        ("any-extract", plus("repin.dev/allow-tags: any\nrepin.dev/extract: $1"), "held annotation/invalid", invalid),
         ("match", plus("repin.dev/app.tag-match: \"~1.0\""), "held annotation/invalid", invalid),
         (
             "follow",
