@@ -44,7 +44,7 @@ pub(crate) fn is_storage(url: &Url) -> bool {
     let is_s3 = host
         .strip_suffix(".amazonaws.com")
         .is_some_and(|rest| rest.split('.').any(|label| label == "s3" || label == "s3-accelerate"));
-    url.scheme() == "https" && url.port().is_none() && (is_s3 || STORAGE.iter().any(|end| is_known(&end)))
+    url.scheme() == "https" && url.port().is_none() && (is_s3 || STORAGE.iter().any(is_known))
 }
 
 /// Checks the realm of a Bearer challenge against the API's URL and the name under which the registry is known.

@@ -304,7 +304,7 @@ fn a_digest_that_stands_alone_keeps_the_tag_for_which_it_was_written() {
     stands.named = Some("1.2.0");
     assert_eq!(stands.outcomes(), [format!("current current {old}")]);
     stands.tags.insert("r.example/web", vec!["1.0.0", "1.1.0"]);
-    assert_eq!(stands.outcomes(), [format!("held guard/downgrade 1.1.0")]);
+    assert_eq!(stands.outcomes(), ["held guard/downgrade 1.1.0"]);
     // Nobody says which tag it was: it cannot be compared, and moving is allowed.
     assert_eq!(spec(&format!("@{old}")).outcomes(), [format!("pending pending 1.2.0@{a}")]);
 }

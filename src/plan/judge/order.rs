@@ -39,8 +39,15 @@ impl Judge<'_> {
                 Err(judgement) => return Ok(judgement),
             }
         } else {
-            let groups = ranked.map(|tag| vec![tag]).collect();
-            Field { groups, builds: Builds::new(), rejected: BTreeMap::new() }
+            let mut field = Field { groups: Vec::new(), builds: Builds::new(), rejected: BTreeMap::new() };
+            for tag in ranked {
+                field.groups.push(vec![tag]);
+                // What is behind the first one that is not better matters only to who may go down.
+                if !policy.allow_downgrade && !self.is_better(&field, &[tag]) {
+                    break;
+                }
+            }
+            field
         };
         let better = self.better(&field);
         if policy.strategy == Strategy::NewestBuild && !better.is_empty() {
@@ -63,9 +70,11 @@ impl Judge<'_> {
 
     /// Gives the candidates that are better than what stands, or that cannot be compared with it.
     fn better<'t>(&self, field: &Field<'t>) -> Vec<Vec<&'t Tag>> {
-        let is_better =
-            |group: &&Vec<&Tag>| !matches!(self.order(field, group), Some(Ordering::Less | Ordering::Equal));
-        field.groups.iter().take_while(is_better).cloned().collect()
+        field.groups.iter().take_while(|group| self.is_better(field, group)).cloned().collect()
+    }
+
+    fn is_better(&self, field: &Field<'_>, group: &[&Tag]) -> bool {
+        !matches!(self.order(field, group), Some(Ordering::Less | Ordering::Equal))
     }
 
     /// Compares a group with what stands.
