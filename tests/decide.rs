@@ -485,6 +485,58 @@ fn two_spellings_of_one_scalar_are_one_place() {
 }
 
 #[test]
+fn a_place_found_by_the_image_is_the_place_of_its_key_path() {
+    let found = |constraint: &str| {
+        let mut world = World::web(":1.x", "1.0.0", &["1.0.0", "1.1.0", "1.3.0"]);
+        world.add("two", "apps/web/values.yaml", constraint);
+        world.applications[1].1.retain(|(key, _)| *key != "app.helm.image-tag");
+        world
+    };
+    let agreeing = found(":1.x");
+    assert_eq!(agreeing.outcomes(), ["pending pending 1.3.0", "pending pending 1.3.0"]);
+    assert_eq!(agreeing.decide().changes[0].commits.len(), 1, "one scalar, one commit");
+    assert_eq!(found(":1.1.x").outcomes(), ["held place/contested 1.3.0", "held place/contested 1.1.0"]);
+}
+
+#[test]
+fn an_entry_of_a_kustomization_is_one_place_for_all_who_find_it() {
+    let kustomization = "images:\n- name: web\n  newName: r.example/web\n  newTag: 1.0.0\n";
+    let world = |second: (&'static str, &str)| {
+        let mut world = World::web("", "1.0.0", &["1.0.0", "1.1.0"]);
+        world.files.insert("apps/web/kustomization.yaml", kustomization.to_owned());
+        world.add("two", "apps/web/values.yaml", "");
+        for (_, annotations) in &mut world.applications {
+            annotations.truncate(1);
+            annotations.push(annotation("write-back-target", "kustomization:/apps/web"));
+        }
+        world.applications[1].1.push(annotation(second.0, second.1));
+        world
+    };
+    for second in [("strict", "true"), ("app.kustomize.image-name", "docker.io/library/web")] {
+        let world = world(second);
+        assert_eq!(world.outcomes(), ["pending pending 1.1.0", "pending pending 1.1.0"], "{second:?}");
+        let commits = &world.decide().changes[0].commits;
+        assert_eq!(commits.len(), 1, "{second:?}");
+        assert_eq!(commits[0].files[0].after, kustomization.replace("1.0.0", "1.1.0"));
+        assert_eq!(commits[0].text.places[0].key, "images[name=web].newTag");
+    }
+}
+
+#[test]
+fn what_a_person_has_to_settle_is_held_and_no_registry_is_asked() {
+    let auto = |values: &str| {
+        let mut world = World::web("", "1.0.0", &[]);
+        world.applications[0].1.truncate(1);
+        world.files.insert("apps/web/values.yaml", values.to_owned());
+        world.tags.clear();
+        world.outcomes().remove(0)
+    };
+    assert_eq!(auto("a: 1\n"), "held target/not-found -");
+    assert_eq!(auto("image: {repository: r.example/web, tag: ''}\n"), "held target/not-found -");
+    assert_eq!(auto("a: {image: 'r.example/web:1'}\nb: {image: 'r.example/web:2'}\n"), "held target/ambiguous -");
+}
+
+#[test]
 fn who_may_not_write_a_place_holds_no_owner_of_it() {
     let intruder = |key: &'static str, value: &str| {
         let mut world = World::web("", "1.0.0", &["1.0.0", "1.1.0"]);

@@ -10,6 +10,8 @@ mod generate;
 #[allow(dead_code)]
 #[path = "editing/golden.rs"]
 mod golden;
+#[path = "readers/kustomize.rs"]
+mod kustomize;
 
 use std::collections::BTreeSet;
 use std::env;

@@ -166,13 +166,33 @@ impl Search {
         }
     }
 
-    /// Gives the directory whose files below the search may read, if any.
-    pub fn directory(&self) -> Option<&RepoPath> {
+    /// Gives the directory whose files the search may read, if any, and whether those of its subdirectories too.
+    pub fn directory(&self, is_there: &dyn Fn(&RepoPath) -> bool) -> Option<(&RepoPath, bool)> {
         match self {
             Self::Helm(_) | Self::Values(_) | Self::Kustomization { .. } => None,
-            Self::Manifests(path) => Some(path),
-            Self::Auto(auto) => (auto.tool != Some(Tool::Helm)).then_some(&auto.path),
+            Self::Manifests(path) => Some((path, true)),
+            Self::Auto(auto) => {
+                let tool = auto.tool(is_there);
+                let is_recursive = auto.is_recursive || tool == Tool::Kustomize;
+                (tool != Tool::Helm).then_some((&auto.path, is_recursive))
+            }
         }
+    }
+}
+
+impl AutoSearch {
+    /// Tells what the source is rendered with, in Argo CD's order: what it says itself, a chart, a kustomization, manifests.
+    pub fn tool(&self, is_there: &dyn Fn(&RepoPath) -> bool) -> Tool {
+        let by_files = || {
+            if self.path.join(CHART).is_some_and(|chart| is_there(&chart)) {
+                Tool::Helm
+            } else if kustomizations(&self.path).iter().any(is_there) {
+                Tool::Kustomize
+            } else {
+                Tool::Directory
+            }
+        };
+        self.tool.unwrap_or_else(by_files)
     }
 }
 

@@ -76,17 +76,11 @@ impl Auto<'_> {
     }
 
     fn try_anywhere(&self, auto: &AutoSearch) -> Result<Vec<Located>, Box<Located>> {
-        let is_there = |name: &str| {
-            auto.path.join(name).is_some_and(|file| !matches!((self.files.read)(&file), FileState::Missing))
-        };
-        // Argo CD's order: what the source says, a chart, a kustomization, a directory of manifests.
-        let tool = auto.tool.or_else(|| is_there(CHART).then_some(Tool::Helm));
-        if tool == Some(Tool::Helm) {
-            return Ok(self.values(&auto.values));
-        }
-        let kustomization = match tool {
-            Some(Tool::Directory) => None,
-            Some(Tool::Helm | Tool::Kustomize) | None => self.kustomization_file(&auto.path)?,
+        let is_there = |file: &RepoPath| !matches!((self.files.read)(file), FileState::Missing);
+        let kustomization = match auto.tool(&is_there) {
+            Tool::Helm => return Ok(self.values(&auto.values)),
+            Tool::Kustomize => self.kustomization_file(&auto.path)?,
+            Tool::Directory => None,
         };
         let shown = if auto.path.as_str().is_empty() { "the repository's root" } else { auto.path.as_str() };
         if let Some((file, source)) = kustomization {
@@ -172,14 +166,16 @@ impl Auto<'_> {
     /// Finds the fields of the manifests below a directory; none if there are no files.
     fn below(&self, directory: &RepoPath, is_recursive: bool) -> Result<Option<Vec<Found>>, Box<Located>> {
         let all = (self.files.list)(directory);
-        if all.len() > MAX_LISTED {
+        let is_meant = |file: &&RepoPath| is_recursive || file.parent() == *directory;
+        let files: Vec<&RepoPath> = all.iter().filter(is_meant).collect();
+        if files.len() > MAX_LISTED {
             let message = format!("more than {MAX_LISTED} files stand below `{directory}`, and none was looked into");
             let hint = format!("name the manifest: `{PREFIX}write-back-target: <path>`");
             return Err(Box::new(nowhere(directory.clone(), "target/not-found", message, hint)));
         }
         let mut places = Vec::new();
-        for file in &all {
-            if !is_recursive && file.parent() != *directory || is_template(file, &all) {
+        for file in files {
+            if is_template(file, &all) {
                 continue;
             }
             // A broken manifest is nobody's place; Argo CD says what is wrong with it.
