@@ -95,8 +95,8 @@ impl Reader<'_> {
                 let hint = format!("add `{PREFIX}write-back-target: helmvalues`");
                 self.unsupported(at_target, "write-back-target", line, message, hint, obstacles);
             }
-            None if request.kustomize_name.is_some() => request.targets.push(WriteBack::Kustomization(None)),
             None if self.helm_key(&request.alias).is_some() => request.targets.push(WriteBack::HelmValues),
+            None if request.kustomize_name.is_some() => request.targets.push(WriteBack::Kustomization(None)),
             None => request.targets.push(WriteBack::Auto),
         }
         self.contradictions(request, obstacles);

@@ -167,6 +167,20 @@ fn what_a_source_is_made_of_is_told_as_argo_cd_does() {
 }
 
 #[test]
+fn a_value_file_as_target_without_a_key_path_must_set_the_tag() {
+    let target = format!("{AUTO}\nrepin.dev/write-back-target: helmvalues:prod.yaml");
+    let named = format!("{AUTO}\nrepin.dev/app.helm.image-name: b.repository");
+    let two = [("values.yaml", "a: {repository: IMAGE, tag: 1.0.0}\nb: {repository: IMAGE, tag: 1.1.0}\n")];
+    let sets = [("prod.yaml", "image:\n  tag: 1.0.0\n")];
+    let sets_not = [("prod.yaml", "replicas: 2\n")];
+    check(&[
+        (Row { files: &sets, ..Row::new("sets", &target) }, "prod.yaml#image.tag pending pending"),
+        (Row { files: &sets_not, ..Row::new("sets-not", &target) }, "prod.yaml#null held target/not-found"),
+        (Row { files: &two, ..Row::new("named", &named) }, "values.yaml#b.tag pending pending"),
+    ]);
+}
+
+#[test]
 fn what_is_found_is_listed_with_the_line_that_settles_it() {
     let two = "a: {image: 'IMAGE:1.0.0'}\nb: {repository: IMAGE, tag: 1.1.0}\n";
     let several = [CHART, ("values.yaml", two)];

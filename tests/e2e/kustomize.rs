@@ -1,6 +1,6 @@
 //! Kustomizations: the entry of `images:` that is found, added and written, and what is refused.
 
-use crate::table::{self, Row, fill, outcome, outcomes, problems, verdict};
+use crate::table::{self, PLAIN, Row, codes, fill, outcome, outcomes, problems, verdict};
 use crate::world::World;
 
 /// Annotations of repin for the kustomization at the source path.
@@ -134,6 +134,25 @@ fn the_directory_of_the_kustomization_is_relative_to_the_source_and_must_have_on
             "apps/contradiction/kustomization.yaml held annotation/invalid",
         ),
         (
+            "unused",
+            format!("{PLAIN}\nrepin.dev/app.kustomize.image-name: x"),
+            &[("values.yaml", "image: {tag: 1.0.0}\n")],
+            "apps/unused/values.yaml pending pending",
+        ),
+        (
+            "encrypted",
+            text("kustomization"),
+            &[("kustomization.yaml", "images:\n- name: IMAGE\n  newTag: 1.0.0\nsops: {mac: x}\n")],
+            "apps/encrypted/kustomization.yaml failed edit/sops",
+        ),
+        (
+            "legacy",
+            "OLD/image-list: app=IMAGE\nOLD/write-back-method: git\nOLD/app.write-back-target: kustomization:./k\nOLD/app.kustomize.image-name: IMAGE"
+                .replace("OLD", "argocd-image-updater.argoproj.io"),
+            &[("k/kustomization.yaml", ENTRY)],
+            "apps/legacy/k/kustomization.yaml pending pending",
+        ),
+        (
             "implied",
             "repin.dev/image-list: app=IMAGE\nrepin.dev/app.kustomize.image-name: IMAGE".to_owned(),
             &[("kustomization.yaml", ENTRY)],
@@ -147,6 +166,9 @@ fn the_directory_of_the_kustomization_is_relative_to_the_source_and_must_have_on
         let one = outcome(&said, name);
         assert_eq!(format!("{} {}", one["file"].as_str().unwrap_or("null"), verdict(one)), *expected, "{name} {one:#}");
     }
+    let codes = |name: &str| codes(&problems(&said, &format!("argocd/{name}.yaml")));
+    assert_eq!(codes("unused"), ["annotation/unused"]);
+    assert_eq!(codes("contradiction"), ["annotation/invalid"]);
     let hint = problems(&said, "misspelled.yaml")[0]["hint"].as_str().unwrap();
     assert!(hint.contains("`kustomization`"), "{hint}");
 }
@@ -169,6 +191,17 @@ fn a_reverted_kustomization_is_not_written_again() {
     assert_eq!(world.remote.head(), head);
     world.registry.publish("acme/web", &["2.1.0"]);
     world.takes("2.1.0");
+}
+
+#[test]
+fn an_added_entry_that_a_person_took_out_is_not_added_again() {
+    let files = [("values.yaml", "-"), ("kustomization.yaml", "resources: []\n")];
+    let world = table::world(&[Row { files: &files, ..Row::new("web", TARGET) }]);
+    let delivered = world.once();
+    assert_eq!((verdict(&delivered), &delivered["from"]), ("delivered delivered".into(), &serde_json::Value::Null));
+    let head = world.remote.revert(delivered["commit"].as_str().unwrap());
+    assert_eq!(verdict(&world.once()), "held guard/rolled-back");
+    assert_eq!(world.remote.head(), head);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::manifest::{EditError, Source, kustomization, manifests};
 use crate::model::application::PREFIX;
 use crate::model::names::{ImageName, RepoPath};
 use crate::model::tracked::{AutoSearch, CHART, Form, Tool, TrackedImage, ValuesSearch, kustomizations};
-use crate::plan::locate::found::{Found, nowhere, settle};
+use crate::plan::locate::found::{Found, listed, nowhere, settle};
 use crate::plan::locate::values::{Named, Values};
 use crate::plan::locate::{Failure, FileState, Files, Located, MAX_LISTED, Site, edit_failure, unusable};
 
@@ -109,7 +109,7 @@ impl Auto<'_> {
         }
         let values = Values::new(&search.values, self.files);
         let alias = self.image.alias.replace('/', "_");
-        let (mut places, mut empty) = (Vec::new(), Vec::new());
+        let (mut places, mut empty, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
         let is_meant = |named: &Named| search.name_key.as_ref().is_none_or(|key| *key == named.name);
         for named in values.named(self.name).into_iter().filter(is_meant) {
             let (place, word) = match named.form {
@@ -128,7 +128,15 @@ impl Auto<'_> {
                 empty.push(found);
             } else if search.files.contains(file) {
                 places.push(found);
+            } else {
+                elsewhere.push(found);
             }
+        }
+        if places.is_empty() && !elsewhere.is_empty() {
+            let (image, target) = (&self.image.image_text, &search.fallback);
+            let message = format!("{target} does not set the tag of `{image}`: it stands at {}", listed(&elsewhere));
+            let hint = format!("set it in {target} once, or name the file that holds it in `write-back-target`");
+            return Err(Box::new(nowhere(target.clone(), "target/not-found", message, hint)));
         }
         Ok((places, empty))
     }

@@ -82,7 +82,7 @@ pub(super) fn settle(
     if agree {
         return places.into_iter().map(Found::located).collect();
     }
-    let listed = list(&places);
+    let listed = listed(&places);
     let message = format!("`{}` stands at several places that differ: {listed}", image.image_text);
     let mut lines: Vec<String> = Vec::new();
     for place in &places {
@@ -112,14 +112,15 @@ fn not_found(image: &TrackedImage, empty: &[Found], fallback: &RepoPath, looked:
             ),
         ),
         [first, ..] => (
-            format!("`{}` is named without a tag, so nothing says what runs: {}", image.image_text, list(empty)),
+            format!("`{}` is named without a tag, so nothing says what runs: {}", image.image_text, listed(empty)),
             format!("to have the tag written there, add {}", first.annotation),
         ),
     };
     nowhere(empty.first().map_or(fallback, |one| &one.file).clone(), "target/not-found", message, hint)
 }
 
-fn list(places: &[Found]) -> String {
+/// Lists places as `file:line key value`.
+pub(super) fn listed(places: &[Found]) -> String {
     let mut listed: Vec<String> = places.iter().take(LISTED).map(Found::listed).collect();
     if places.len() > LISTED {
         listed.push(format!("{} more", places.len() - LISTED));
