@@ -161,7 +161,7 @@ impl World {
                     files.retain(|file: &RepoPath| file.is_within(directory));
                     files
                 };
-                let files = Files { read: &read, list: &list };
+                let files = Files { read: &read, list: &list, may_name: &|_| true };
                 let located = tracked.target.as_ref().and_then(|target| locate(&tracked, target, files).pop());
                 let branch = tracked.target.as_ref().map(Target::written_branch).unwrap_or_default();
                 let rule = located.as_ref().map(|located| {

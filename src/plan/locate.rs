@@ -24,8 +24,10 @@ pub const MAX_LISTED: usize = 2_000;
 pub struct Files<'a> {
     /// Gives a file as it was found at the head.
     pub read: &'a dyn Fn(&RepoPath) -> FileState,
-    /// Gives the files below a directory that may be manifests, sorted.
+    /// Gives the files below a directory that may be manifests, sorted, whatever stands in them.
     pub list: &'a dyn Fn(&RepoPath) -> Vec<RepoPath>,
+    /// Tells whether a listed file may name the image, as [`may_name`] says of its bytes: others are not worth reading.
+    pub may_name: &'a dyn Fn(&RepoPath) -> bool,
 }
 
 /// Tells whether a file may be a manifest, by its name.

@@ -98,7 +98,12 @@ fn a_target_is_a_file_or_a_directory_and_must_hold_the_image() {
         ),
         ("outside", text("/elsewhere"), vec![("/elsewhere/w.yaml", CRON)], "elsewhere/w.yaml held target/outside"),
         ("absent", text("deploy/web.yaml"), vec![], "apps/absent/deploy/web.yaml failed edit/no-such-file"),
-        ("nothing", text("deploy"), vec![("deploy/s.yaml", SERVICE)], "apps/nothing/deploy held target/not-found"),
+        (
+            "nothing",
+            text("deploy"),
+            vec![("deploy/s.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n")],
+            "apps/nothing/deploy held target/not-found",
+        ),
         ("differ", text("web.yaml"), vec![("web.yaml", &differ)], "apps/differ/web.yaml held target/ambiguous"),
         ("chart", text("chart"), template.to_vec(), "apps/chart/chart held target/not-found"),
         ("broken", text("w.yaml"), vec![("w.yaml", "a: [\n")], "apps/broken/w.yaml failed edit/invalid-yaml"),

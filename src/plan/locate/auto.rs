@@ -183,7 +183,7 @@ impl Auto<'_> {
         }
         let mut places = Vec::new();
         for file in files {
-            if is_template(file, &all) {
+            if !(self.files.may_name)(file) || is_template(file, &all) {
                 continue;
             }
             // A broken manifest is nobody's place; Argo CD says what is wrong with it.
