@@ -6,13 +6,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::git::GitError;
-use crate::model::history::BlobId;
+use crate::git::{GitError, TreeEntry};
 use crate::model::names::RepoPath;
 use crate::model::rule::{Glob, Rule};
 use crate::model::tracked::{Target, TrackedImage};
 use crate::plan::Subject;
-use crate::plan::locate::{FileState, Files, Located, MAX_LISTED, locate, may_be_manifest, may_name};
+use crate::plan::locate::{FileState, Files, Located, locate, may_be_manifest, may_name};
 use crate::plan::rollback::Timeline;
 use crate::reconcile::repository::Repository;
 use crate::reconcile::repository::line::{Line, Met};
@@ -113,7 +112,11 @@ impl Repository {
         let Some(target) = &image.target else { return Ok(placed) };
         let Some(line) = self.lines.get(&target.base.branch) else { return Ok(placed) };
         let seen = Seen { repository: self, line, image, met: RefCell::default(), lost: RefCell::default() };
-        let files = Files { read: &|path| seen.read(path), list: &|directory| seen.list(directory) };
+        let files = Files {
+            read: &|path| seen.read(path),
+            list: &|directory| seen.list(directory),
+            may_name: &|path| seen.may_name(path),
+        };
         let located = locate(image, target, files);
         if let Some(error) = seen.lost.into_inner() {
             return Err(error);
@@ -165,19 +168,16 @@ impl Seen<'_> {
         self.kept(self.repository.state_in(self.line, path)).unwrap_or(FileState::Missing)
     }
 
-    /// Gives the files below a directory that may be manifests and may name the image. If there are too many they are
-    /// given as they are: none of them will be read.
+    /// Gives the files below a directory that may be manifests, by their names.
     fn list(&self, directory: &RepoPath) -> Vec<RepoPath> {
         self.met.borrow_mut().push((directory.clone(), self.line.meet_below(directory)));
-        let files: Vec<_> = self.line.below(directory).filter(|(path, _)| may_be_manifest(path)).collect();
-        let is_short = files.len() <= MAX_LISTED;
-        let may_count = |blob: &BlobId| !is_short || self.may_name_image(blob);
-        files.into_iter().filter(|(_, entry)| may_count(&entry.blob)).map(|(path, _)| path.clone()).collect()
+        self.line.below(directory).map(|(path, _)| path).filter(|path| may_be_manifest(path)).cloned().collect()
     }
 
-    /// Tells whether a content may name the image, by its bytes alone; which one cannot is remembered.
-    fn may_name_image(&self, blob: &BlobId) -> bool {
+    /// Tells whether a listed file may name the image, by its bytes alone; which content cannot is remembered.
+    fn may_name(&self, path: &RepoPath) -> bool {
         let (Some(image), Some(mirror)) = (&self.image.image, &self.repository.mirror) else { return false };
+        let Ok(Some(TreeEntry { blob, .. })) = self.line.entry(path) else { return false };
         if self.repository.nameless.borrow().get(blob).is_some_and(|images| images.contains(image)) {
             return false;
         }
