@@ -55,6 +55,8 @@ pub struct ImageRequest {
     pub kustomize_name: Option<String>,
     /// The targets, at least one unless refused.
     pub targets: Vec<WriteBack>,
+    /// The pull secret that the registry is asked with, by its name.
+    pub pull_secret: Option<String>,
     /// Where the whole Application wants its changes to go.
     pub destination: Destination,
     /// Why the image is held.

@@ -11,6 +11,7 @@ mod git_access;
 pub mod interval;
 pub mod keys;
 pub mod options;
+mod pull_secrets;
 mod reader;
 mod remotes;
 mod schedule;

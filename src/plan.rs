@@ -99,7 +99,7 @@ impl Snapshot {
         let mut all: BTreeMap<&ImageName, (Needs, bool)> = BTreeMap::new();
         for tracked in self.subjects.iter().map(|subject| &subject.tracked) {
             let is_dated = tracked.policy.strategy == Strategy::NewestBuild;
-            let (Some(image), true) = (&tracked.image, is_dated) else { continue };
+            let (Some(image), true) = (&tracked.asked, is_dated) else { continue };
             let (needs, wants_all) = all.entry(image).or_default();
             needs.created = true;
             *wants_all |= tracked.policy.platforms.is_empty();

@@ -32,7 +32,7 @@ use crate::model::application::Application;
 use crate::model::change::ChangeSet;
 use crate::model::outcome::{Outcome, OutcomeResult};
 use crate::model::problem::Problem;
-use crate::model::rule::Rule;
+use crate::model::rule::{PullSecret, Rule};
 use crate::plan::judge::Judgement;
 use crate::plan::{self, Snapshot};
 use crate::reconcile::gather::Gathered;
@@ -50,6 +50,8 @@ pub struct Options {
     pub rules: Vec<Rule>,
     /// Writes nothing, whatever the rules say.
     pub observe: bool,
+    /// Who may use which pull secret of [`Options::registry`].
+    pub pull_secrets: Vec<PullSecret>,
     /// What `write-back-method: argocd` means.
     pub argocd: ArgocdMethod,
     /// Applications that no manifest defines.

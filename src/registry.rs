@@ -28,12 +28,14 @@ mod trust;
 
 pub use self::error::RegistryError;
 pub use self::listing::{Listing, Truncation};
-pub use self::options::{Limits, Options, RegistryOptions};
+pub use self::options::{Limits, Options, PullSecretOptions, RegistryOptions};
 pub use self::public::{PUBLIC_REGISTRIES, PublicRegistry};
 
 /// All registries that may be asked.
 pub struct Registries {
     hosts: BTreeMap<String, Host>,
+    /// The same hosts with pull secrets, by the host and the secret's name.
+    with_secrets: BTreeMap<(String, String), Host>,
     limits: Limits,
 }
 
@@ -43,9 +45,9 @@ impl Registries {
     /// # Errors
     /// `Settings` names the first registry whose settings cannot be used, or that is there twice.
     pub fn new(options: Options) -> Result<Self, RegistryError> {
-        let Options { registries, limits } = options;
+        let Options { registries, pull_secrets, limits } = options;
         let mut hosts = BTreeMap::new();
-        for registry in registries {
+        for registry in registries.iter().cloned() {
             let checked = registry.check(&limits)?;
             let name = checked.name.clone();
             if hosts.insert(name.clone(), Host::new(checked, limits.clone())?).is_some() {
@@ -59,7 +61,18 @@ impl Registries {
                 hosts.insert(public.host.to_owned(), Host::new(settings.check(&limits)?, limits.clone())?);
             }
         }
-        Ok(Self { hosts, limits })
+        let mut with_secrets = BTreeMap::new();
+        for secret in pull_secrets {
+            for name in &secret.registries {
+                // A registry that is not configured is asked nothing, with or without a secret.
+                let Some(host) = hosts.get(name) else { continue };
+                let same = registries.iter().find(|one| one.is_for(name)).cloned();
+                let same = same.unwrap_or_else(|| RegistryOptions { host: name.clone(), ..RegistryOptions::default() });
+                let checked = RegistryOptions { credentials: secret.credentials.clone(), ..same }.check(&limits)?;
+                with_secrets.insert((name.clone(), secret.name.clone()), host.beside(checked)?);
+            }
+        }
+        Ok(Self { hosts, with_secrets, limits })
     }
 
     /// Tells whether the image's registry may be asked: it is configured, or one of [`PUBLIC_REGISTRIES`].
@@ -107,6 +120,11 @@ impl Registries {
     }
 
     fn host(&self, image: &ImageName) -> Result<&Host, RegistryError> {
-        self.hosts.get(image.registry()).ok_or_else(|| RegistryError::Unconfigured { image: image.clone() })
+        let host = match image.pull_secret() {
+            // Without that secret it is not asked: an anonymous answer is another one.
+            Some(name) => self.with_secrets.get(&(image.registry().to_owned(), name.to_owned())),
+            None => self.hosts.get(image.registry()),
+        };
+        host.ok_or_else(|| RegistryError::Unconfigured { image: image.clone() })
     }
 }

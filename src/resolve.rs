@@ -3,13 +3,14 @@
 //! Pure. Reads no file: that the key stands in one of the candidate files is found out by `plan::locate`.
 
 mod ground;
+mod pull_secret;
 mod targets;
 
 use crate::annotations::{self, ArgocdMethod};
 use crate::model::application::Application;
 use crate::model::names::Branch;
 use crate::model::problem::{Problem, Severity};
-use crate::model::rule::Glob;
+use crate::model::rule::{Glob, PullSecret};
 use crate::model::tracked::{Refusal, TrackedImage};
 use crate::resolve::ground::{Stop, ground, unused_value_files};
 use crate::resolve::targets::{image, targeted};
@@ -34,6 +35,8 @@ pub struct KnownRepository {
 pub struct Configured<'a> {
     /// The repositories, in file order.
     pub repositories: &'a [KnownRepository],
+    /// The pull secrets, and who may use them.
+    pub pull_secrets: &'a [PullSecret],
     /// What `write-back-method: argocd` means.
     pub argocd: ArgocdMethod,
 }
@@ -42,15 +45,22 @@ pub struct Configured<'a> {
 pub fn resolve(application: &Application, configured: &Configured<'_>) -> (Vec<TrackedImage>, Vec<Problem>) {
     let (requests, mut problems) = annotations::read(application, configured.argocd);
     let mut tracked = Vec::new();
-    for request in requests {
+    for mut request in requests {
+        let asked = pull_secret::asked(application, &request, configured.pull_secrets);
+        if let Err((refusal, hint)) = &asked {
+            let own = annotation_line(application, &format!("{}.pull-secret", request.alias));
+            let line = if own == application.line { annotation_line(application, "pull-secret") } else { own };
+            problems.push(problem(application, line, refusal, hint.clone()));
+            request.refusal.get_or_insert(refusal.clone());
+        }
+        let first = tracked.len();
         match ground(application, configured.repositories, &request) {
             Ok(ground) => {
                 problems.extend(unused_value_files(application, &ground));
                 if request.targets.is_empty() || request.key.is_none() {
                     tracked.push(image(application, &request, Some(&ground), None));
-                    continue;
                 }
-                for target in &request.targets {
+                for target in request.targets.iter().filter(|_| request.key.is_some()) {
                     tracked.push(targeted(application, &request, &ground, target, &mut problems));
                 }
             }
@@ -61,6 +71,9 @@ pub fn resolve(application: &Application, configured: &Configured<'_>) -> (Vec<T
                 image.refusal.get_or_insert(refusal);
                 tracked.push(image);
             }
+        }
+        for image in tracked.iter_mut().skip(first) {
+            image.asked = asked.as_ref().ok().cloned().flatten();
         }
     }
     // What is wrong for the whole Application is found with each of its images, and said once.

@@ -128,7 +128,8 @@ pub fn in_order(unsupported: &mut Vec<&'static str>) {
     unsupported.dedup();
 }
 
-fn is_match(matches: &Match, subject: &Subject<'_>) -> bool {
+/// Tells whether all conditions hold.
+pub fn is_match(matches: &Match, subject: &Subject<'_>) -> bool {
     let holds = |glob: &Option<Glob>, text: &str| glob.as_ref().is_none_or(|glob| glob.is_match(text));
     let path = |glob: &Glob| subject.path.is_some_and(|path| glob.is_match(path.as_str()));
     let application = |glob: &Glob| {

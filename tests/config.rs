@@ -10,8 +10,8 @@ use repin::annotations::ArgocdMethod;
 use repin::config::secrets::SecretRef;
 use repin::config::settings::{
     AccessSettings, AnnotationSetting, ApplicationSettings, CacheSettings, ClientCertificateSettings, CommitSettings,
-    Credentials, HistorySettings, LogFormat, LogLevel, LogSettings, RegistrySettings, RepositorySettings,
-    ServerSettings, Settings,
+    Credentials, HistorySettings, LogFormat, LogLevel, LogSettings, PullSecretSettings, RegistrySettings,
+    RepositorySettings, ServerSettings, Settings,
 };
 use repin::config::{Surroundings, interval, keys, load, parse, schema};
 use repin::git::{Authorship, Identity, Signer};
@@ -20,7 +20,7 @@ use repin::message::{self, Wording};
 use repin::model::change::{CommitText, WrittenPlace};
 use repin::model::problem::{Problem, Severity};
 use repin::model::remote_url::{RemoteUrl, Transport};
-use repin::model::rule::{Delivery, Glob, Match, Per, Rule};
+use repin::model::rule::{Delivery, Glob, Match, Per, PullSecret, Rule};
 use repin::model::schedule::cron::Cron;
 use repin::model::schedule::{Interval, Schedule};
 use repin::secret::Secret;
@@ -178,6 +178,7 @@ rules:
             schedule: None,
             line: 8,
         }],
+        pull_secrets: vec![],
         rules: vec![Rule {
             matches: Match { path: Some("apps/**".parse().unwrap()), ..Match::default() },
             environment: Some("dev".into()),
@@ -302,6 +303,34 @@ fn every_setting_of_the_example_is_read() {
                 line: line("- host: 127.0.0.1:5100"),
             },
         ],
+        pull_secrets: vec![
+            PullSecretSettings {
+                secret: PullSecret {
+                    name: "harbor".into(),
+                    registries: vec!["registry.example.com:5000".into()],
+                    matches: Match {
+                        repository: Some("gitops".parse().unwrap()),
+                        branch: None,
+                        path: Some("clusters/**".parse().unwrap()),
+                        application: Some("web-*".parse().unwrap()),
+                        namespace: Some("argocd".parse().unwrap()),
+                        project: Some("team-*".parse().unwrap()),
+                        labels: vec![("team".into(), "web".into())],
+                    },
+                },
+                credentials: Credentials::Basic { username: secret(), password: secret() },
+                line: line("- name: harbor"),
+            },
+            PullSecretSettings {
+                secret: PullSecret {
+                    name: "pullsecret:ci/harbor".into(),
+                    registries: vec!["registry.example.com:5000".into()],
+                    matches: Match::default(),
+                },
+                credentials: Credentials::Token(secret()),
+                line: line("- name: \"pullsecret:ci/harbor\""),
+            },
+        ],
         rules: vec![
             Rule {
                 matches: Match {
@@ -407,11 +436,17 @@ fn the_example_shows_every_key() {
         "rules[].schedule.jitter",
         "commit.signing.ssh_key.env",
         "commit.signing.passphrase.file",
+        "pull_secrets[].credentials.username.env",
+        "pull_secrets[].credentials.password.env",
+        "pull_secrets[].credentials.token.env",
     ];
     assert_eq!(missing, expected, "add a commented line to config/repin.example.yaml");
     let known: BTreeSet<String> = keys::all().into_iter().collect();
-    let free =
-        |key: &&String| key.starts_with("applications[].annotations.") || key.starts_with("rules[].match.label.");
+    let free = |key: &&String| {
+        ["applications[].annotations.", "rules[].match.label.", "pull_secrets[].match.label."]
+            .iter()
+            .any(|free| key.starts_with(free))
+    };
     let unknown: Vec<&String> = shown.iter().filter(|key| !known.contains(*key) && !free(key)).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
 }
@@ -619,6 +654,56 @@ fn commits_are_read_with_their_defaults_and_every_problem() {
 }
 
 #[test]
+fn a_pull_secret_is_bound_to_hosts_and_applications() {
+    let one = |text: &str| format!("pull_secrets: [{{{text}}}]");
+    let login = "credentials: {token: {env: T}}";
+    check(&one(&format!("name: a, registries: [ghcr.io], {login}, match: {{}}")), &[]);
+    check(
+        &one("name: a"),
+        &[
+            "3 config/missing-key: `pull_secrets[0].registries` is missing, and it is required",
+            "3 config/missing-key: `pull_secrets[0].credentials` is missing, and it is required",
+            "3 config/missing-key: `pull_secrets[0].match` is missing, and it is required",
+        ],
+    );
+    check(
+        &one(&format!("name: a, registries: [], {login}, match: {{branch: x}}")),
+        &[
+            "3 config/invalid-value: `pull_secrets[0].registries` is empty, and names the hosts that it is sent to",
+            "3 config/unknown-key: `pull_secrets[0].match.branch` is not a known key",
+        ],
+    );
+    check(
+        &one(&format!("name: ' a', registries: [\"https://ghcr.io\", ghcr.io/acme], {login}, match: {{}}")),
+        &[
+            "3 config/invalid-value: `pull_secrets[0].name` is ` a`: it is one line of 1 to 200 characters, without blanks at its ends",
+            "3 config/invalid-value: `pull_secrets[0].registries[0]` is `https://ghcr.io`: it is a host without a scheme",
+            "3 unsupported/prefix: `pull_secrets[0].registries[1]` is a prefix with a path, and this build reads hosts only",
+        ],
+    );
+    let two = format!("{{name: a, registries: [ghcr.io], {login}, match: {{}}}}");
+    check(
+        &format!("pull_secrets:\n- {two}\n- {two}"),
+        &["5 config/duplicate: `pull_secrets[1]` has the name `a`, as the entry in line 4 has"],
+    );
+    check(
+        &one(&format!("name: a, registries: [r.example], {login}, match: {{}}")),
+        &[
+            "warning 3 config/no-match: `pull_secrets[0]` is bound to `r.example`, which is not configured and never asked",
+        ],
+    );
+    check(
+        &format!(
+            "registries: [{{host: r.example, insecure: true}}]\n{}",
+            one(&format!("name: a, registries: [r.example], {login}, match: {{}}"))
+        ),
+        &[
+            "warning 4 config/plain-credentials: `pull_secrets[0]` is sent over plain HTTP: everybody on the way can read it",
+        ],
+    );
+}
+
+#[test]
 fn the_schema_file_is_the_generated_one() {
     let path = "config/schema.json";
     let generated = schema::json();
@@ -679,10 +764,6 @@ fn unknown_unbuilt_and_doubled_keys_are_named() {
     check(
         "registries_conf: x",
         &["3 unsupported/registries_conf: `registries_conf` is known, and this build does not carry it out"],
-    );
-    check(
-        "pull_secrets: {}",
-        &["3 unsupported/pull_secrets: `pull_secrets` is known, and this build does not carry it out"],
     );
     check(
         "max_changes_per_push: 3",

@@ -19,7 +19,7 @@ use repin::model::history::CommitInfo;
 use repin::model::metadata::Described;
 use repin::model::names::{Digest, ImageName, RepoPath, Tag};
 use repin::model::outcome::OutcomeResult;
-use repin::model::rule::{Delivery, Glob, Match, Per, Rule};
+use repin::model::rule::{Delivery, Glob, Match, Per, PullSecret, Rule};
 use repin::model::schedule::Schedule;
 use repin::model::schedule::cron::Cron;
 use repin::model::tracked::{RemoteBranch, Target};
@@ -120,7 +120,9 @@ impl World {
             default: None,
             urls: vec!["git.example/acme/gitops".into()],
         }];
-        let configured = Configured { repositories: &known, ..Configured::default() };
+        let secret =
+            PullSecret { name: "harbor".into(), registries: vec!["r.example".into()], ..PullSecret::default() };
+        let configured = Configured { repositories: &known, pull_secrets: &[secret], ..Configured::default() };
         let rule = Rule {
             matches: Match { path: Some(Glob::of_paths("apps/**").unwrap()), ..Match::default() },
             environment: Some("dev".into()),
@@ -781,4 +783,18 @@ fn a_rule_with_a_schedule_writes_only_after_a_tick_and_holds_all_owners_of_a_pla
     snapshot.since = Some(snapshot.now);
     Arc::make_mut(&mut snapshot.subjects[0]).rule.as_mut().unwrap().schedule = Some(Schedule::Cron(cron));
     assert!(world.decide_on(snapshot).outcomes.iter().all(|outcome| outcome.code == "current"));
+}
+
+#[test]
+fn a_pull_secret_asks_for_a_list_of_its_own() {
+    let mut world = World::web("", "1.0.0", &["1.0.0", "1.1.0"]).with("pull-secret", "harbor");
+    world.add("plain", "apps/plain/values.yaml", "");
+    world.files.insert("apps/plain/values.yaml", values("1.0.0"));
+    assert_eq!(world.outcomes(), ["failed registry/not-found -", "pending pending 1.1.0"]);
+    world.tags.insert("r.example/web (pull secret `harbor`)", vec!["1.0.0", "2.0.0"]);
+    assert_eq!(world.outcomes(), ["pending pending 2.0.0", "pending pending 1.1.0"]);
+    let message = world.decide().changes[0].commits[0].message.clone();
+    assert!(!message.contains("harbor"), "{message}");
+    let unlisted = World::web("", "1.0.0", &["1.1.0"]).with("pull-secret", "typo");
+    assert_eq!(unlisted.outcomes(), ["held annotation/pull-secret -"]);
 }

@@ -37,7 +37,7 @@ fn settings(fake: &FakeRegistry) -> RegistryOptions {
 }
 
 fn with_limits(registry: RegistryOptions, limits: Limits) -> Registries {
-    Registries::new(Options { registries: vec![registry], limits }).unwrap()
+    Registries::new(Options { registries: vec![registry], limits, ..Options::default() }).unwrap()
 }
 
 fn registries(fake: &FakeRegistry) -> Registries {

@@ -6,6 +6,7 @@
 
 use repin::annotations::ArgocdMethod;
 use repin::manifest::argocd::read_applications;
+use repin::model::rule::{Match, PullSecret};
 use repin::model::tracked::{Search, TrackedImage};
 use repin::resolve::{Configured, KnownRepository, resolve};
 use repin::selection;
@@ -33,7 +34,15 @@ fn read(annotations: &str, spec: &str) -> (Vec<String>, Vec<String>) {
         default: Some("main".parse().unwrap()),
         urls: vec!["git@host:acme/gitops.git".parse::<repin::model::remote_url::RemoteUrl>().unwrap().normalised()],
     }];
-    let configured = Configured { repositories: &known, argocd: ArgocdMethod::Held };
+    let secret =
+        |name: &str, matches: Match| PullSecret { name: name.into(), registries: vec!["r.io".into()], matches };
+    let path = |glob: &str| Match { path: Some(glob.parse().unwrap()), ..Match::default() };
+    let pull_secrets = [
+        secret("harbor", path("*.yaml")),
+        secret("pullsecret:ci/harbor", Match::default()),
+        secret("env:TOKEN", path("other/**")),
+    ];
+    let configured = Configured { repositories: &known, pull_secrets: &pull_secrets, argocd: ArgocdMethod::Held };
     let (applications, mut problems) = read_applications("gitops", &"apps.yaml".parse().unwrap(), &text);
     let [application] = applications.as_slice() else { panic!("one Application: {text}\n{problems:#?}") };
     let (images, found) = resolve(application, &configured);
@@ -44,7 +53,7 @@ fn read(annotations: &str, spec: &str) -> (Vec<String>, Vec<String>) {
 }
 
 fn shown(image: &TrackedImage) -> String {
-    let name = image.image.as_ref().map_or(image.image_text.clone(), ToString::to_string);
+    let name = image.asked.as_ref().or(image.image.as_ref()).map_or(image.image_text.clone(), ToString::to_string);
     if let Some(refusal) = &image.refusal {
         return format!("{}={name} held {}", image.alias, refusal.code);
     }
@@ -275,4 +284,27 @@ fn branches_and_sources() {
         ],
         both,
     );
+}
+
+#[test]
+fn pull_secrets() {
+    let list =
+        |secret: &str| format!("image-list: app=r.io/a,other=evil.example/a\n{TAG}\nother.helm.image-tag: x\n{secret}");
+    let plain = "other=evil.example/a [semver *] main:apps/web/values.yaml#x";
+    for name in ["harbor", "pullsecret:ci/harbor"] {
+        let used = format!("app=r.io/a (pull secret `{name}`) [semver *] main:apps/web/values.yaml#image.tag");
+        check(&[(&list(&format!("app.pull-secret: {name}")), &[&used, plain], &[])], ONE);
+    }
+    let held = ["app=r.io/a held annotation/pull-secret", "other=evil.example/a held annotation/pull-secret"];
+    for (name, words) in [
+        ("ext:/bin/token", "annotation/pull-secret … `pull_secrets:` of repin.yaml has no such name … nothing is sent"),
+        ("secret:ns/name#field", "annotation/pull-secret … has no such name"),
+        ("env:TOKEN", "annotation/pull-secret … `match` does not hold for this Application … widen its `match`"),
+    ] {
+        check(&[(&list(&format!("app.pull-secret: {name}")), &[held[0], plain], &[words])], ONE);
+    }
+    // For all images, of which one is elsewhere: the operator's credentials do not follow it.
+    let words = "annotation/pull-secret … bound to `r.io`, and the image is at `evil.example`";
+    let used = "app=r.io/a (pull secret `harbor`) [semver *] main:apps/web/values.yaml#image.tag";
+    check(&[(&list("pull-secret: harbor"), &[used, held[1]], &[words])], ONE);
 }

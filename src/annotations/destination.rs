@@ -1,4 +1,5 @@
-//! The keys that say to which repository, branch and group of changes: `git-repository`, `git-branch` and `group`.
+//! The keys that say to which repository, branch and group of changes: `git-repository`, `git-branch` and `group`; and
+//! with which credentials a registry is asked: `pull-secret`.
 //!
 //! Reads their grammar; whether the operator allows it is found out by `resolve`.
 
@@ -33,6 +34,18 @@ pub enum BaseBranch {
 }
 
 impl Reader<'_> {
+    /// Reads the name of the pull secret. The spellings of argocd-image-updater, such as `pullsecret:<namespace>/<name>`,
+    /// are names like any other.
+    pub(super) fn pull_secret(&mut self, alias: &str, obstacles: &mut Obstacles) -> Option<String> {
+        let (key, given) = self.owned(alias, "pull-secret")?;
+        if given.value.is_empty() {
+            let hint = "write a name from `pull_secrets:` of repin.yaml, or remove the annotation".to_owned();
+            self.invalid(&key, &given, "names no pull secret", hint, obstacles);
+            return None;
+        }
+        Some(given.value)
+    }
+
     /// Reads the keys of the whole Application; what is wrong with them stands in the way of each image.
     pub(super) fn destination(&mut self, obstacles: &mut Obstacles) -> Destination {
         let mut destination = Destination::default();

@@ -34,7 +34,7 @@ pub const KEYS: &[Key] = &[
     key("extract", Scope::Both, true),
     key("ignore-tags", Scope::Both, true),
     key("platforms", Scope::Both, true),
-    key("pull-secret", Scope::Both, false),
+    key("pull-secret", Scope::Both, true),
     key("helm.image-name", Scope::Alias, true),
     key("helm.image-tag", Scope::Alias, true),
     key("helm.image-spec", Scope::Alias, true),

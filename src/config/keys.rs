@@ -93,6 +93,11 @@ pub const TOP: Table = Table {
             "as-git: `write-back-method: argocd` is taken for git. Default: it is held.",
         ),
         optional("applications", Shape::List(&APPLICATION), "Applications that no manifest defines."),
+        optional(
+            "pull_secrets",
+            Shape::List(&PULL_SECRET),
+            "Credentials of registries that annotations may name, and who may.",
+        ),
         optional("cache", Shape::Map(&CACHE), "Where what can be fetched again is kept."),
         optional("server", Shape::Map(&SERVER), "The HTTP server; null = off."),
         optional("log", Shape::Map(&LOG), "What is logged, and how."),
@@ -103,7 +108,6 @@ pub const TOP: Table = Table {
         "windows",
         "notifications",
         "kubernetes",
-        "pull_secrets",
         "max_changes_per_push",
         "ignore_closed_by",
     ],
@@ -178,6 +182,34 @@ pub const REGISTRY: Table = Table {
         optional("ca", Shape::Text, "PEM file with the certificates of its own authority."),
         optional("requests_per_second", Shape::Rate, "Most requests per second, up to 1000."),
         optional("schedule", Shape::Schedule, "When it is asked. Default: the `schedule` of the file."),
+    ],
+    ..PLAIN
+};
+
+/// `pull_secrets[]`.
+pub const PULL_SECRET: Table = Table {
+    keys: &[
+        required("name", Shape::Text, "What `pull-secret` of an Application says; unique."),
+        required("registries", Shape::Texts, "Hosts of images that they are sent for, at least one."),
+        required("credentials", Shape::Map(&CREDENTIALS), "`username` and `password`, or `token`."),
+        required("match", Shape::Map(&PULL_MATCH), "The Applications that may name it; {} = all."),
+    ],
+    ..PLAIN
+};
+
+/// `pull_secrets[].match`.
+pub const PULL_MATCH: Table = Table {
+    keys: &[
+        optional("repository", Shape::Text, "Glob over the name of the repository that defines the Application."),
+        optional("path", Shape::Text, "Glob over the path of the file that defines the Application."),
+        optional(
+            "application",
+            Shape::Text,
+            "Glob over the Application's name, or over namespace/name if it holds a /.",
+        ),
+        optional("namespace", Shape::Text, "Glob over the Application's namespace."),
+        optional("project", Shape::Text, "Glob over the Application's project."),
+        optional("label", Shape::TextMap, "Labels of the Application with exactly these values."),
     ],
     ..PLAIN
 };

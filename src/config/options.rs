@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::settings::{
-    ApplicationSettings, Credentials as Given, RegistrySettings, RepositorySettings, Settings,
+    ApplicationSettings, Credentials as Given, PullSecretSettings, RegistrySettings, RepositorySettings, Settings,
 };
 use crate::credentials::Credentials;
 use crate::git::{Access, HistoryLimits};
@@ -13,7 +13,7 @@ use crate::model::application::{Annotation, Application, ApplicationSource, PREF
 use crate::model::names::ApplicationKey;
 use crate::reconcile::Options;
 use crate::reconcile::repository::RepositoryOptions;
-use crate::registry::RegistryOptions;
+use crate::registry::{PullSecretOptions, RegistryOptions};
 
 /// Gives what a reconciler needs; `file` is where the settings stand.
 pub fn reconcile(settings: &Settings, file: &Path) -> Options {
@@ -21,10 +21,12 @@ pub fn reconcile(settings: &Settings, file: &Path) -> Options {
         repositories: settings.repositories.iter().map(|one| repository(one, &settings.cache.path)).collect(),
         registry: crate::registry::Options {
             registries: settings.registries.iter().map(registry).collect(),
+            pull_secrets: settings.pull_secrets.iter().map(pull_secret).collect(),
             limits: crate::registry::Limits::default(),
         },
         rules: settings.rules.clone(),
         observe: settings.observe,
+        pull_secrets: settings.pull_secrets.iter().map(|one| one.secret.clone()).collect(),
         argocd: settings.argocd,
         applications: settings.applications.iter().map(application).collect(),
         cache: settings.cache.path.clone(),
@@ -95,6 +97,14 @@ fn registry(settings: &RegistrySettings) -> RegistryOptions {
         ca: settings.ca.as_ref().map(|path| std::fs::read(path).unwrap_or_default()),
         credentials: credentials(settings.credentials.as_ref()),
         requests_per_second: settings.requests_per_second,
+    }
+}
+
+fn pull_secret(settings: &PullSecretSettings) -> PullSecretOptions {
+    PullSecretOptions {
+        name: settings.secret.name.clone(),
+        registries: settings.secret.registries.clone(),
+        credentials: credentials(Some(&settings.credentials)),
     }
 }
 

@@ -126,7 +126,7 @@ pub(super) fn registry(value: &Value<'_>) -> Option<RegistrySettings> {
 }
 
 /// The host as image names give it, so that the two can be compared.
-fn host(value: &Value<'_>) -> Option<String> {
+pub(super) fn host(value: &Value<'_>) -> Option<String> {
     let text = value.text()?;
     let hint = "write the part of the image names before the first /, such as `ghcr.io` or `127.0.0.1:5000`";
     if text.contains("://") {

@@ -10,6 +10,7 @@ use crate::config::access::path;
 use crate::config::checks;
 use crate::config::commit::commit;
 use crate::config::keys;
+use crate::config::pull_secrets::{self, pull_secret};
 use crate::config::reader::{Fields, Value};
 use crate::config::remotes::{name, registry, repository};
 use crate::config::schedule::{schedule, ticks};
@@ -50,6 +51,9 @@ pub(super) fn settings(root: &Value<'_>) -> Option<Settings> {
     let registries: Vec<_> = registries.iter().map(|value| (value, registry(value))).collect();
     let rules: Vec<_> = rules.iter().map(|value| (value, rule(value))).collect();
     let applications: Vec<_> = applications.iter().map(|value| (value, application(value))).collect();
+    let pull_secrets = list("pull_secrets");
+    let pull_secrets: Vec<_> = pull_secrets.iter().map(|value| (value, pull_secret(value))).collect();
+    pull_secrets::check(&pull_secrets, &registries);
     checks::between_sections(&repositories, &registries, &rules, &applications);
     let commit = top.get("commit").map(commit).unwrap_or_default();
     let server = server(&top);
@@ -61,6 +65,7 @@ pub(super) fn settings(root: &Value<'_>) -> Option<Settings> {
         argocd,
         repositories: repositories.into_iter().map(|(_, read)| read).collect::<Option<_>>()?,
         registries: registries.into_iter().map(|(_, read)| read).collect::<Option<_>>()?,
+        pull_secrets: pull_secrets.into_iter().map(|(_, read)| read).collect::<Option<_>>()?,
         rules: rules.into_iter().map(|(_, read)| read).collect(),
         commit,
         applications: applications.into_iter().map(|(_, read)| read).collect::<Option<_>>()?,

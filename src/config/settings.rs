@@ -10,7 +10,7 @@ use crate::git::Authorship;
 use crate::message::Wording;
 use crate::model::names::{Branch, RepoPath};
 use crate::model::remote_url::RemoteUrl;
-use crate::model::rule::{Glob, Rule};
+use crate::model::rule::{Glob, PullSecret, Rule};
 use crate::model::schedule::Schedule;
 use crate::secret::Secret;
 
@@ -25,6 +25,8 @@ pub struct Settings {
     pub repositories: Vec<RepositorySettings>,
     /// Hosts are unique.
     pub registries: Vec<RegistrySettings>,
+    /// Names are unique.
+    pub pull_secrets: Vec<PullSecretSettings>,
     /// In file order.
     pub rules: Vec<Rule>,
     /// Who commits are by, and what they say.
@@ -138,6 +140,17 @@ pub struct RegistrySettings {
     pub requests_per_second: Option<f64>,
     /// When it is asked; none = as the file says for all.
     pub schedule: Option<Schedule>,
+    /// Line in the file, from 1.
+    pub line: u64,
+}
+
+/// Credentials that annotations may name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PullSecretSettings {
+    /// Its name, its hosts, and who may name it.
+    pub secret: PullSecret,
+    /// What is sent.
+    pub credentials: Credentials,
     /// Line in the file, from 1.
     pub line: u64,
 }

@@ -83,11 +83,13 @@ impl FromStr for Digest {
 }
 
 /// An image without tag and digest, with the short names of Docker Hub spelled out: `nginx` is
-/// `docker.io/library/nginx`.
+/// `docker.io/library/nginx`. As its registry is asked for it, it may carry the name of a pull secret: who asks with one
+/// sees other tags than who asks without, so these are two names.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ImageName {
-    registry: String,
-    repository: String,
+    registry: Box<str>,
+    repository: Box<str>,
+    pull_secret: Option<Box<str>>,
 }
 
 impl ImageName {
@@ -100,11 +102,25 @@ impl ImageName {
     pub fn repository(&self) -> &str {
         &self.repository
     }
+
+    /// Gives the name of the pull secret that it is asked for with; none = what the registry's own settings say.
+    pub fn pull_secret(&self) -> Option<&str> {
+        self.pull_secret.as_deref()
+    }
+
+    /// Gives the same image, asked for with this pull secret.
+    pub fn with_pull_secret(&self, name: &str) -> Self {
+        Self { pull_secret: Some(name.into()), ..self.clone() }
+    }
 }
 
 impl fmt::Display for ImageName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.registry, self.repository)
+        write!(f, "{}/{}", self.registry, self.repository)?;
+        match &self.pull_secret {
+            Some(name) => write!(f, " (pull secret `{name}`)"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -142,7 +158,7 @@ impl FromStr for ImageName {
         };
         let repository =
             if registry == "docker.io" && !path.contains('/') { format!("library/{path}") } else { path.to_owned() };
-        Ok(Self { registry, repository })
+        Ok(Self { registry: registry.into(), repository: repository.into(), pull_secret: None })
     }
 }
 
@@ -292,6 +308,15 @@ mod tests {
         ] {
             assert_eq!(image(text).as_deref(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn an_image_asked_for_with_a_secret_is_another_name() {
+        let plain: ImageName = "ghcr.io/acme/web".parse().unwrap_or_else(|_| unreachable!());
+        let (one, other) = (plain.with_pull_secret("a"), plain.with_pull_secret("b"));
+        assert!(plain != one && one != other && one == plain.with_pull_secret("a"));
+        assert_eq!(one.to_string(), "ghcr.io/acme/web (pull secret `a`)");
+        assert_eq!((one.registry(), one.repository()), (plain.registry(), plain.repository()));
     }
 
     #[test]

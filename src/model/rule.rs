@@ -96,6 +96,17 @@ pub struct Rule {
     pub line: u64,
 }
 
+/// Who may use which credentials of a registry, without the credentials.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct PullSecret {
+    /// The name by which annotations mean it.
+    pub name: String,
+    /// The hosts, as image names give them, to which it is sent.
+    pub registries: Vec<String>,
+    /// The Applications that may use it; `repository` and `path` are those of the file that defines the Application.
+    pub matches: Match,
+}
+
 /// The conditions of a rule; all that are given must hold.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Match {

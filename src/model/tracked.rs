@@ -165,19 +165,6 @@ impl Search {
             }
         }
     }
-
-    /// Gives the directory whose files the search may read, if any, and whether those of its subdirectories too.
-    pub fn directory(&self, is_there: &dyn Fn(&RepoPath) -> bool) -> Option<(&RepoPath, bool)> {
-        match self {
-            Self::Helm(_) | Self::Values(_) | Self::Kustomization { .. } => None,
-            Self::Manifests(path) => Some((path, true)),
-            Self::Auto(auto) => {
-                let tool = auto.tool(is_there);
-                let is_recursive = auto.is_recursive || tool == Tool::Kustomize;
-                (tool != Tool::Helm).then_some((&auto.path, is_recursive))
-            }
-        }
-    }
 }
 
 impl AutoSearch {
@@ -218,6 +205,8 @@ pub struct TrackedImage {
     pub image_text: String,
     /// The image, if the entry can be read.
     pub image: Option<ImageName>,
+    /// The image as its registry is asked for it: with the pull secret that the annotations name, if one may be used.
+    pub asked: Option<ImageName>,
     /// What is allowed.
     pub policy: Policy,
     /// Where the tag may stand, if that could be resolved.

@@ -85,9 +85,9 @@ pub fn explain(snapshot: &Snapshot, subject: &Subject, judgement: &Judgement, ne
     let site = subject.located.as_ref().and_then(|located| located.site.as_ref().ok());
     let current = site.and_then(|site| site.tag().map(str::to_owned));
     let listed =
-        image.image.as_ref().and_then(|name| snapshot.listings.get(name)).and_then(|listed| listed.as_ref().ok());
+        image.asked.as_ref().and_then(|name| snapshot.listings.get(name)).and_then(|listed| listed.as_ref().ok());
     let tags = listed.map(|listed| listed.tags.as_slice()).unwrap_or_default();
-    let builds = image.image.as_ref().map(|name| builds(snapshot, name, &image.policy)).unwrap_or_default();
+    let builds = image.asked.as_ref().map(|name| builds(snapshot, name, &image.policy)).unwrap_or_default();
     let back = judgement.look_back.as_ref().filter(|back| back.taken_back_by.is_some());
     let chosen = judgement.to.clone().or_else(|| wanted(image, listed).filter(|_| back.is_none()));
     let teller = Teller {
@@ -150,7 +150,7 @@ struct Teller<'a> {
 impl Teller<'_> {
     fn tell(&self, tag: Tag, verdict: Verdict) -> ExplainedTag {
         let policy = &self.image.policy;
-        let unfit = self.image.image.as_ref().and_then(|name| unfit(self.snapshot, name, policy, &tag));
+        let unfit = self.image.asked.as_ref().and_then(|name| unfit(self.snapshot, name, policy, &tag));
         let rejected = match (verdict.rejection(), unfit) {
             (Some(rejection), _) => Some((rejection.code(), rejection.reason(policy, &tag))),
             (None, Some((code, reason))) => Some((code, format!("`{tag}` {reason}"))),
@@ -219,7 +219,7 @@ impl Teller<'_> {
             reason.push_str(&format!("; `{text}` of it is compared"));
         }
         if policy.strategy == Strategy::NewestBuild {
-            let answer = self.image.image.as_ref().and_then(|name| self.snapshot.metadata.get(name)?.get(tag));
+            let answer = self.image.asked.as_ref().and_then(|name| self.snapshot.metadata.get(name)?.get(tag));
             let built =
                 answer.and_then(|answer| Some(answer.as_ref().ok()?.as_ref()?.metadata.built(&policy.platforms)));
             reason.push_str(&match built {

@@ -128,7 +128,7 @@ pub fn before_scan(snapshot: &Snapshot, subject: &Subject) -> Option<Judgement> 
     if let Some(hold) = rule_hold(rule, &located.file) {
         return Some(hold);
     }
-    if let Some(name) = image.image.as_ref().filter(|name| snapshot.unconfigured.contains(*name)) {
+    if let Some(name) = image.asked.as_ref().filter(|name| snapshot.unconfigured.contains(*name)) {
         let message = format!("the registry `{}` is not configured, so nothing is sent to it", name.registry());
         return Some(Judgement::held("registry/unconfigured", message));
     }
@@ -186,7 +186,7 @@ pub fn judge(snapshot: &Snapshot, subject: &Subject) -> Result<Judgement, Vec<Qu
     if let Some(judgement) = before_scan(snapshot, subject) {
         return Ok(judgement);
     }
-    let (Some(image), Some(Located { site: Ok(site), .. })) = (&subject.tracked.image, &subject.located) else {
+    let (Some(image), Some(Located { site: Ok(site), .. })) = (&subject.tracked.asked, &subject.located) else {
         return Ok(Judgement::held("annotation/invalid", "the image or its place could not be read".to_owned()));
     };
     let judge = Judge { snapshot, subject, tracked: &subject.tracked, image, site };

@@ -152,7 +152,11 @@ impl Reconciler {
         for application in applications {
             let address = Arc::as_ptr(application).addr();
             let resolved = old.remove(&address).unwrap_or_else(|| {
-                let configured = Configured { repositories: &self.gathered.known, argocd: self.options.argocd };
+                let configured = Configured {
+                    repositories: &self.gathered.known,
+                    pull_secrets: &self.options.pull_secrets,
+                    argocd: self.options.argocd,
+                };
                 let (images, mut problems) = resolve(application, &configured);
                 if application.key.file.is_none() {
                     problems.iter_mut().for_each(|problem| in_configuration(problem, &self.options.configuration));
@@ -212,7 +216,7 @@ impl Reconciler {
             return;
         }
         let whole = self.place_anew(&images, &grounds, snapshot).await;
-        for image in snapshot.subjects.iter().filter_map(|subject| subject.tracked.image.as_ref()) {
+        for image in snapshot.subjects.iter().filter_map(|subject| subject.tracked.asked.as_ref()) {
             if !self.registries.is_configured(image) {
                 snapshot.unconfigured.insert(image.clone());
             }
@@ -364,7 +368,7 @@ fn place_names(image: &TrackedImage) -> Vec<String> {
 
 /// Every tag list that `explain` shows, held images included.
 pub(super) fn listing_questions(snapshot: &Snapshot) -> Vec<Question> {
-    let images = snapshot.subjects.iter().filter_map(|subject| subject.tracked.image.clone());
+    let images = snapshot.subjects.iter().filter_map(|subject| subject.tracked.asked.clone());
     let asked: BTreeSet<Question> =
         images.filter(|image| !snapshot.unconfigured.contains(image)).map(Question::Listing).collect();
     asked

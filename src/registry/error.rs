@@ -195,13 +195,13 @@ impl Diagnostic for RegistryError {
                 format!("set `credentials` of `{}` in `registries`, or check the name", image.registry())
             }
             Self::Unauthorized { image, with_credentials: true, .. } => {
-                format!("correct `credentials` of `{}` in `registries`", image.registry())
+                format!("correct {}", setting(image))
             }
             Self::Forbidden { image, with_credentials: false, .. } => {
                 format!("set `credentials` of `{}` in `registries` to an account that may pull", image.registry())
             }
             Self::Forbidden { image, with_credentials: true, .. } => {
-                format!("give the account in `credentials` of `{}` in `registries` pull access", image.registry())
+                format!("give the account in {} pull access", setting(image))
             }
             Self::NotFound { .. } => {
                 "correct the image's name in `image-list`; a private repository may look missing without credentials"
@@ -223,9 +223,8 @@ impl Diagnostic for RegistryError {
                 image.registry()
             ),
             Self::BearerUnsupported { image } => format!(
-                "remove `credentials` of `{}` in `registries` if the repository can be read anonymously; Bearer tokens with \
-                 credentials are not supported yet",
-                image.registry()
+                "remove {} if the repository can be read anonymously; Bearer tokens with credentials are not supported yet",
+                setting(image)
             ),
             Self::Unconfigured { image } => {
                 format!("add `- host: {}` to `registries`", image.registry())
@@ -254,6 +253,14 @@ impl Diagnostic for RegistryError {
             | Self::Unconfigured { .. }
             | Self::Settings { .. } => Retry::Never,
         }
+    }
+}
+
+/// Where the credentials stand that an image is asked for with.
+fn setting(image: &ImageName) -> String {
+    match image.pull_secret() {
+        Some(name) => format!("the pull secret `{name}` in `pull_secrets`"),
+        None => format!("`credentials` of `{}` in `registries`", image.registry()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! One registry: how it is reached, how fast, and with what proof.
 
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::OnceLock;
 use std::sync::PoisonError;
@@ -39,9 +40,9 @@ pub(crate) struct Host {
     credentials: CredentialStore,
     client: OnceLock<Client>,
     tokens: Tokens,
-    slots: Semaphore,
-    next_start: Mutex<Option<Instant>>,
-    requests: AtomicU64,
+    slots: Arc<Semaphore>,
+    next_start: Arc<Mutex<Option<Instant>>>,
+    requests: Arc<AtomicU64>,
 }
 
 /// What is asked of a registry.
@@ -84,10 +85,17 @@ impl Host {
             credentials,
             client,
             tokens: Tokens::default(),
-            slots: Semaphore::new(CONCURRENCY),
-            next_start: Mutex::new(None),
-            requests: AtomicU64::new(0),
+            slots: Arc::new(Semaphore::new(CONCURRENCY)),
+            next_start: Arc::default(),
+            requests: Arc::default(),
         })
+    }
+
+    /// Makes a way to the same registry with other credentials: it has tokens of its own, and one pace with the first.
+    pub(crate) fn beside(&self, checked: Checked) -> Result<Self, RegistryError> {
+        let other = Self::new(checked, self.limits.clone())?;
+        let (slots, next_start) = (self.slots.clone(), self.next_start.clone());
+        Ok(Self { slots, next_start, requests: self.requests.clone(), ..other })
     }
 
     /// Gives a URL of the API below `/v2/`.

@@ -16,8 +16,21 @@ use crate::registry::public;
 pub struct Options {
     /// The configured registries; each host once.
     pub registries: Vec<RegistryOptions>,
+    /// Other credentials for some of them, used only for images that name them.
+    pub pull_secrets: Vec<PullSecretOptions>,
     /// Limits for each of them.
     pub limits: Limits,
+}
+
+/// Credentials that are used for images that name them ([`ImageName::pull_secret`]).
+#[derive(Clone, Debug)]
+pub struct PullSecretOptions {
+    /// Their name.
+    pub name: String,
+    /// The hosts, as in image names, to which they are sent.
+    pub registries: Vec<String>,
+    /// The credentials.
+    pub credentials: Credentials,
 }
 
 /// One configured registry.
@@ -87,6 +100,11 @@ pub(crate) struct Checked {
 }
 
 impl RegistryOptions {
+    /// Tells whether these are the settings of a host, which is given as in image names.
+    pub(crate) fn is_for(&self, host: &str) -> bool {
+        format!("{}/x", self.host).parse::<ImageName>().is_ok_and(|image| image.registry() == host)
+    }
+
     /// Checks the settings.
     ///
     /// # Errors

@@ -114,6 +114,7 @@ pub(super) fn image(
         alias: request.alias.clone(),
         image_text: request.image_text.clone(),
         image: request.image.clone(),
+        asked: None,
         policy: request.policy.clone(),
         target,
         group: request.destination.group.clone(),

@@ -36,7 +36,6 @@ fn plus(more: &str) -> String {
 #[test]
 fn every_known_key_that_is_not_built_holds_its_image_and_is_a_problem() {
     let keys = [
-        ("pull-secret", "harbor"),
         ("promote-from", "dev"),
         ("interval", "5m"),
         ("require-healthy", "\"true\""),
@@ -50,7 +49,6 @@ fn every_known_key_that_is_not_built_holds_its_image_and_is_a_problem() {
         ("pull-request.assignees", "ann"),
         ("pull-request.auto-merge", "\"true\""),
         ("notify", "chat"),
-        ("app.pull-secret", "pullsecret:ns/name"),
         ("app.promote-from", "env/application"),
         ("app.interval", "5m"),
         ("app.soak", "1h"),

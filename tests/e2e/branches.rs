@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::registry::Behaviour;
 use crate::remote::BareRemote;
 use crate::table::{self, PLAIN, Row, codes, outcome, problems, verdict};
 use crate::world::World;
@@ -308,4 +309,41 @@ fn what_argocd_image_updater_writes_elsewhere_is_said_or_left_to_the_operator() 
             assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{name}: {said:#?}");
         }
     }
+}
+
+#[test]
+fn a_pull_secret_is_used_by_whom_it_is_for_and_one_listing_is_not_another() {
+    let secret = format!("{PLAIN}\nrepin.dev/pull-secret: \"pullsecret:ci/harbor\"");
+    let world = table::world(&[Row::new("web", &secret), Row::new("api", PLAIN), Row::new("stranger", &secret)]);
+    world.registry.set("acme/web", Behaviour::Basic("puller".into(), "hunter2".into()));
+    let configure = |password: &str| {
+        let file = world.config().with_file_name("password");
+        std::fs::write(&file, password).unwrap();
+        world.configure(&format!(
+            "{}pull_secrets:\n  - name: pullsecret:ci/harbor\n    registries: [\"{}\"]\n    credentials: {{username: puller, password: {{file: {}}}}}\n    \
+             match: {{path: argocd/web.yaml}}\n",
+            world.standard_config(),
+            world.registry.host(),
+            file.display(),
+        ));
+    };
+    configure("hunter2");
+    let said = world.repin(&["once"]);
+    assert_eq!(verdict(outcome(&said, "web")), "delivered delivered", "{said:#?}");
+    assert_eq!(verdict(outcome(&said, "api")), "failed registry/unauthorized", "{said:#?}");
+    assert_eq!(verdict(outcome(&said, "stranger")), "held annotation/pull-secret", "{said:#?}");
+    assert_eq!(outcome(&said, "web")["image"], world.image("web"));
+    assert_eq!(codes(&problems(&said, "argocd/stranger.yaml")), ["annotation/pull-secret"]);
+    assert_eq!((world.tag("web"), world.tag("stranger")), ("2.0.0".into(), "1.0.0".into()));
+    assert!(!said.talk.contains("hunter2"));
+    let with = world.registry.requests().iter().filter(|request| request.authorization.is_some()).count();
+    assert!(with > 0 && with < world.registry.requests().len());
+
+    configure("wrong");
+    let said = world.repin(&["once"]);
+    let one = outcome(&said, "web");
+    assert_eq!(verdict(one), "failed registry/unauthorized", "{said:#?}");
+    let hints: Vec<&str> =
+        said.json["problems"].as_array().unwrap().iter().filter_map(|one| one["hint"].as_str()).collect();
+    assert!(hints.iter().any(|hint| hint.contains("correct the pull secret `pullsecret:ci/harbor`")), "{hints:#?}");
 }

@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use repin::credentials::Credentials;
-use repin::registry::{Limits, RegistryOptions};
+use repin::diagnostic::Diagnostic;
+use repin::registry::{Limits, Options, PullSecretOptions, Registries, RegistryOptions};
 use repin::secret::Secret;
 
 use crate::fake::{Behaviour, FakeRegistry};
@@ -193,9 +194,54 @@ async fn the_password_of_one_registry_is_not_sent_to_another() {
     let credentials = Credentials::Basic { username: "robot".to_owned(), password: Secret::new(CANARY) };
     let registries = repin::registry::Registries::new(repin::registry::Options {
         registries: vec![RegistryOptions { credentials, ..settings(&one) }, settings(&other)],
-        limits: Limits::default(),
+        ..repin::registry::Options::default()
     })
     .unwrap();
     registries.list_tags(&image(&other, "acme/web")).await.unwrap();
     assert!(other.requests().iter().all(|request| request.authorization.is_none()));
+}
+
+#[tokio::test]
+async fn a_pull_secret_is_sent_only_to_its_host_and_for_images_that_name_it() {
+    let fake = FakeRegistry::start();
+    fake.publish("acme/web", &["1.0.0"]);
+    fake.publish("acme/open", &["2.0.0"]);
+    fake.set("acme/web", basic("puller"));
+    let other = FakeRegistry::start();
+    other.publish("acme/web", &["3.0.0"]);
+    let credentials = Credentials::Basic { username: "puller".to_owned(), password: Secret::new(CANARY) };
+    let secret = PullSecretOptions { name: "harbor".into(), registries: vec![fake.host()], credentials };
+    let options = Options {
+        registries: vec![settings(&fake), settings(&other)],
+        pull_secrets: vec![secret],
+        ..Options::default()
+    };
+    let registries = Registries::new(options).unwrap();
+    let plain = image(&fake, "acme/web");
+    let asked = plain.with_pull_secret("harbor");
+
+    let listing = registries.list_tags(&asked).await.unwrap();
+    assert_eq!(tags(&listing), ["1.0.0"]);
+    assert!(registries.resolve_tag(&asked, &listing.tags[0]).await.unwrap().is_some());
+    assert!(fake.requests().iter().all(|request| request.authorization.is_some()));
+    fake.forget_requests();
+
+    // The same image without it is asked as anybody would, and so is everything else.
+    let error = registries.list_tags(&plain).await.unwrap_err();
+    assert_error(&error, "registry/unauthorized", &["refused anonymous access"], "set `credentials`");
+    registries.list_tags(&image(&fake, "acme/open")).await.unwrap();
+    registries.list_tags(&image(&other, "acme/web")).await.unwrap();
+    assert!(fake.requests().iter().chain(&other.requests()).all(|request| request.authorization.is_none()));
+    other.forget_requests();
+
+    // Where it is not bound to, or where there is none of the name, nothing is sent.
+    for image in [image(&other, "acme/web").with_pull_secret("harbor"), plain.with_pull_secret("typo")] {
+        assert_eq!(registries.list_tags(&image).await.unwrap_err().code(), "registry/unconfigured");
+    }
+    assert_eq!(other.requests().len(), 0);
+
+    fake.set("acme/web", basic("somebody-else"));
+    let error = registries.list_tags(&asked).await.unwrap_err();
+    assert_error(&error, "registry/unauthorized", &["refused the credentials"], "correct the pull secret `harbor`");
+    assert!(registries.requests().values().sum::<u64>() > 5, "all requests count");
 }

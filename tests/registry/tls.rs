@@ -100,7 +100,7 @@ async fn a_public_certificate_authority_is_not_enough_for_a_private_registry() {
 #[test]
 fn an_authority_that_is_none_is_refused_at_the_start() {
     let registries = vec![settings("registry.example.com".to_owned(), Some(b"hello"))];
-    let options = repin::registry::Options { registries, limits: Limits::default() };
+    let options = repin::registry::Options { registries, ..repin::registry::Options::default() };
     let error = repin::registry::Registries::new(options).err().unwrap();
     assert_error(
         &error,
@@ -113,7 +113,8 @@ fn an_authority_that_is_none_is_refused_at_the_start() {
 #[test]
 fn a_registry_that_is_configured_twice_is_refused() {
     let twice = || settings("registry.example.com".to_owned(), None);
-    let options = repin::registry::Options { registries: vec![twice(), twice()], limits: Limits::default() };
+    let options =
+        repin::registry::Options { registries: vec![twice(), twice()], ..repin::registry::Options::default() };
     let error = repin::registry::Registries::new(options).err().unwrap();
     assert_error(&error, "registry/settings", &["`registry.example.com`", "once"], "registry.example.com");
 }

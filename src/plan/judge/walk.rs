@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::interval;
-use crate::model::names::{Digest, Tag};
+use crate::model::names::{Digest, ImageName, Tag};
 use crate::plan::judge::newest::platforms;
 use crate::plan::judge::{Judge, Judgement, PassedOver};
 use crate::plan::{Failure, Question};
@@ -113,9 +113,11 @@ impl Judge<'_> {
     /// Gives when a tag was first seen with this digest: by the cache or by Git's history, whichever is earlier. A clock
     /// that ran ahead counts for nothing.
     pub(super) fn first_seen(&self, tag: &Tag, digest: &Digest) -> Option<Timestamp> {
-        let key = (self.image.clone(), tag.clone(), digest.clone());
-        let times = [&self.snapshot.first_seen, &*self.subject.timeline.first_seen];
-        times.iter().filter_map(|known| known.get(&key)).min().map(|time| (*time).min(self.snapshot.now))
+        let key = |image: &ImageName| (image.clone(), tag.clone(), digest.clone());
+        let cached = self.snapshot.first_seen.get(&key(self.image));
+        // Commits tell nothing of pull secrets.
+        let told = self.tracked.image.as_ref().and_then(|image| self.subject.timeline.first_seen.get(&key(image)));
+        cached.into_iter().chain(told).min().map(|time| (*time).min(self.snapshot.now))
     }
 
     /// Says how young a tag is, if it is younger than the policy waits. What nobody saw before is seen now.

@@ -1,0 +1,86 @@
+//! The entries of `pull_secrets`: credentials of registries that annotations may name.
+
+use std::collections::HashMap;
+
+use crate::config::access::{credentials, warn_plain};
+use crate::config::keys;
+use crate::config::reader::Value;
+use crate::config::remotes::host;
+use crate::config::settings::{PullSecretSettings, RegistrySettings};
+use crate::model::rule::{Glob, Match, PullSecret};
+use crate::registry::PUBLIC_REGISTRIES;
+
+/// Longest name, in characters.
+const MAX_NAME: usize = 200;
+
+pub(super) fn pull_secret(value: &Value<'_>) -> Option<PullSecretSettings> {
+    let fields = value.fields(&keys::PULL_SECRET);
+    let name = fields.get("name").and_then(name);
+    let hosts = fields.get("registries").map(|value| {
+        if value.is_empty_list() {
+            value.error("config/invalid-value", "is empty, and names the hosts that it is sent to", "name one or more");
+        }
+        value.items().iter().filter_map(host).collect::<Vec<String>>()
+    });
+    let credentials = fields.get("credentials").and_then(credentials);
+    let matches = fields.get("match").map(matches);
+    let secret = PullSecret { name: name?, registries: hosts?, matches: matches? };
+    Some(PullSecretSettings { secret, credentials: credentials?, line: value.line })
+}
+
+/// Any text on one line, so that the spellings of argocd-image-updater are names too.
+fn name(value: &Value<'_>) -> Option<String> {
+    let text = value.text()?;
+    if text.is_empty() || text.chars().count() > MAX_NAME || text.contains(char::is_control) || text.trim() != text {
+        let rule = format!("it is one line of 1 to {MAX_NAME} characters, without blanks at its ends");
+        value.invalid(rule, "write what the annotation `pull-secret` says");
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+fn matches(value: &Value<'_>) -> Match {
+    let fields = value.fields(&keys::PULL_MATCH);
+    let glob = |name: &str| fields.get(name).and_then(|value| value.glob(str::parse));
+    let labels = fields.get("label").map(Value::texts_by_key).unwrap_or_default();
+    Match {
+        repository: glob("repository"),
+        branch: None,
+        path: fields.get("path").and_then(|value| value.glob(Glob::of_paths)),
+        application: glob("application"),
+        namespace: glob("namespace"),
+        project: glob("project"),
+        labels: labels
+            .iter()
+            .filter_map(|(key, _, value)| Some(((*key).to_owned(), value.text()?.to_owned())))
+            .collect(),
+    }
+}
+
+/// Reports doubled names, hosts that nobody configured, and what would be sent over plain HTTP.
+pub(super) fn check(
+    secrets: &[(&Value<'_>, Option<PullSecretSettings>)],
+    registries: &[(&Value<'_>, Option<RegistrySettings>)],
+) {
+    let mut names = HashMap::new();
+    for (value, read) in secrets.iter().filter_map(|(value, read)| Some((value, read.as_ref()?))) {
+        if let Some(first) = names.insert(&read.secret.name, value.line) {
+            let message = format!("has the name `{}`, as the entry in line {first} has", read.secret.name);
+            value.error("config/duplicate", message, "keep one of them");
+        }
+        // A registry that could not be read may be the one that is named.
+        let is_whole = registries.iter().all(|(_, registry)| registry.is_some());
+        for host in &read.secret.registries {
+            let known = registries.iter().filter_map(|(_, registry)| registry.as_ref()).find(|one| one.host == *host);
+            match known {
+                Some(registry) if registry.insecure => warn_plain(value, Some(host)),
+                Some(_) => {}
+                None if !is_whole || PUBLIC_REGISTRIES.iter().any(|public| public.host == *host) => {}
+                None => {
+                    let message = format!("is bound to `{host}`, which is not configured and never asked");
+                    value.warn("config/no-match", message, format!("add to `registries:` the line `- host: {host}`"));
+                }
+            }
+        }
+    }
+}
