@@ -57,7 +57,7 @@ pub fn resolve(application: &Application, configured: &Configured<'_>) -> (Vec<T
         match ground(application, configured.repositories, &request) {
             Ok(ground) => {
                 problems.extend(unused_value_files(application, &ground));
-                if request.targets.is_empty() || request.key.is_none() {
+                if request.targets.is_empty() {
                     tracked.push(image(application, &request, Some(&ground), None));
                 }
                 for target in request.targets.iter().filter(|_| request.key.is_some()) {

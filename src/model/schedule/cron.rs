@@ -432,10 +432,15 @@ mod tests {
     }
 
     /// A field of Unix cron that croner reads the same way: it knows a lone `*` as a star only, so days never begin with
-    /// one that is followed by a step.
+    /// one that is followed by a step; and it takes a time of day with a step for one that follows the wall clock, so
+    /// those have steps behind `*` only, where Vixie's cron agrees.
     fn field(least: u32, most: u32, may_step: bool) -> impl Strategy<Value = String> {
         let number = move || least..=most;
-        let range = (number(), number(), 1_u32..6).prop_map(|(a, b, step)| format!("{}-{}/{step}", a.min(b), a.max(b)));
+        let is_time = least == 0 && most > 6;
+        let range = (number(), number(), 1_u32..6).prop_map(move |(a, b, step)| {
+            let step = if is_time { String::new() } else { format!("/{step}") };
+            format!("{}-{}{step}", a.min(b), a.max(b))
+        });
         let star = if may_step {
             (1_u32..20).prop_map(|step| format!("*/{step}")).boxed()
         } else {
@@ -451,7 +456,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(400))]
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
 
         #[test]
         fn runs_are_those_of_another_reader(
