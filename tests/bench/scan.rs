@@ -48,7 +48,7 @@ async fn discard(host: &str) {
 
 async fn list(host: &str) {
     let registry = RegistryOptions { host: host.to_owned(), insecure: true, ..RegistryOptions::default() };
-    let registries = Registries::new(Options { registries: vec![registry], limits: Limits::default() }).unwrap();
+    let registries = Registries::new(Options { registries: vec![registry], ..Options::default() }).unwrap();
     let registries = &registries;
     let get = |at| {
         let image: ImageName = format!("{host}/acme/s{at}").parse().unwrap();
