@@ -60,7 +60,7 @@ pub fn resolve(application: &Application, configured: &Configured<'_>) -> (Vec<T
                 if request.targets.is_empty() {
                     tracked.push(image(application, &request, Some(&ground), None));
                 }
-                for target in request.targets.iter().filter(|_| request.key.is_some()) {
+                for target in &request.targets {
                     tracked.push(targeted(application, &request, &ground, target, &mut problems));
                 }
             }

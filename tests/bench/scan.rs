@@ -2,7 +2,7 @@
 
 use futures_util::{StreamExt, stream};
 use repin::model::names::ImageName;
-use repin::registry::{Limits, Options, Registries, RegistryOptions};
+use repin::registry::{Options, Registries, RegistryOptions};
 
 use crate::measure::{measure, quickest};
 use crate::registry::Registry;
