@@ -163,7 +163,7 @@ fn chosen_is_what_the_policy_wants_in_every_situation() {
             "null",
             "selection/none",
         ),
-        ("group", hold("repin.dev/group: shop"), "1.0.0", "1.0.0", "2.0.0", "unsupported/group"),
+        ("window", hold("repin.dev/window: office"), "1.0.0", "1.0.0", "2.0.0", "unsupported/window"),
         ("quiet", hold("repin.dev/delivery: none"), "1.0.0", "1.0.0", "2.0.0", "rule/none"),
         ("bad", hold("repin.dev/strict: x"), "1.0.0", "1.0.0", "null", "annotation/invalid"),
         ("auto", "repin.dev/image-list: app=IMAGE".into(), "1.0.0", "1.0.0", "2.0.0", ""),

@@ -485,7 +485,7 @@ fn applications_of_the_configuration_need_no_manifest() {
     world.configure(&format!("{}{applications}", world.standard_config()));
     let said = world.repin(&["once"]);
     assert_eq!(verdict(outcome(&said, "web")), "delivered delivered", "{said:#?}");
-    assert_eq!(verdict(outcome(&said, "team-a/api")), "held unsupported/pin", "{said:#?}");
+    assert_eq!(verdict(outcome(&said, "team-a/api")), "held unsupported/soak", "{said:#?}");
     assert_eq!(outcome(&said, "web")["repository"], "gitops");
     // The configuration is no repository.
     for problem in said.json["problems"].as_array().unwrap() {
