@@ -94,7 +94,7 @@ pub struct CycleReport {
     pub registry_requests: u64,
     /// Chart templates passed over as no YAML.
     pub unparsed_templates: usize,
-    /// Names of all discovered Applications, for [`Mode::Explain`].
+    /// Names of all discovered Applications, for [`Mode::Check`] and [`Mode::Explain`].
     pub applications: BTreeSet<crate::model::names::ApplicationKey>,
     /// The snapshot that was decided on.
     pub snapshot: Snapshot,

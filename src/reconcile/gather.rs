@@ -88,8 +88,10 @@ impl Reconciler {
         }
         let known = self.known_repositories(&readings, &applications);
         let mut images = self.resolve_all(&applications, known, report);
-        if let Mode::Explain(name) = mode {
+        if matches!(mode, Mode::Check | Mode::Explain(_)) {
             report.applications = applications.iter().map(|application| application.key.clone()).collect();
+        }
+        if let Mode::Explain(name) = mode {
             images = explained(images, name);
         }
         self.open_branches(&images, &mut snapshot).await;
