@@ -14,7 +14,7 @@ use std::process::{Command, Output, Stdio};
 
 use regex::Regex;
 use repin::annotations::keys::KEYS;
-use repin::config::keys::{REGISTRY, REPOSITORY, RULE, TOP};
+use repin::config::keys::{COMMIT, REGISTRY, REPOSITORY, RULE, TOP};
 use repin::registry::PUBLIC_REGISTRIES;
 use repin::telemetry::{CycleFigures, Metrics};
 use serde_json::Value;
@@ -29,8 +29,8 @@ const HOST: &str = "127.0.0.1:5000";
 const URL: &str = "file:///srv/git/gitops.git";
 const TAGS: [&str; 5] = ["1.0.0", "1.1.0", "1.2.0-rc.1", "2.0.0", "latest"];
 /// First parts of the codes of outcomes and problems.
-const FAMILIES: &str = "annotation|application|config|created|demo|edit|git|guard|history|manifest|place|registry|repository|rule|\
-                        selection|target|unsupported|usage";
+const FAMILIES: &str = "annotation|application|branch|config|created|demo|edit|git|guard|history|internal|manifest|place|registry|\
+                        repository|rule|selection|target|unsupported|usage";
 /// Said in the README to be reserved, and given by nothing yet.
 const RESERVED: &str = "guard/refused";
 
@@ -173,7 +173,8 @@ fn codes_of_the_readme() -> BTreeSet<String> {
 /// What an `unsupported/…` may name besides what the sources write out.
 fn unbuilt() -> BTreeSet<&'static str> {
     let keys = KEYS.iter().filter(|key| !key.built || key.name.starts_with("write-back"));
-    let settings = [&TOP, &REPOSITORY, &REGISTRY, &RULE].into_iter().flat_map(|table| table.unbuilt.iter().copied());
+    let settings =
+        [&TOP, &REPOSITORY, &REGISTRY, &RULE, &COMMIT].into_iter().flat_map(|table| table.unbuilt.iter().copied());
     keys.map(|key| key.name).chain(settings).collect()
 }
 
@@ -263,13 +264,33 @@ fn the_readme_names_every_code_and_no_other() {
         "target/outside",
     ];
     assert_eq!(fixed.into_iter().filter(|code| !readme.contains(*code)).collect::<Vec<_>>(), [""; 0]);
-    for verdict in table("Codes of verdicts (null if eligible):", 2) {
-        let code = format!("=> \"{}\"", quoted(verdict[0])[0]);
-        assert!(
-            self::sources().iter().any(|(path, text)| path.ends_with("selection.rs") && text.contains(&code)),
-            "{code}"
-        );
-    }
+}
+
+/// What a pattern with one group finds in the source files with this end of their path.
+fn found_in(end: &str, pattern: &str) -> BTreeSet<String> {
+    let pattern = Regex::new(pattern).unwrap();
+    let found: BTreeSet<String> = sources()
+        .iter()
+        .filter(|(path, _)| path.ends_with(end))
+        .flat_map(|(_, text)| pattern.captures_iter(text).map(|found| found[1].to_owned()).collect::<Vec<_>>())
+        .collect();
+    assert!(!found.is_empty(), "{pattern} in {end}");
+    found
+}
+
+#[test]
+fn the_readme_names_every_verdict_and_every_standing_of_a_tag_and_no_other() {
+    let rows = table("Codes of verdicts (null if eligible):", 2);
+    let named: BTreeSet<String> = rows.iter().map(|row| quoted(row[0])[0].to_owned()).collect();
+    let mut given = found_in("selection/verdict.rs", "=> \"([a-z-]+)\"");
+    given.extend(found_in("plan/judge/newest.rs", "Some\\(\\(\\s*\"([a-z-]+)\""));
+    assert_eq!(named, given);
+    let start = README.find("`standing` (null").unwrap();
+    let standings = &README[start + "`standing`".len()..start + README[start..].find(')').unwrap()];
+    let named: BTreeSet<String> = quoted(standings).into_iter().map(str::to_owned).collect();
+    let mut given = found_in("plan/explain.rs", "ome\\(\"([a-z-]+)\"\\)");
+    given.extend(found_in("plan/judge/walk.rs", "standing: \"([a-z-]+)\""));
+    assert_eq!(named, given);
 }
 
 #[test]
@@ -331,6 +352,8 @@ fn what_is_not_there_is_held_with_the_code_that_the_readme_gives() {
         variant(config, "delivery: commit", "delivery: none", "rule/none"),
         variant(config, "delivery: commit", "delivery: commit\n    min_age: 3d", "unsupported/min_age"),
         variant(config, "delivery: commit", "delivery: commit\n    observe: true", "rule/observe"),
+        variant(config, "path: \"apps/**\"", "path: \"apps/{environment}/**\"", "unsupported/environment"),
+        variant(config, "path: \"apps/**\"", "path: \"apps/{service}/**\"", "unsupported/service"),
         variant(config, "    also: ", "    # ", "repository/unknown"),
         variant(
             app,
@@ -348,9 +371,25 @@ fn what_is_not_there_is_held_with_the_code_that_the_readme_gives() {
             "    argocd-image-updater.argoproj.io/write-back-method: git\n    argocd-image-updater.argoproj.io/image-list",
             "unsupported/write-back-target",
         ),
+        variant(
+            app,
+            list,
+            "    repin.dev/write-back-method: argocd\n    repin.dev/image-list",
+            "unsupported/write-back-method",
+        ),
+        variant(app, list, "    repin.dev/pull-secret: harbor\n    repin.dev/image-list", "annotation/pull-secret"),
+        variant(app, list, "    repin.dev/git-branch: release\n    repin.dev/image-list", "target/outside"),
+        variant(app, list, "    repin.dev/git-branch: \":{{.SHA256}}\"\n    repin.dev/image-list", "target/outside"),
+        variant(
+            app,
+            list,
+            "    repin.dev/write-back-target: helmvalues:../../other/values.yaml\n    repin.dev/image-list",
+            "target/outside",
+        ),
         variant(app, "targetRevision: main", "targetRevision: stable", "target/outside"),
         variant(app, HOST, "registry.example.com", "registry/unconfigured"),
         variant(values, "\"1.0.0\"", "1.0.0@sha256:abc", "guard/pinned"),
+        variant(values, "\"1.0.0\"", "\"1.0.0\"\n  digest: sha256:abc\n  # ", "guard/pinned"),
     ];
     for Variant { file, from, to, code } in variants {
         let example = Example::new(&|name, text| {
@@ -364,6 +403,15 @@ fn what_is_not_there_is_held_with_the_code_that_the_readme_gives() {
         assert_eq!(got, [("held", code)], "{file}: {from:?} -> {to:?}: {said:#}");
         assert!(README.contains(code) || code.starts_with("unsupported/"), "{code}");
     }
+}
+
+#[test]
+fn without_the_second_annotation_the_place_is_found_as_the_readme_says() {
+    let second = "    repin.dev/app.helm.image-tag: image.tag\n";
+    let example =
+        Example::new(&|name, text| if name == "argocd/web.yaml" { replaced(&text, second, "") } else { text });
+    let outcome = example.json(&["once"])["outcomes"][0].clone();
+    assert_eq!((&outcome["result"], &outcome["key"]), (&"delivered".into(), &"image.tag".into()), "{outcome:#}");
 }
 
 #[test]
