@@ -137,7 +137,9 @@ pub fn look_back(
     let released_all = released_all(&mine);
     let mut values: Vec<(usize, &str)> = Vec::new();
     let mut reached_start = false;
+    let mut looked_at = 0;
     for (index, standing) in timeline.standings.iter().enumerate() {
+        looked_at = index + 1;
         match &standing.stood {
             // What is absent today may have been taken out by a person; absent earlier, the place began later.
             Stood::NoKey if index == 0 => {}
@@ -167,17 +169,23 @@ pub fn look_back(
             mark = Some((index, value));
         }
     }
-    let is_below = |highest: &str| match timeline.standings.first().map(|now| &now.stood) {
-        Some(Stood::Tag { tag: now, .. }) => match order(now, highest) {
+    let is_below = |at: usize, highest: &str| match timeline.standings.first().map(|now| &now.stood) {
+        Some(now @ Stood::Tag { tag, .. }) => match order(tag, highest) {
             Some(order) => order == Ordering::Less,
-            // What is no version is below every version; an image that is gone is older than none.
-            None => policy.strategy != Strategy::NewestBuild,
+            None if policy.strategy == Strategy::NewestBuild => {
+                // An image that is gone is older than none, but for what came after it.
+                let before = timeline.standings.get(at + 1..looked_at).unwrap_or_default();
+                before.iter().any(|standing| standing.stood == *now)
+            }
+            // What is no version is below every version.
+            None => true,
         },
         Some(_) => true,
         None => false,
     };
-    let taker =
-        mark.filter(|(index, highest)| *index > 0 && is_below(highest)).and_then(|(index, _)| taker(timeline, index));
+    let taker = mark
+        .filter(|(index, highest)| *index > 0 && is_below(*index, highest))
+        .and_then(|(index, _)| taker(timeline, index));
     LookBack {
         mark: mark.map(|(_, tag)| tag.to_owned()),
         released: open_releases(&mine, taker, timeline),

@@ -114,6 +114,23 @@ fn a_build_that_was_taken_back_waits_by_default_and_what_is_gone_is_no_mark() {
     let mut unlisted = World { past: vec!["a", "z"], ..built("a", "a: 1, b: 2") };
     unlisted.images.insert("z", image("9"));
     assert_eq!(unlisted.outcomes(), ["held guard/rolled-back -"]);
+    // Nor can it be said while the registry does not answer: nothing is written over a rollback that cannot be seen.
+    unlisted.images.insert("z", image("503"));
+    assert_eq!(unlisted.outcomes(), ["failed registry/server-error -"]);
+    // What has no date and stood before the mark was gone back to, whether it is gone or was never a build.
+    let back = World { past: vec!["x", "b"], ..built("x", "a: 1, b: 2, c: 3") };
+    assert_eq!(back.outcomes(), ["held guard/rolled-back -"]);
+    let first = World { past: vec!["b"], ..built("x", "a: 1, b: 2, c: 3") };
+    assert_eq!(first.outcomes(), ["pending pending c"]);
+    // However long the past is, no more of it is asked for than can matter: the newest thousand.
+    let past: Vec<&'static str> = (0..1_500).map(|n| &*format!("p{n}").leak()).collect();
+    let mut snapshot = World { past, ..built("a", "a: 1, b: 2") }.snapshot();
+    let asked = std::iter::from_fn(|| {
+        let questions = decide(&snapshot).questions;
+        questions.iter().for_each(|question| built("a", "a: 1, b: 2").answer(question.clone(), &mut snapshot));
+        Some(questions.len()).filter(|count| *count > 0)
+    });
+    assert_eq!(asked.collect::<Vec<_>>(), [1, 2, 999]);
     // A hand-written step forward is no rollback.
     assert_eq!(World { past: vec!["a"], ..built("b", "a: 1, b: 2, c: 3") }.outcomes(), ["pending pending c"]);
 }

@@ -1,6 +1,6 @@
 //! The order by dates of builds: every candidate's date must be known before anything is newest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 
@@ -15,6 +15,10 @@ use crate::selection::{self, Builds};
 
 /// How many tags are looked into, each with a request in every cycle.
 const MAX_CANDIDATES: usize = 1_000;
+
+/// How many of the tags that stood at a place are looked into, the newest ones: who went back further than that many
+/// changes ago has made all of them since by hand.
+const MAX_PAST: usize = 1_000;
 
 /// Gives the dates of the builds of an image's tags, as far as they are known and usable; empty for other orders.
 pub fn builds(snapshot: &Snapshot, image: &ImageName, policy: &Policy) -> Builds {
@@ -119,13 +123,22 @@ impl Judge<'_> {
         Ok(Ok(Field { groups, builds: builds(self.snapshot, self.image, policy), rejected }))
     }
 
-    /// Asks for the dates of what stood at the place: it may be newer than what stands.
-    pub(super) fn ask_for_past(&self) -> Result<(), Vec<Question>> {
+    /// Asks for the dates of what stood at the place, for it may be newer than what stands. Says so if one cannot be known.
+    pub(super) fn ask_for_past(&self) -> Result<Option<Judgement>, Vec<Question>> {
         let standings = &self.subject.timeline.standings;
         let line = standings.iter().take_while(|standing| standing.stood != Stood::NoFile);
-        let stood = line.filter_map(|standing| standing.stood.tag()?.parse::<Tag>().ok());
-        let stood: Vec<Tag> = stood.filter(|tag| selection::judge(&self.tracked.policy, tag).is_eligible()).collect();
-        self.ask_for(stood.iter())
+        let mut stood: Vec<Tag> = Vec::new();
+        let mut seen = HashSet::new();
+        for text in line.filter_map(|standing| standing.stood.tag()).filter(|text| seen.insert(*text)) {
+            let tag = text.parse::<Tag>().ok();
+            stood.extend(tag.filter(|tag| selection::judge(&self.tracked.policy, tag).is_eligible()));
+            if stood.len() == MAX_PAST {
+                break;
+            }
+        }
+        self.ask_for(stood.iter())?;
+        let unknown = stood.iter().find_map(|tag| self.described(tag)?.as_ref().err());
+        Ok(unknown.map(Judgement::failed))
     }
 
     fn ask_for<'t>(&self, tags: impl Iterator<Item = &'t Tag>) -> Result<(), Vec<Question>> {

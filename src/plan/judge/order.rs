@@ -50,8 +50,11 @@ impl Judge<'_> {
             field
         };
         let better = self.better(&field);
-        if policy.strategy == Strategy::NewestBuild && !better.is_empty() {
-            self.ask_for_past()?;
+        if policy.strategy == Strategy::NewestBuild
+            && !better.is_empty()
+            && let Some(unknown) = self.ask_for_past()?
+        {
+            return Ok(unknown);
         }
         let builds = selection_builds(self, &field);
         let (application, alias) = (&self.tracked.application, &self.tracked.alias);
