@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::registry::Image;
-use crate::table::verdict;
+use crate::table::{self, Row, verdict};
 use crate::world::{App, World};
 
 fn world(annotations: &[&str], tags: &[&str], now: &str) -> World {
@@ -78,6 +78,21 @@ fn a_digest_alone_is_written_and_its_tag_is_known_from_the_commit() {
     world.registry.publish("acme/web", &["1.2.0"]);
     world.takes(&named(&world, "1.2.0"));
     assert_eq!(stands(), format!("image: {}@{}\n", world.image("web"), world.registry.digest("acme/web", "1.2.0")));
+}
+
+#[test]
+fn a_digest_that_took_the_place_of_a_tag_in_a_kustomization_is_known_by_its_commit_too() {
+    let text = "repin.dev/image-list: app=IMAGE\nrepin.dev/write-back-target: kustomization\nrepin.dev/pin: digest";
+    let before = "images:\n  - name: IMAGE\n    newTag: 1.0.0\n";
+    let files = [("values.yaml", "-"), ("kustomization.yaml", before)];
+    let world = table::world(&[Row { files: &files, ..Row::new("web", text) }]);
+    let stands = || world.remote.show("apps/web/kustomization.yaml");
+    world.takes(&named(&world, "2.0.0"));
+    let digest = world.registry.digest("acme/web", "2.0.0");
+    assert_eq!(stands(), table::fill(&world, &format!("images:\n  - name: IMAGE\n    digest: {digest}\n")));
+    assert_eq!(verdict(&world.once()), "current current");
+    world.registry.remove("acme/web", "2.0.0");
+    assert_eq!(verdict(&world.once()), "held guard/downgrade");
 }
 
 #[test]
