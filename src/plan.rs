@@ -274,9 +274,5 @@ pub fn hint(subject: &Subject, judgement: &Judgement) -> Option<String> {
 /// Says how to go on where a digest stands that nobody asked for.
 fn pinned_hint(subject: &Subject) -> String {
     let alias = &subject.tracked.alias;
-    if judge::is_pinned_beside(subject) {
-        return "name the place that holds tag and digest together with `helm.image-spec`, or remove the key `digest`"
-            .to_owned();
-    }
     format!("add `{alias}.pin: tag+digest` to keep a digest there, or `{alias}.pin: tag` to write the tag alone")
 }

@@ -15,7 +15,6 @@ use crate::model::policy::Strategy;
 use crate::model::rule::Delivery;
 use crate::model::tracked::{Target, TrackedImage};
 pub use crate::plan::judge::newest::{builds, unfit};
-pub use crate::plan::judge::write::is_pinned_beside;
 use crate::plan::locate::{Failure, Located, Site};
 use crate::plan::rollback::LookBack;
 use crate::plan::{Question, Snapshot, Subject};

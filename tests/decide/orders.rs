@@ -295,10 +295,27 @@ fn what_is_pinned_is_written_as_the_annotation_says() {
 
 #[test]
 fn a_digest_beside_the_tag_is_not_left_to_count_for_another_tag() {
-    let mut world = World::web("", "1.0.0", &["1.0.0", "1.1.0"]).with("pin", "tag");
-    world.files.insert("apps/web/values.yaml", format!("image:\n  tag: 1.0.0\n  digest: {}\n", digest("0")));
-    assert_eq!(world.outcomes(), ["held guard/pinned 1.1.0"]);
-    assert!(world.decide().problems[0].hint.as_deref().unwrap().contains("helm.image-spec"));
+    let beside = |tag: &str, digest: &str| format!("image:\n  tag: {tag}\n  digest: {digest}\n");
+    let (a, old) = (digest("a").to_string(), digest("0").to_string());
+    let web = |pin: Option<&str>, digest: &str| {
+        let world = World::web("", "1.0.0", &["1.0.0", "1.1.0"]);
+        let mut world = pin.map_or_else(|| world.clone(), |pin| world.clone().with("pin", pin));
+        world.files.insert("apps/web/values.yaml", beside("1.0.0", digest));
+        world
+    };
+    for (pin, before, after) in [
+        ("tag", &*old, "\"\""),
+        ("tag+digest", &*old, &*a),
+        ("tag+digest", "\"\"", &*format!("\"{a}\"")),
+        ("tag", "\"\"", "\"\""),
+    ] {
+        let decision = web(Some(pin), before).decide();
+        assert_eq!(decision.changes[0].commits[0].files[0].after, beside("1.1.0", after), "{pin} over {before}");
+    }
+    let held = web(None, &old);
+    assert_eq!(held.outcomes(), ["held guard/pinned 1.1.0"]);
+    let hint = held.decide().problems[0].hint.clone().unwrap();
+    assert!(hint.contains("`app.pin: tag+digest`"), "{hint}");
 }
 
 fn spec(now: &str) -> World {

@@ -1,20 +1,13 @@
 //! What is written for a chosen tag: the tag, its digest, or both.
 
-use crate::manifest::place::{Current, Place, Wanted};
+use crate::manifest::place::Wanted;
 use crate::model::names::{Digest, Tag};
 use crate::model::outcome::OutcomeResult;
 use crate::model::policy::{Pin, Strategy};
+use crate::plan::Question;
 use crate::plan::judge::{Judge, Judgement};
 use crate::plan::locate::shown;
-use crate::plan::{Question, Subject};
 use crate::selection;
-
-/// Tells whether the digest that stands has a key of its own beside the tag's, which a write of the tag would leave.
-pub fn is_pinned_beside(subject: &Subject) -> bool {
-    let Some(located) = &subject.located else { return false };
-    let (Ok(site), Some(Place::Tag(_))) = (&located.site, &located.place) else { return false };
-    site.held.digest.is_some() && matches!(&site.held.current, Current::Text(text) if !text.contains('@'))
-}
 
 impl Judge<'_> {
     /// Gives a chosen value as outcomes show it. A digest that is written alone is shown with its tag, so that the
@@ -61,18 +54,14 @@ impl Judge<'_> {
 
     /// A digest that a person wrote goes only if the annotations say what shall stand there.
     fn pinned_by_hand(&self) -> Option<Judgement> {
-        let key = self.subject.located.as_ref().and_then(|located| located.key.as_deref()).unwrap_or_default();
-        let file = self.subject.located.as_ref().map(|located| located.file.to_string()).unwrap_or_default();
-        if is_pinned_beside(self.subject) {
-            let message =
-                format!("a key `digest` beside `{key}` in {file} pins it, and a new tag alone would not count");
-            return Some(Judgement::held("guard/pinned", message));
-        }
         let policy = &self.tracked.policy;
         let is_asked = policy.pin.is_some() || policy.strategy == Strategy::Digest;
         if is_asked || self.site.held.digest.is_none() {
             return None;
         }
+        let located = self.subject.located.as_ref();
+        let key = located.and_then(|located| located.key.as_deref()).unwrap_or_default();
+        let file = located.map(|located| located.file.to_string()).unwrap_or_default();
         let message =
             format!("`{key}` in {file} is pinned to a digest, and no annotation `pin` says what becomes of it");
         Some(Judgement::held("guard/pinned", message))
