@@ -8,6 +8,7 @@ pub mod explain;
 pub mod group;
 pub mod judge;
 pub mod locate;
+mod owners;
 pub mod rollback;
 mod schedule;
 mod text;
@@ -94,6 +95,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Gives the images for whose tags somebody waits.
+    pub fn aged(&self) -> BTreeSet<&ImageName> {
+        let waits = owners::waits(self, &owners::shared(self));
+        waits.keys().filter_map(|index| self.subjects.get(*index)?.tracked.asked.as_ref()).collect()
+    }
+
     /// Gives what is to be known of images, for all that track them with an order or a filter that looks into images.
     pub fn needs(&self) -> BTreeMap<&ImageName, Needs> {
         let mut all: BTreeMap<&ImageName, (Needs, bool)> = BTreeMap::new();
@@ -145,8 +152,10 @@ pub struct Decision {
 pub fn decide(snapshot: &Snapshot) -> Decision {
     let mut questions = BTreeSet::new();
     let mut judgements = Vec::with_capacity(snapshot.subjects.len());
-    for subject in &snapshot.subjects {
-        match judge(snapshot, subject) {
+    let shared = owners::shared(snapshot);
+    let waits = owners::waits(snapshot, &shared);
+    for (index, subject) in snapshot.subjects.iter().enumerate() {
+        match judge(snapshot, subject, waits.get(&index)) {
             Ok(judgement) => judgements.push(judgement),
             Err(asked) => questions.extend(asked),
         }
@@ -154,8 +163,8 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     if !questions.is_empty() {
         return Decision { questions: questions.into_iter().collect(), ..Decision::default() };
     }
-    group::strictest(snapshot, &mut judgements);
-    group::contest(snapshot, &mut judgements);
+    group::strictest(snapshot, &shared, &mut judgements);
+    group::contest(snapshot, &shared, &mut judgements);
     group::observe(snapshot, &mut judgements);
     schedule::wait(snapshot, &mut judgements);
     let made = match group::name_branches(snapshot, &mut judgements) {

@@ -394,6 +394,34 @@ fn owners_of_one_place_agree_or_are_all_held() {
     );
     assert_eq!(shared(":2.x").outcomes(), ["held place/contested 1.1.0", "held place/contested 2.0.0"]);
     assert_eq!(shared(":1.0.x").outcomes(), ["held place/contested 1.1.0", "held place/contested 1.0.0"]);
+    // Those that agree on the tag write the same of it, and wait as long as the strictest.
+    let mut pinned = shared(":1.x");
+    pinned.files.insert("apps/web/values.yaml", "image: r.example/web:1.0.0\n".to_owned());
+    for (application, pin) in pinned.applications.iter_mut().zip(["tag+digest", "digest"]) {
+        application.1[1] = annotation("app.helm.image-spec", "image");
+        application.1.push(annotation("pin", pin));
+    }
+    let message = &pinned.decide().outcomes[0].message;
+    let both = format!(
+        "argocd/web (app) wants 1.1.0@{0}; argocd/copy (app) wants 1.1.0@{0}, by its digest alone",
+        digest("a")
+    );
+    assert!(pinned.outcomes()[0].starts_with("held place/contested") && message.contains(&both), "{message}");
+    for waiting in [0, 1] {
+        let mut aged = shared(":1.x");
+        aged.applications[waiting].1.push(annotation("min-age", "1d"));
+        aged.applications[1 - waiting].1.push(annotation("min-age", "1h"));
+        assert_eq!(aged.outcomes(), ["held guard/min-age 1.1.0"; 2]);
+        let messages: Vec<String> = aged.decide().outcomes.into_iter().map(|one| one.message).collect();
+        let name = aged.applications[waiting].0;
+        assert!(messages[waiting].contains("1.1.0 is 0s old, the policy waits 1d"), "{messages:?}");
+        let other = format!("the policy of argocd/{name}, which shares the place, waits 1d");
+        assert!(messages[1 - waiting].contains(&other), "{messages:?}");
+        aged.seen.insert("1.1.0", 2 * 3_600);
+        assert_eq!(aged.outcomes(), ["held guard/min-age 1.1.0"; 2]);
+        aged.seen.insert("1.1.0", 86_400);
+        assert_eq!(aged.outcomes(), ["pending pending 1.1.0"; 2]);
+    }
     // An owner that is held otherwise keeps its own reason, and nobody writes over it.
     let mut held = shared(":1.x");
     held.applications[1].1.push(annotation("hold", "freeze"));

@@ -15,41 +15,21 @@ pub use crate::plan::group::made::name_branches;
 use crate::plan::group::unit::{Unit, way};
 use crate::plan::judge::{Judgement, is_within_reach, rule_hold};
 use crate::plan::locate::{FileState, Located, Site, edit_failure};
+use crate::plan::owners::{Place, Shared, place};
 use crate::plan::{Failure, Snapshot, Subject, shown_key};
 
-/// What is guarded: one scalar of one file on one branch of one repository.
-pub(super) type Place = (RemoteBranch, RepoPath, String);
-
-pub(super) fn place(subject: &Subject) -> Option<Place> {
-    let target = subject.tracked.target.as_ref()?;
-    let located = subject.located.as_ref()?;
-    Some((target.base.clone(), located.file.clone(), located.spot.clone()))
-}
-
-/// Places that several images want, with the positions of these. Who may not write there is no owner, and holds nobody.
-fn shared(snapshot: &Snapshot) -> BTreeMap<Place, Vec<usize>> {
-    let mut owners: BTreeMap<Place, Vec<usize>> = BTreeMap::new();
-    for (index, subject) in snapshot.subjects.iter().enumerate() {
-        if let Some(place) = place(subject).filter(|_| is_within_reach(subject)) {
-            owners.entry(place).or_default().push(index);
-        }
-    }
-    owners.retain(|_, indexes| indexes.len() > 1);
-    owners
-}
-
 /// Guard 5: of the rules of all owners of a place the strictest holds.
-pub fn strictest(snapshot: &Snapshot, judgements: &mut [Judgement]) {
-    for (place, indexes) in shared(snapshot) {
+pub(super) fn strictest(snapshot: &Snapshot, shared: &[Shared<'_>], judgements: &mut [Judgement]) {
+    for Shared { place, owners: indexes } in shared {
         let rule = |index: usize| snapshot.subjects.get(index).and_then(|subject| subject.rule.as_ref());
         let strict = indexes.iter().copied().filter_map(|index| Some((index, rule(index)?)));
         let Some((strict, rule)) = strict.max_by_key(|(_, rule)| (rule.delivery, !rule.unsupported.is_empty())) else {
             continue;
         };
-        let Some(hold) = rule_hold(rule, &place.1) else { continue };
+        let Some(hold) = rule_hold(rule, place.1) else { continue };
         let owner = snapshot.subjects.get(strict).map(|subject| subject.tracked.application.label());
         for index in indexes {
-            let Some(judgement) = judgements.get_mut(index).filter(|one| one.result == OutcomeResult::Pending) else {
+            let Some(judgement) = judgements.get_mut(*index).filter(|one| one.result == OutcomeResult::Pending) else {
                 continue;
             };
             judgement.result = OutcomeResult::Held;
@@ -64,12 +44,11 @@ pub fn strictest(snapshot: &Snapshot, judgements: &mut [Judgement]) {
 }
 
 /// Guard 5: a place has one desired value. Owners that disagree are all held, each named.
-pub fn contest(snapshot: &Snapshot, judgements: &mut [Judgement]) {
-    let owners = shared(snapshot);
-    for (place, indexes) in &owners {
+pub(super) fn contest(snapshot: &Snapshot, shared: &[Shared<'_>], judgements: &mut [Judgement]) {
+    for Shared { place, owners: indexes } in shared {
         let template = |index: usize| way(&snapshot.subjects[index]).and_then(|(_, template)| template);
-        let wanted: Vec<_> =
-            indexes.iter().map(|i| (judgements[*i].result, judgements[*i].to.clone(), template(*i))).collect();
+        let wants = |one: &Judgement, index| (one.result, one.to.clone(), one.wanted.clone(), template(index));
+        let wanted: Vec<_> = indexes.iter().map(|index| wants(&judgements[*index], *index)).collect();
         let moves = wanted.iter().any(|(result, ..)| *result == OutcomeResult::Pending);
         let agree = wanted.iter().all(|one| Some(one) == wanted.first());
         if !moves || agree {
@@ -78,10 +57,12 @@ pub fn contest(snapshot: &Snapshot, judgements: &mut [Judgement]) {
         let name = |index: usize| {
             let image = &snapshot.subjects[index].tracked;
             let says = match (&judgements[index].to, judgements[index].result) {
-                (Some(to), OutcomeResult::Pending | OutcomeResult::Current) => match template(index) {
-                    Some(template) => format!("wants {to} on the branch `{}`", template.as_str()),
-                    None => format!("wants {to}"),
-                },
+                (Some(to), OutcomeResult::Pending | OutcomeResult::Current) => {
+                    let is_bare = judgements[index].wanted.as_ref().is_some_and(|wanted| wanted.tag.is_none());
+                    let part = if is_bare { ", by its digest alone" } else { "" };
+                    let branch = template(index).map(|template| format!(" on the branch `{}`", template.as_str()));
+                    format!("wants {to}{part}{}", branch.unwrap_or_default())
+                }
                 _ => format!("is held or failed ({})", judgements[index].code),
             };
             format!("{} ({}) {says}", image.application.label(), image.alias)
@@ -107,7 +88,7 @@ pub fn contest(snapshot: &Snapshot, judgements: &mut [Judgement]) {
 
 /// Holds what a rule only observes; one observing owner of a place holds all of them.
 pub fn observe(snapshot: &Snapshot, judgements: &mut [Judgement]) {
-    let observed: BTreeSet<Place> = snapshot
+    let observed: BTreeSet<Place<'_>> = snapshot
         .subjects
         .iter()
         .filter(|subject| is_within_reach(subject) && subject.rule.as_ref().is_some_and(|rule| rule.observe))
@@ -173,7 +154,7 @@ struct Editor<'a> {
     branch: &'a Branch,
     texts: BTreeMap<RepoPath, Arc<Source>>,
     /// Places that a commit of this set writes: its position among the commits.
-    done: BTreeMap<Place, (usize, String)>,
+    done: BTreeMap<Place<'a>, (usize, String)>,
 }
 
 impl Editor<'_> {
@@ -292,7 +273,7 @@ fn named(subject: &Subject) -> (String, Option<String>) {
     (subject.tracked.application.label(), subject.rule.as_ref().and_then(|rule| rule.environment.clone()))
 }
 
-fn written_place(subject: &Subject, judgement: &Judgement, place: &Place) -> WrittenPlace {
+fn written_place(subject: &Subject, judgement: &Judgement, place: &Place<'_>) -> WrittenPlace {
     let site = subject.located.as_ref().and_then(|located| located.site.as_ref().ok());
     WrittenPlace {
         file: place.1.to_string(),

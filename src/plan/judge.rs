@@ -6,6 +6,8 @@ mod order;
 mod walk;
 mod write;
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::manifest::place::Wanted;
@@ -177,18 +179,27 @@ fn own_paths(target: &Target) -> String {
     paths.join(", ")
 }
 
+/// How long an image waits for a tag.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Wait {
+    /// How long a tag must have been seen with one digest.
+    pub age: Duration,
+    /// The Application that asks for it, if it is another one with the same place.
+    pub asked_by: Option<String>,
+}
+
 /// Judges one image. Questions mean that the snapshot lacks answers.
 ///
 /// # Errors
 /// The questions, at least one.
-pub fn judge(snapshot: &Snapshot, subject: &Subject) -> Result<Judgement, Vec<Question>> {
+pub fn judge(snapshot: &Snapshot, subject: &Subject, wait: Option<&Wait>) -> Result<Judgement, Vec<Question>> {
     if let Some(judgement) = before_scan(snapshot, subject) {
         return Ok(judgement);
     }
     let (Some(image), Some(Located { site: Ok(site), .. })) = (&subject.tracked.asked, &subject.located) else {
         return Ok(Judgement::held("annotation/invalid", "the image or its place could not be read".to_owned()));
     };
-    let judge = Judge { snapshot, subject, tracked: &subject.tracked, image, site };
+    let judge = Judge { snapshot, subject, tracked: &subject.tracked, image, site, wait };
     match subject.tracked.policy.strategy {
         Strategy::Digest => judge.follow(),
         Strategy::Semver | Strategy::NewestBuild | Strategy::Alphabetical | Strategy::Numerical => judge.by_order(),
@@ -202,6 +213,7 @@ struct Judge<'a> {
     tracked: &'a TrackedImage,
     image: &'a ImageName,
     site: &'a Site,
+    wait: Option<&'a Wait>,
 }
 
 /// What stands at the place, as far as it can be compared.

@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use crate::model::outcome::OutcomeResult;
 use crate::model::schedule::Schedule;
 use crate::plan::Snapshot;
-use crate::plan::group::{Place, place};
 use crate::plan::judge::{Judgement, is_within_reach};
+use crate::plan::owners::{Place, place};
 
 /// Holds what is pending under a rule whose schedule has had no tick since the last cycle; one such owner of a place holds
 /// all of them. Without a last cycle everything is due: a person asked.
 pub(super) fn wait(snapshot: &Snapshot, judgements: &mut [Judgement]) {
     let Some(since) = snapshot.since else { return };
-    let mut waiting: BTreeMap<Place, (&Schedule, Option<Timestamp>)> = BTreeMap::new();
+    let mut waiting: BTreeMap<Place<'_>, (&Schedule, Option<Timestamp>)> = BTreeMap::new();
     for subject in snapshot.subjects.iter().filter(|subject| is_within_reach(subject)) {
         let schedule = subject.rule.as_ref().and_then(|rule| rule.schedule.as_ref());
         let Some((place, schedule)) = place(subject).zip(schedule) else { continue };

@@ -1,7 +1,7 @@
 //! Scan: answers a decision's questions from the registries, each once a cycle however many images share it, and notes when
 //! tags were first seen.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::join_all;
@@ -129,8 +129,7 @@ impl Reconciler {
 
     /// Starts the clocks of tags that are seen for the first time, of images for which somebody sets a `min-age`.
     fn note_first_seen(&mut self, seen: Vec<(ImageName, Tag, Digest)>, snapshot: &mut Snapshot, known: &mut Answers) {
-        let aged = snapshot.subjects.iter().filter(|subject| subject.tracked.policy.min_age.is_some());
-        let aged: BTreeSet<&ImageName> = aged.filter_map(|subject| subject.tracked.asked.as_ref()).collect();
+        let aged = snapshot.aged();
         let mut started = Vec::new();
         for (image, tag, digest) in seen.into_iter().filter(|(image, ..)| aged.contains(image)) {
             let cached = self.cache.first_seen(&image, &tag, &digest);

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::model::interval;
 use crate::model::names::{Digest, ImageName, Tag};
 use crate::plan::judge::newest::platforms;
-use crate::plan::judge::{Judge, Judgement, PassedOver};
+use crate::plan::judge::{Judge, Judgement, PassedOver, Wait};
 use crate::plan::{Failure, Question};
 
 /// Candidates that are asked about at first; with each round as many more as were asked about before.
@@ -90,7 +90,7 @@ impl Judge<'_> {
                 }
             }
         }
-        if policy.min_age.is_none() {
+        if self.wait.is_none() {
             return Sieve::Passes;
         }
         match self.digest(tag) {
@@ -122,17 +122,21 @@ impl Judge<'_> {
 
     /// Says how young a tag is, if it is younger than the policy waits. What nobody saw before is seen now.
     pub(super) fn too_young(&self, tag: &Tag, digest: &Digest) -> Option<PassedOver> {
-        let wait = self.tracked.policy.min_age?;
+        let Wait { age, asked_by } = self.wait?;
         let seen = self.first_seen(tag, digest).unwrap_or(self.snapshot.now);
-        let until = SignedDuration::try_from(wait).ok().and_then(|wait| seen.checked_add(wait).ok());
+        let until = SignedDuration::try_from(*age).ok().and_then(|wait| seen.checked_add(wait).ok());
         let until = until.unwrap_or(Timestamp::MAX);
         if until <= self.snapshot.now {
             return None;
         }
+        let waits = asked_by.as_ref().map_or_else(
+            || "the policy waits".to_owned(),
+            |owner| format!("the policy of {owner}, which shares the place, waits"),
+        );
         let reason = format!(
-            "is {} old, the policy waits {} (until {})",
+            "is {} old, {waits} {} (until {})",
             interval::in_words(self.snapshot.now.duration_since(seen).unsigned_abs()),
-            interval::in_words(wait),
+            interval::in_words(*age),
             until.strftime("%Y-%m-%d %H:%M UTC")
         );
         Some(PassedOver { tag: tag.clone(), standing: "too-young", reason, until: Some(until) })

@@ -1,0 +1,70 @@
+//! Guard 5, what comes before it: which images want one place, and how long the strictest of them waits.
+//!
+//! Knows places and who may write there; what becomes of owners that do not agree is for `group`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::model::names::RepoPath;
+use crate::model::tracked::RemoteBranch;
+use crate::plan::judge::{Wait, is_within_reach};
+use crate::plan::{Snapshot, Subject};
+
+/// What is guarded: one scalar of one file on one branch of one repository.
+pub(super) type Place<'a> = (&'a RemoteBranch, &'a RepoPath, &'a str);
+
+/// A place that several images want.
+pub(super) struct Shared<'a> {
+    pub(super) place: Place<'a>,
+    /// The positions of its owners among the subjects.
+    pub(super) owners: Vec<usize>,
+}
+
+/// Gives the place of an image, if it is known.
+pub(super) fn place(subject: &Subject) -> Option<Place<'_>> {
+    let target = subject.tracked.target.as_ref()?;
+    let located = subject.located.as_ref()?;
+    Some((&target.base, &located.file, &located.spot))
+}
+
+/// Places that several images want. Who may not write there is no owner, and holds nobody.
+pub(super) fn shared(snapshot: &Snapshot) -> Vec<Shared<'_>> {
+    let of_subject = |(index, subject)| Some((place(subject)?, index));
+    let mut places: Vec<(Place<'_>, usize)> = snapshot
+        .subjects
+        .iter()
+        .map(AsRef::as_ref)
+        .enumerate()
+        .filter_map(|(index, subject)| of_subject((index, subject)))
+        .collect();
+    places.sort_unstable();
+    let of_one = places.chunk_by(|(one, _), (other, _)| one == other).filter(|chunk| chunk.len() > 1);
+    let owners = of_one.filter_map(|chunk| {
+        let may_write = |index: &usize| snapshot.subjects.get(*index).is_some_and(|subject| is_within_reach(subject));
+        let owners: Vec<usize> = chunk.iter().map(|(_, index)| *index).filter(may_write).collect();
+        chunk.first().map(|(place, _)| Shared { place: *place, owners })
+    });
+    owners.filter(|shared| shared.owners.len() > 1).collect()
+}
+
+/// Gives how long images wait for a tag: as long as they say, or as long as another owner of their place, if that is
+/// longer. By position among the subjects.
+pub(super) fn waits(snapshot: &Snapshot, shared: &[Shared<'_>]) -> BTreeMap<usize, Wait> {
+    let own = |index: usize| -> Option<Duration> { snapshot.subjects.get(index)?.tracked.policy.min_age };
+    let mut waits: BTreeMap<usize, Wait> = (0..snapshot.subjects.len())
+        .filter_map(|index| Some((index, Wait { age: own(index)?, asked_by: None })))
+        .collect();
+    if waits.is_empty() {
+        return waits;
+    }
+    for Shared { owners, .. } in shared {
+        // Of owners that wait equally long the first one is named.
+        let longest = owners.iter().rev().copied().max_by_key(|index| own(*index));
+        let Some((longest, age)) = longest.and_then(|index| Some((index, own(index)?))) else { continue };
+        let name = snapshot.subjects.get(longest).map(|subject| subject.tracked.application.label());
+        for index in owners.iter().copied().filter(|index| own(*index) < Some(age)) {
+            waits.insert(index, Wait { age, asked_by: name.clone() });
+        }
+    }
+    waits
+}
