@@ -28,6 +28,11 @@ impl Reconciler {
         delivered: &mut BTreeMap<String, Outcome>,
         tries: &mut Tries,
     ) {
+        for set in sets.extract_if(.., |set| tries.settled(set).is_some()) {
+            if let Some(failure) = tries.settled(&set) {
+                refuse(report, &set, failure.clone());
+            }
+        }
         let pieces: Vec<Arc<Vec<ChangeSet>>> = self
             .repositories
             .iter()
@@ -41,7 +46,7 @@ impl Reconciler {
         for ((repository, piece), answer) in self.repositories.iter().zip(pieces).zip(answers) {
             let name = &repository.options.name;
             let Some(results) = answer else {
-                piece.iter().for_each(|set| refuse(report, set, name, defect(name)));
+                piece.iter().for_each(|set| refuse(report, set, defect(name)));
                 continue;
             };
             for (set, result) in piece.iter().zip(results) {
@@ -51,7 +56,11 @@ impl Reconciler {
                         sets.push(set.clone());
                     }
                     Err(error) if matches!(error, GitError::Moved { .. }) && tries.lost(set) => {}
-                    Err(error) => refuse(report, set, name, failure_of(name, &error)),
+                    Err(error) => {
+                        let failure = failure_of(name, &error);
+                        tries.settle(set, failure.clone());
+                        refuse(report, set, failure);
+                    }
                 }
             }
         }
@@ -102,7 +111,7 @@ fn record(report: &mut CycleReport, delivered: &mut BTreeMap<String, Outcome>, s
     }
 }
 
-fn refuse(report: &mut CycleReport, set: &ChangeSet, repository: &str, failure: Failure) {
+fn refuse(report: &mut CycleReport, set: &ChangeSet, failure: Failure) {
     for subject in set.commits.iter().flat_map(|commit| &commit.subjects) {
         if let Some(outcome) = report.outcomes.get_mut(*subject) {
             outcome.result = OutcomeResult::Failed;
@@ -113,7 +122,7 @@ fn refuse(report: &mut CycleReport, set: &ChangeSet, repository: &str, failure: 
     report.problems.push(Problem {
         severity: Severity::Error,
         code: failure.code,
-        repository: Some(repository.to_owned()),
+        repository: Some(set.repository.clone()),
         file: None,
         line: None,
         message: failure.message,

@@ -12,6 +12,7 @@ use tracing::debug;
 
 use crate::model::change::ChangeSet;
 use crate::model::names::Branch;
+use crate::plan::Failure;
 
 /// How often one cycle pushes to one branch.
 const TRIES: u32 = 6;
@@ -22,6 +23,7 @@ const FIRST: Duration = Duration::from_millis(40);
 #[derive(Debug, Default)]
 pub(super) struct Tries {
     lost: BTreeMap<(String, Branch), u32>,
+    settled: BTreeMap<(String, Branch), Failure>,
     pause: Option<Duration>,
 }
 
@@ -38,6 +40,16 @@ impl Tries {
             self.pause = Some(self.pause.map_or(pause, |known| known.min(pause)));
         }
         is_left
+    }
+
+    /// Notes why a change set cannot be written in this cycle: another branch that is tried again does not take it along.
+    pub(super) fn settle(&mut self, set: &ChangeSet, failure: Failure) {
+        self.settled.insert((set.repository.clone(), set.branch.clone()), failure);
+    }
+
+    /// Gives why the branch of a change set cannot be written in this cycle, if that is known.
+    pub(super) fn settled(&self, set: &ChangeSet) -> Option<&Failure> {
+        self.settled.get(&(set.repository.clone(), set.branch.clone()))
     }
 
     /// Gives how long to wait before the next try, if one was lost since the last call that may be tried again.

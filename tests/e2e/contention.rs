@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::git_http::{GitHttp, PASSWORD, USER, tls};
 use crate::sshd::Sshd;
+use crate::table::{self, PLAIN, Row, outcome, verdict};
 use crate::world::{App, Said, World, said};
 
 const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
@@ -400,4 +401,34 @@ fn a_repository_that_always_moves_makes_no_other_one_wait() {
     assert_eq!(pushes.iter().filter(|push| push.starts_with("busy ")).count(), TRIES, "{pushes:?}");
     assert_eq!(pushes.iter().filter(|push| push.starts_with("calm ")).count(), 3, "{pushes:?}");
     assert!(at("calm 2") < at("busy 4"), "calm waited for busy: {pushes:?}");
+}
+
+#[test]
+fn a_refused_branch_is_not_pushed_to_again_while_another_one_is_tried_again() {
+    let live = format!("{PLAIN}\nrepin.dev/git-branch: live");
+    let world = table::world(&[Row::new("web", PLAIN), Row::new("api", &live)]);
+    let config = world.standard_config();
+    world.configure(&config.replace("    branch: main\n", "    branch: main\n    branches: [live]\n"));
+    world.remote.checkout("main");
+    world.remote.push_work("live");
+    let log = world.remote.scratch().join("pushes");
+    std::fs::write(&log, "").unwrap();
+    let hook = format!(
+        "read old new ref\necho \"$ref\" >> {log}\n[ \"$ref\" != refs/heads/main ] || {{ echo closed; exit 1; }}\n\
+         [ $(grep -c live {log}) -le 2 ] || exit 0\n\
+         unset GIT_QUARANTINE_PATH GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES\n\
+         export GIT_AUTHOR_NAME=P GIT_AUTHOR_EMAIL=p@example.com GIT_COMMITTER_NAME=P GIT_COMMITTER_EMAIL=p@example.com\n\
+         git update-ref \"$ref\" $(git commit-tree -p \"$old\" -m faster \"$old^{{tree}}\")",
+        log = log.display()
+    );
+    world.remote.install_hook("pre-receive", &hook);
+    let said = world.repin(&["once"]);
+    assert_eq!(verdict(outcome(&said, "web")), "failed git/push-rejected", "{said:#?}");
+    assert_eq!(verdict(outcome(&said, "api")), "delivered delivered", "{said:#?}");
+    let refused =
+        said.json["problems"].as_array().unwrap().iter().filter(|one| one["code"] == "git/push-rejected").count();
+    assert_eq!(refused, 1, "{said:#?}");
+    let pushes = std::fs::read_to_string(&log).unwrap();
+    let count = |branch: &str| pushes.lines().filter(|line| line.ends_with(branch)).count();
+    assert_eq!((count("/main"), count("/live")), (1, 3), "{pushes}");
 }
