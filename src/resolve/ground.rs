@@ -4,8 +4,10 @@
 //! An Application with several sources has one home: the source of the last value file named by `$<ref>/…`, with those of
 //! `write-back-target` before those of the sources; else the first Git source with value files; else the first one of a
 //! configured repository. Its repository is written, relative targets start at its path, and what the sources list in
-//! other repositories is passed over. `git-repository` puts another configured repository in its place, with the same
+//! other repositories or on other branches is passed over. `git-repository` puts another configured repository in its place, with the same
 //! paths.
+
+mod home;
 
 use crate::annotations::destination::BaseBranch;
 use crate::annotations::{ImageRequest, WriteBack};
@@ -14,6 +16,7 @@ use crate::model::names::{Branch, RepoPath};
 use crate::model::problem::{Problem, Severity};
 use crate::model::remote_url::RemoteUrl;
 use crate::model::tracked::{MadeBranch, Refusal, Tool};
+use crate::resolve::ground::home::{Home, owns_its_path, revision};
 use crate::resolve::{KnownRepository, problem, source_line};
 
 /// The repository, branches and files that an Application means.
@@ -35,7 +38,7 @@ pub(super) struct Ground<'a> {
     /// Several charts have value files of their own there, and any of them may hold the key.
     pub(super) is_ambiguous: bool,
     sources: &'a [ApplicationSource],
-    home: &'a ApplicationSource,
+    home: Home<'a>,
 }
 
 /// Why nothing can be written for an Application.
@@ -74,12 +77,12 @@ impl Ground<'_> {
     /// Tells what the home source is rendered with, where it says so. A source that only lends its files to others has
     /// nothing but their values.
     pub(super) fn tool(&self) -> Option<Tool> {
-        self.home.tool.or_else(|| (!owns_its_path(self.home)).then_some(Tool::Helm))
+        self.home.source.tool.or_else(|| (!owns_its_path(self.home.source)).then_some(Tool::Helm))
     }
 
     /// Tells whether manifests below subdirectories are part of the home source.
     pub(super) fn is_recursive(&self) -> bool {
-        self.home.is_recursive
+        self.home.source.is_recursive
     }
 
     /// Says whose value files may hold the key.
@@ -96,11 +99,12 @@ pub(super) fn ground<'a>(
     request: &ImageRequest,
 ) -> Result<Ground<'a>, Stop> {
     let sources = application.sources.as_slice();
-    let Some(home) = home(application, known, &request.targets) else {
+    let Some(source) = home(application, known, &request.targets) else {
         let message = "the Application has no `spec.source`".to_owned();
         return Err(stop("repository/unknown", message, "add `spec.source` with `repoURL` and `path`".to_owned()));
     };
-    let (repository, base) = branch(application, home, known, request)?;
+    let (repository, base) = branch(application, source, known, request)?;
+    let home = Home { source, default: entries(source, known).into_iter().find_map(|one| one.default.as_ref()) };
     let made = match &request.destination.template {
         None => None,
         Some(_) if repository.branches.is_empty() => {
@@ -116,10 +120,10 @@ pub(super) fn ground<'a>(
         }
         Some(template) => Some(MadeBranch { template: template.clone(), allowed: repository.branches.clone() }),
     };
-    let path = source_path(home)?;
+    let path = source_path(home.source)?;
     let (mut own, mut listed, mut charts) = (Vec::new(), Vec::new(), Vec::new());
     for source in sources {
-        let is_here = is_same(source, home);
+        let is_here = home.is_of(source);
         let directory = source_path(source)?;
         if is_here && owns_its_path(source) && !own.contains(&directory) {
             own.push(directory.clone());
@@ -134,7 +138,7 @@ pub(super) fn ground<'a>(
     let mut lists: Vec<&Vec<RepoPath>> = charts.iter().map(|(_, files)| files).collect();
     lists.dedup();
     let default = match charts.as_slice() {
-        [] => owns_its_path(home).then(|| path.join("values.yaml")).flatten(),
+        [] => owns_its_path(home.source).then(|| path.join("values.yaml")).flatten(),
         [(default, _)] => default.clone(),
         _ => None,
     };
@@ -196,7 +200,7 @@ fn reference<'a>(sources: &'a [ApplicationSource], name: &str) -> Option<&'a App
 /// Finds a value file of a source in the home's repository, or says why it is none of its files.
 fn place(
     sources: &[ApplicationSource],
-    home: &ApplicationSource,
+    home: Home<'_>,
     source: &ApplicationSource,
     file: &str,
 ) -> Result<RepoPath, String> {
@@ -206,24 +210,17 @@ fn place(
     if file.contains("://") || source.chart.is_some() {
         return Err("it is no file of the repository".to_owned());
     }
-    if !is_same(source, home) {
-        return Err(format!("it belongs to another repository than {}", shown_url(&home.repo_url)));
+    if !home.is_of(source) {
+        return Err(home.elsewhere(source));
     }
     let path = RepoPath::default().join(source.path.trim_start_matches('/'));
     path.and_then(|path| path.join(file)).ok_or_else(|| "it leaves the repository".to_owned())
 }
 
-fn in_reference(
-    sources: &[ApplicationSource],
-    home: &ApplicationSource,
-    name: &str,
-    rest: &str,
-) -> Result<RepoPath, String> {
+fn in_reference(sources: &[ApplicationSource], home: Home<'_>, name: &str, rest: &str) -> Result<RepoPath, String> {
     match reference(sources, name) {
         None => Err(format!("it belongs to another source, and none has `ref: {name}`")),
-        Some(source) if !is_same(source, home) => {
-            Err(format!("it belongs to another repository than {}", shown_url(&home.repo_url)))
-        }
+        Some(source) if !home.is_of(source) => Err(home.elsewhere(source)),
         // Argo CD starts at the root of the repository, whatever the source's own path is.
         Some(_) => RepoPath::default()
             .join(rest)
@@ -232,23 +229,11 @@ fn in_reference(
     }
 }
 
-/// A source with a `ref` and without a path only lends its files: the whole repository is not its own.
-fn owns_its_path(source: &ApplicationSource) -> bool {
-    source.chart.is_none() && (source.reference.is_none() || !source.path.is_empty())
-}
-
 fn source_path(source: &ApplicationSource) -> Result<RepoPath, Stop> {
     RepoPath::default().join(source.path.trim_start_matches('/')).ok_or_else(|| {
         let message = format!("the source path `{}` leaves the repository", source.path);
         stop("target/outside", message, "write a path below the repository's root".to_owned())
     })
-}
-
-/// Tells whether two sources are of one repository, however it is spelled.
-fn is_same(one: &ApplicationSource, other: &ApplicationSource) -> bool {
-    let spelling = |source: &ApplicationSource| source.repo_url.parse::<RemoteUrl>().ok().map(|url| url.normalised());
-    std::ptr::eq(one, other)
-        || (one.chart.is_none() && other.chart.is_none() && spelling(one).is_some() && spelling(one) == spelling(other))
 }
 
 /// Finds the configured entries of a source's repository.
@@ -272,23 +257,23 @@ fn branch<'a>(
     let destination = &request.destination;
     let (same, shown) = repositories(application, home, known, destination.repository.as_deref())?;
     let default = || same.iter().find_map(|one| one.default.as_ref()).map(Branch::as_str);
-    let revision =
-        home.target_revision.as_deref().map(|revision| revision.strip_prefix("refs/heads/").unwrap_or(revision));
     let follows_source = destination.repository.is_none() && application.key.file.is_some();
     let wanted = match &destination.base {
         Some(BaseBranch::Named(branch)) => Some(branch.as_str()),
         Some(BaseBranch::Default) => default(),
         // Without a revision the Application follows what the remote calls its default branch, as Argo CD does.
-        None if follows_source => revision.filter(|revision| *revision != "HEAD").or_else(default),
+        None if follows_source => revision(home).or_else(default),
         None => None,
     };
+    let is_commit = wanted
+        .is_some_and(|wanted| matches!(wanted.len(), 40 | 64) && wanted.bytes().all(|byte| byte.is_ascii_hexdigit()));
     let own = |one: &&&KnownRepository| wanted.is_none_or(|wanted| one.branch.as_str() == wanted);
     if let Some(found) = same.iter().find(own) {
         return Ok((found, found.branch.clone()));
     }
     let wanted = wanted.unwrap_or("HEAD");
     let allowing = same.iter().find(|one| one.branches.iter().any(|glob| glob.is_match(wanted)));
-    if let (Some(found), Ok(branch)) = (allowing, wanted.parse()) {
+    if let (Some(found), Ok(branch), false) = (allowing, wanted.parse(), is_commit) {
         return Ok((found, branch));
     }
     let branches: Vec<&str> = same
@@ -296,7 +281,11 @@ fn branch<'a>(
         .flat_map(|one| std::iter::once(one.branch.as_str()).chain(one.branches.iter().map(|glob| glob.as_str())))
         .collect();
     let allowed = branches.join("`, `");
-    let mut stop = if destination.base.is_some() {
+    let mut stop = if is_commit {
+        let message = format!("the commit `{wanted}` of {shown} stays what it is, and only `{allowed}` may be written");
+        let hint = "name a branch in `targetRevision`, or the one that holds the values in `git-branch`".to_owned();
+        stop("target/outside", message, hint)
+    } else if destination.base.is_some() {
         let message = format!("`git-branch` names the base `{wanted}` of {shown}, and only `{allowed}` may be reached");
         let hint = format!(
             "name one of these, or let the operator allow it in repin.yaml: `branches: [\"{wanted}\"]` of that repository"

@@ -118,6 +118,38 @@ fn another_branch_is_read_and_written_only_if_the_operator_allows_it() {
 }
 
 #[test]
+fn a_source_that_follows_another_branch_of_the_repository_is_another_place() {
+    let world = World::create();
+    world.registry.publish("acme/web", &["1.0.0", "2.0.0"]);
+    let url = world.remote.url();
+    let manifest = table::manifest(&world, "web", PLAIN, "path: x");
+    let manifest = format!(
+        "{}spec:\n  sources:\n  - {{repoURL: '{url}', targetRevision: main, path: apps/one, helm: {{valueFiles: [$values/apps/a.yaml, dev.yaml]}}}}\n  - {{repoURL: '{url}', targetRevision: release/1, ref: values}}\n",
+        manifest.split_once("spec:\n").unwrap().0
+    );
+    let old = world.values("web", "1.0.0");
+    world.remote.commit(
+        &[("argocd/web.yaml", &manifest), ("apps/a.yaml", &old), ("apps/one/dev.yaml", &old)],
+        "Add all on both",
+    );
+    world.remote.checkout("main");
+    world.remote.push_work("release/1");
+    world.configure(&with_branches(&world, "[\"release/*\"]"));
+    let said = world.repin(&["once"]);
+    let one = outcome(&said, "web");
+    assert_eq!(
+        (verdict(one).as_str(), one["file"].as_str()),
+        ("delivered delivered", Some("apps/a.yaml")),
+        "{said:#?}"
+    );
+    let found = problems(&said, "argocd/web.yaml");
+    assert_eq!(codes(&found), ["target/outside"], "{said:#?}");
+    assert!(found[0]["message"].as_str().unwrap().contains("another branch"), "{found:#?}");
+    assert_eq!(world.remote.show_at("release/1", "apps/a.yaml"), world.values("web", "2.0.0"));
+    assert_eq!(world.remote.show_at("release/1", "apps/one/dev.yaml"), old);
+}
+
+#[test]
 fn values_of_a_chart_may_stand_in_a_source_of_their_own() {
     let world = World::create();
     world.registry.publish("acme/web", &["1.0.0", "2.0.0"]);
