@@ -72,6 +72,8 @@ pub struct Snapshot {
     pub since: Option<Timestamp>,
     /// Why a repository could not be read.
     pub repository_failures: BTreeMap<String, Failure>,
+    /// Why one of a repository's branches could not be read, where the repository could.
+    pub branch_failures: BTreeMap<RemoteBranch, Failure>,
     /// The rules, for branches whose names are found while deciding.
     pub rules: Arc<[Rule]>,
     /// Every branch that the remotes have, by repository.

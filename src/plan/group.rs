@@ -13,7 +13,7 @@ use crate::model::outcome::OutcomeResult;
 use crate::model::tracked::RemoteBranch;
 pub use crate::plan::group::made::name_branches;
 use crate::plan::group::unit::{Unit, way};
-use crate::plan::judge::{Judgement, is_within_reach, rule_hold};
+use crate::plan::judge::{Judgement, is_within_reach, no_such_branch, rule_hold};
 use crate::plan::locate::{FileState, Located, Site, edit_failure};
 use crate::plan::owners::{Place, Shared, place};
 use crate::plan::{Failure, Snapshot, Subject, shown_key};
@@ -122,7 +122,7 @@ pub fn group(snapshot: &Snapshot, judgements: &mut [Judgement], made: &BTreeMap<
     let mut sets = Vec::new();
     for ((base, made), mut units) in by_branch {
         let Some(head) = snapshot.heads.get(base) else {
-            let failure = unread(base);
+            let failure = no_such_branch(base);
             for index in units.into_values().flatten() {
                 judgements[index] = Judgement::failed(&failure).with(judgements[index].to.take(), None);
             }
@@ -256,15 +256,6 @@ impl Editor<'_> {
                 }
             }
         }
-    }
-}
-
-fn unread(base: &RemoteBranch) -> Failure {
-    Failure {
-        code: "git/no-such-branch".to_owned(),
-        message: format!("the branch `{}` of the repository `{}` was not read", base.branch, base.repository),
-        hint: Some("create the branch, or name another one in `git-branch` or `targetRevision`".to_owned()),
-        line: None,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::model::names::{ImageName, RepoPath, Tag};
 use crate::model::outcome::OutcomeResult;
 use crate::model::policy::Strategy;
 use crate::model::rule::Delivery;
-use crate::model::tracked::{Target, TrackedImage};
+use crate::model::tracked::{RemoteBranch, Target, TrackedImage};
 pub use crate::plan::judge::newest::{builds, unfit};
 use crate::plan::locate::{Failure, Located, Site};
 use crate::plan::rollback::LookBack;
@@ -109,6 +109,12 @@ pub fn before_scan(snapshot: &Snapshot, subject: &Subject) -> Option<Judgement> 
     if let Some(failure) = snapshot.repository_failures.get(&target.base.repository) {
         return Some(Judgement::failed(failure));
     }
+    if let Some(failure) = snapshot.branch_failures.get(&target.base) {
+        return Some(Judgement::failed(failure));
+    }
+    if !snapshot.heads.contains_key(&target.base) {
+        return Some(Judgement::failed(&no_such_branch(&target.base)));
+    }
     let (Some(located), Some(rule)) = (&subject.located, &subject.rule) else {
         let failure = Failure {
             code: "git/unreachable".to_owned(),
@@ -141,6 +147,17 @@ pub fn before_scan(snapshot: &Snapshot, subject: &Subject) -> Option<Judgement> 
         }
         Err(failure) => Some(Judgement::failed(failure)),
         Ok(_) => None,
+    }
+}
+
+/// Says that the remote does not have a branch that is to be read.
+pub(super) fn no_such_branch(base: &RemoteBranch) -> Failure {
+    let hint = "create the branch, or name another one in `git-branch` or `targetRevision`; a tag or a commit cannot be written to";
+    Failure {
+        code: "git/no-such-branch".to_owned(),
+        message: format!("the repository `{}` has no branch `{}`", base.repository, base.branch),
+        hint: Some(hint.to_owned()),
+        line: None,
     }
 }
 

@@ -95,13 +95,15 @@ impl Reconciler {
             images = explained(images, name);
         }
         self.open_branches(&images, &mut snapshot).await;
+        self.place_all(images, &mut snapshot, matches!(mode, Mode::Explain(_))).await;
         for repository in &self.repositories {
             let name = &repository.options.name;
             snapshot.advertised.insert(name.clone(), repository.advertised());
             let base = |branch: &Branch| RemoteBranch { repository: name.clone(), branch: branch.clone() };
             snapshot.heads.extend(repository.heads().map(|(branch, head)| (base(branch), head)));
+            let unread = repository.unread.iter().map(|(branch, (_, failure))| (base(branch), failure.clone()));
+            snapshot.branch_failures.extend(unread);
         }
-        self.place_all(images, &mut snapshot, matches!(mode, Mode::Explain(_))).await;
         snapshot
     }
 

@@ -17,7 +17,7 @@ use crate::model::tracked::TrackedImage;
 use crate::plan::locate::Located;
 use crate::plan::rollback::{FirstSeen, Release, Standing, Stood, Timeline, tag_of};
 use crate::reconcile::repository::files::{parsed, stood};
-use crate::reconcile::repository::{Repository, not_open};
+use crate::reconcile::repository::{Repository, not_open, note_unread};
 
 impl Repository {
     /// Brings the history of every branch in use up to its head.
@@ -26,8 +26,16 @@ impl Repository {
     /// A commit or tree that the mirror lost.
     pub(super) fn read_past(&mut self, now: Timestamp) -> Result<(), GitError> {
         let Some(mirror) = &self.mirror else { return Err(not_open(&self.options.url)) };
-        for line in self.lines.values_mut() {
-            line.history.advance(mirror, &line.head, now)?;
+        let primary = self.head.as_ref().map(|head| head.branch.clone());
+        let mut lost = Vec::new();
+        for (branch, line) in &mut self.lines {
+            match line.history.advance(mirror, &line.head, now) {
+                Err(error) if Some(branch) != primary.as_ref() => {
+                    lost.push((branch.clone(), line.head, error));
+                    continue;
+                }
+                result => result?,
+            }
             if line.released_at != Some(line.head) {
                 // The same value stays the same, by which others see that nothing came.
                 let (released, seen) = (releases(&line.history), first_seen(&line.history));
@@ -39,6 +47,10 @@ impl Repository {
                 }
                 line.released_at = Some(line.head);
             }
+        }
+        for (branch, head, error) in lost {
+            self.lines.remove(&branch);
+            note_unread(&mut self.unread, &self.options.name, branch, head, error)?;
         }
         Ok(())
     }

@@ -64,9 +64,11 @@ pub struct Repository {
     pub options: RepositoryOptions,
     pub(super) mirror: Option<Mirror>,
     /// The head that defines the Applications.
-    head: Option<Head>,
+    pub(super) head: Option<Head>,
     /// The branches that are in use.
     pub(super) lines: BTreeMap<Branch, Line>,
+    /// Branches beside that of the head that cannot be read, each with the commit that cannot.
+    pub(super) unread: BTreeMap<Branch, (CommitId, Failure)>,
     /// Every branch that the remote had at the last look.
     advertised: Arc<BTreeMap<Branch, CommitId>>,
     discovered: HashMap<(RepoPath, BlobId), Arc<Discovered>>,
@@ -103,6 +105,7 @@ impl Repository {
             mirror: None,
             head: None,
             lines: BTreeMap::new(),
+            unread: BTreeMap::new(),
             advertised: Arc::default(),
             discovered: HashMap::new(),
             sources: RefCell::default(),
@@ -155,20 +158,27 @@ impl Repository {
     /// # Errors
     /// Whatever stands in the way of asking the remote.
     pub fn open(&mut self, branches: &[Branch]) -> Result<(), GitError> {
-        let new: Vec<Branch> = branches.iter().filter(|branch| !self.lines.contains_key(branch)).cloned().collect();
+        let is_tried = |branch: &Branch| {
+            self.unread.get(branch).is_some_and(|(tried, _)| self.advertised.get(branch) == Some(tried))
+        };
+        let is_new = |branch: &&Branch| !self.lines.contains_key(branch) && !is_tried(branch);
+        let new: Vec<Branch> = branches.iter().filter(is_new).cloned().collect();
         let Some(mirror) = self.mirror.as_mut().filter(|_| new.iter().any(|one| self.advertised.contains_key(one)))
         else {
             return Ok(());
         };
         let look = mirror.look_at(self.head.as_ref().map(|head| &head.branch), &new)?;
         for (branch, head) in look.others {
-            self.lines.insert(branch, Line::read(mirror, head, self.options.history)?);
+            match Line::read(mirror, head, self.options.history) {
+                Ok(line) => drop(self.lines.insert(branch, line)),
+                Err(error) => note_unread(&mut self.unread, &self.options.name, branch, head, error)?,
+            }
         }
         self.advertised = Arc::new(look.advertised);
         Ok(())
     }
 
-    /// Gives a file at the head of a branch, which is fetched if it is not one of those in use.
+    /// Gives a file at the head of a branch as of the last look; it is fetched if it is not here yet.
     ///
     /// # Errors
     /// Whatever stands in the way of asking the remote, or of reading the mirror.
@@ -176,13 +186,22 @@ impl Repository {
         if let Some(line) = self.lines.get(branch) {
             return self.state_in(line, path);
         }
+        let Some(head) = self.advertised.get(branch) else { return Ok(FileState::Missing) };
         let Some(mirror) = self.mirror.as_mut() else { return Err(not_open(&self.options.url)) };
-        let look = mirror.look_at(self.head.as_ref().map(|head| &head.branch), std::slice::from_ref(branch))?;
-        let Some(head) = look.others.get(branch) else { return Ok(FileState::Missing) };
-        match mirror.entry(head, path)? {
-            Some(entry) if entry.kind.is_file() => parsed(mirror, &entry.blob),
-            Some(_) => Ok(FileState::NotRegular("no regular file")),
-            None => Ok(FileState::Missing),
+        let found = match mirror.entry(head, path) {
+            Err(GitError::NoSuchCommit { .. }) => {
+                let look = mirror.look_at(self.head.as_ref().map(|head| &head.branch), std::slice::from_ref(branch))?;
+                let Some(head) = look.others.get(branch) else { return Ok(FileState::Missing) };
+                mirror.entry(head, path)
+            }
+            found => found,
+        };
+        match found {
+            Ok(Some(entry)) if entry.kind.is_file() => parsed(mirror, &entry.blob),
+            Ok(Some(_)) => Ok(FileState::NotRegular("no regular file")),
+            Ok(None) => Ok(FileState::Missing),
+            Err(GitError::NotRegular { found, .. }) => Ok(FileState::NotRegular(found)),
+            Err(error) => Err(error),
         }
     }
 
@@ -228,11 +247,19 @@ impl Repository {
                 return Err(error);
             }
         };
-        let primary = (look.head.branch.clone(), look.head.commit);
-        for (branch, head) in look.others.into_iter().chain([primary]) {
-            match self.lines.get_mut(&branch) {
-                Some(line) => line.advance(mirror, head)?,
-                None => drop(self.lines.insert(branch, Line::read(mirror, head, self.options.history)?)),
+        self.unread.retain(|branch, (head, _)| look.advertised.get(branch) == Some(head));
+        for (branch, head) in look.others {
+            let Some(line) = self.lines.get_mut(&branch) else { continue };
+            if let Err(error) = line.advance(mirror, head) {
+                self.lines.remove(&branch);
+                note_unread(&mut self.unread, &self.options.name, branch, head, error)?;
+            }
+        }
+        match self.lines.get_mut(&look.head.branch) {
+            Some(line) => line.advance(mirror, look.head.commit)?,
+            None => {
+                let line = Line::read(mirror, look.head.commit, self.options.history)?;
+                self.lines.insert(look.head.branch.clone(), line);
             }
         }
         self.lines.retain(|branch, _| look.advertised.contains_key(branch));
@@ -298,6 +325,7 @@ impl Repository {
     pub fn keep_only(&mut self, branches: &HashSet<&Branch>) {
         let primary = self.head.as_ref().map(|head| head.branch.clone());
         self.lines.retain(|branch, _| Some(branch) == primary.as_ref() || branches.contains(branch));
+        self.unread.retain(|branch, _| branches.contains(branch));
         let entries = self.lines.values().flat_map(|line| line.entries.values());
         let alive: HashSet<BlobId> = entries.map(|entry| entry.blob).collect();
         self.sources.borrow_mut().retain(|blob, _| alive.contains(blob));
@@ -308,6 +336,23 @@ impl Repository {
     pub fn mirror(&mut self) -> Option<&mut Mirror> {
         self.mirror.as_mut()
     }
+}
+
+/// Notes a branch whose content is beyond what is read: that is nothing of the other branches. Whatever else went wrong
+/// concerns all of them.
+pub(super) fn note_unread(
+    unread: &mut BTreeMap<Branch, (CommitId, Failure)>,
+    repository: &str,
+    branch: Branch,
+    head: CommitId,
+    error: GitError,
+) -> Result<(), GitError> {
+    if !matches!(error, GitError::TooLarge { .. }) {
+        return Err(error);
+    }
+    let message = format!("repository `{repository}`, branch `{branch}`: {error}");
+    unread.insert(branch, (head, Failure { message, ..failure_of(repository, &error) }));
+    Ok(())
 }
 
 /// Turns an error of Git into a failure that names the repository.

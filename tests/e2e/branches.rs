@@ -118,6 +118,54 @@ fn another_branch_is_read_and_written_only_if_the_operator_allows_it() {
 }
 
 #[test]
+fn what_is_wrong_with_one_branch_stops_nothing_on_the_others() {
+    let base = |base: &str| format!("{PLAIN}\nrepin.dev/git-branch: {base}");
+    let (made, endless, gone) = (format!("{PLAIN}\n{EACH}"), base("release/endless"), base("release/gone"));
+    let commit = base("\"1111111111111111111111111111111111111111\"");
+    let rows = [
+        Row::new("made", &made),
+        Row::new("endless", &endless),
+        Row::new("gone", &gone),
+        Row::new("commit", &commit),
+        Row::new("web", PLAIN),
+    ];
+    let world = table::world(&rows);
+    world.configure(&with_branches(&world, "[\"auto/**\", \"release/*\", \"1*\"]"));
+    let remote = &world.remote;
+    // The branch that would be made is there, and has a link in the way.
+    let link = remote.git_with_input(&["hash-object", "-w", "--stdin"], b"/etc");
+    let tree = remote.git_with_input(&["mktree"], format!("120000 blob {link}\tapps\n").as_bytes());
+    let linked = remote.git(&["commit-tree", "-m", "A link", &tree]);
+    remote.git(&["update-ref", "refs/heads/auto/acme/web-2.0.0", &linked]);
+    // A few objects that unfold to endless names.
+    let mut tree = remote.git(&["rev-parse", "main^{tree}"]);
+    for _ in 0..10 {
+        let entries: String = (0..10).map(|n| format!("040000 tree {tree}\td{n}\n")).collect();
+        tree = remote.git_with_input(&["mktree"], entries.as_bytes());
+    }
+    let endless = remote.git(&["commit-tree", "-m", "Endless", &tree]);
+    remote.git(&["update-ref", "refs/heads/release/endless", &endless]);
+
+    let said = world.repin(&["once"]);
+    for (name, expected) in [
+        ("made", "held branch/exists"),
+        ("endless", "failed git/too-large"),
+        ("gone", "failed git/no-such-branch"),
+        ("commit", "held target/outside"),
+        ("web", "delivered delivered"),
+    ] {
+        assert_eq!(verdict(outcome(&said, name)), expected, "{name}: {said:#?}");
+    }
+    assert!(outcome(&said, "gone")["message"].as_str().unwrap().contains("`release/gone`"), "{said:#?}");
+    let found = problem(&said, "git/no-such-branch");
+    assert!(found["hint"].as_str().unwrap().contains("a tag or a commit"), "{found:#}");
+    assert!(problem(&said, "git/too-large")["message"].as_str().unwrap().contains("`release/endless`"), "{said:#?}");
+    let found = problems(&said, "argocd/commit.yaml");
+    assert_eq!(codes(&found), ["target/outside"]);
+    assert!(found[0]["hint"].as_str().unwrap().contains("name a branch"), "{found:#?}");
+}
+
+#[test]
 fn a_source_that_follows_another_branch_of_the_repository_is_another_place() {
     let world = World::create();
     world.registry.publish("acme/web", &["1.0.0", "2.0.0"]);

@@ -60,6 +60,9 @@ impl Repository {
         with_past: bool,
         now: Timestamp,
     ) -> Result<Vec<Vec<Arc<Subject>>>, GitError> {
+        if with_past {
+            self.read_past(now)?;
+        }
         let mut old = std::mem::take(&mut self.placed);
         let mut found: Vec<Placed> = Vec::with_capacity(images.len());
         let mut stale = Vec::new();
@@ -73,7 +76,6 @@ impl Repository {
             }
         }
         if with_past {
-            self.read_past(now)?;
             let mut late: Vec<&mut Placed> =
                 found.iter_mut().filter(|placed| !placed.is_past_read || !self.is_past_same(placed)).collect();
             let pairs: Vec<(&TrackedImage, &Located)> = late
