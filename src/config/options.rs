@@ -1,5 +1,6 @@
 //! Settings -> the `Options` of the modules below, so that none of them knows the configuration.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use crate::registry::{PullSecretOptions, RegistryOptions};
 /// Gives what a reconciler needs; `file` is where the settings stand.
 pub fn reconcile(settings: &Settings, file: &Path) -> Options {
     Options {
-        repositories: settings.repositories.iter().map(|one| repository(one, &settings.cache.path)).collect(),
+        repositories: repositories(settings),
         registry: crate::registry::Options {
             registries: settings.registries.iter().map(registry).collect(),
             pull_secrets: settings.pull_secrets.iter().map(pull_secret).collect(),
@@ -36,10 +37,21 @@ pub fn reconcile(settings: &Settings, file: &Path) -> Options {
     }
 }
 
+/// The first entry of a remote has the mirror that it would have alone; a process holds each of them only once.
+fn repositories(settings: &Settings) -> Vec<RepositoryOptions> {
+    let mut known = HashSet::new();
+    let one = |entry: &RepositorySettings| {
+        let part = if known.insert(entry.url.normalised()) { String::new() } else { entry.name.clone() };
+        RepositoryOptions { part, ..repository(entry, &settings.cache.path) }
+    };
+    settings.repositories.iter().map(one).collect()
+}
+
 fn repository(settings: &RepositorySettings, cache: &Path) -> RepositoryOptions {
     RepositoryOptions {
         name: settings.name.clone(),
         url: settings.url.clone(),
+        part: String::new(),
         branch: settings.branch.clone(),
         branches: settings.branches.clone(),
         also: settings.also.clone(),

@@ -43,6 +43,8 @@ pub struct Options {
     pub cache: PathBuf,
     /// The remote, as `git clone` takes it; `http://` for this machine only.
     pub url: String,
+    /// Tells several kept mirrors of one remote apart; empty for the only one.
+    pub part: String,
     /// What is needed to get in, beside the address.
     pub access: Access,
     /// Longest time to connect to another machine and to log in.
@@ -61,6 +63,7 @@ impl Options {
         Self {
             cache: cache.into(),
             url: url.into(),
+            part: String::new(),
             access: Access::default(),
             connect_timeout: Duration::from_secs(20),
             idle_timeout: Duration::from_secs(600),
@@ -110,7 +113,9 @@ impl Mirror {
         let route = Route::new(&address, &remote, options)?;
         let cache = std::path::absolute(&options.cache).map_err(|error| disk(&remote, &options.cache, &error))?;
         fs::create_dir_all(&cache).map_err(|error| disk(&remote, &cache, &error))?;
-        let hash = hex::encode(Sha256::digest(address.normalized().as_bytes()));
+        // A NUL is in no address.
+        let part = if options.part.is_empty() { String::new() } else { format!("\0{}", options.part) };
+        let hash = hex::encode(Sha256::digest(format!("{}{part}", address.normalized())));
         let name = format!("{}-{}", address.readable(), hash.get(..16).unwrap_or_default());
         let kept = cache.join(format!("{name}.git"));
         let lock = kept.with_extension(LOCK);

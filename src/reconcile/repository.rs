@@ -37,6 +37,8 @@ pub struct RepositoryOptions {
     pub name: String,
     /// Where it is.
     pub url: RemoteUrl,
+    /// Tells its mirror from those of other entries with the same remote; empty for the first of them.
+    pub part: String,
     /// The branch; none = the remote's default branch.
     pub branch: Option<Branch>,
     /// Other branches that annotations may reach.
@@ -226,7 +228,8 @@ impl Repository {
             Some(mirror) => mirror,
             None => {
                 let options = git::Options::new(self.options.cache.clone(), self.options.url.to_string());
-                Mirror::open(&git::Options { access: self.options.access.clone(), ..options })?
+                let (access, part) = (self.options.access.clone(), self.options.part.clone());
+                Mirror::open(&git::Options { access, part, ..options })?
             }
         };
         let mirror = self.mirror.insert(mirror);

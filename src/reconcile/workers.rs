@@ -74,6 +74,7 @@ mod tests {
         Repository::new(RepositoryOptions {
             name: name.to_owned(),
             url: format!("file:///{name}").parse().unwrap(),
+            part: String::new(),
             branch: None,
             branches: Vec::new(),
             also: Vec::new(),

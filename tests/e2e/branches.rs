@@ -166,6 +166,34 @@ fn what_is_wrong_with_one_branch_stops_nothing_on_the_others() {
 }
 
 #[test]
+fn two_entries_of_one_repository_keep_a_mirror_each() {
+    let world = table::world(&[Row::new("web", PLAIN)]);
+    world.remote.checkout("main");
+    world.remote.push_work("live");
+    let entry = format!(
+        "repositories:\n  - {{name: live, url: \"{}\", branch: live, discover: [\"argocd/*.yaml\"]}}\n",
+        world.remote.url()
+    );
+    world.configure(&world.standard_config().replace("repositories:\n", &entry));
+    let mirrors = || -> Vec<String> {
+        let names = std::fs::read_dir(world.cache()).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
+        names.retain(|name| name.ends_with(".git"));
+        names.sort();
+        names
+    };
+    world.repin(&["once"]);
+    let kept = mirrors();
+    assert_eq!(kept.len(), 2, "{kept:?}");
+    let used = |name: &String| {
+        world.cache().join(name).join("packed-refs").exists() || world.cache().join(name).join("refs/repin").exists()
+    };
+    assert!(kept.iter().all(used), "{kept:?}");
+    world.repin(&["once"]);
+    assert_eq!(mirrors(), kept);
+}
+
+#[test]
 fn a_source_that_follows_another_branch_of_the_repository_is_another_place() {
     let world = World::create();
     world.registry.publish("acme/web", &["1.0.0", "2.0.0"]);
