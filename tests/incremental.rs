@@ -25,6 +25,24 @@ use tokio_util::sync::CancellationToken;
 const NAMES: [&str; 3] = ["web", "api", "job"];
 const TAGS: [&str; 5] = ["1.0.0", "1.1.0", "1.2.0", "1.3.0", "2.0.0"];
 
+/// What an Application may say: constraint, branch, and further annotations.
+const SHAPES: [(&str, &str, &str); 9] = [
+    (":1.x", "main", TAG),
+    ("", "main", TAG),
+    (":~1.1", "main", TAG),
+    (":1.x", "release", TAG),
+    (":1.x", "main", ""),
+    (":1.x", "release", ""),
+    (":1.x", "main", "    repin.dev/write-back-target: kustomization\n"),
+    ("", "main", "    repin.dev/write-back-target: deploy\n"),
+    (
+        ":1.x",
+        "main",
+        "    repin.dev/app.helm.image-tag: image.tag\n    repin.dev/git-branch: \":auto/{{range .Images}}{{.Name}}-{{.NewTag}}{{end}}\"\n",
+    ),
+];
+const TAG: &str = "    repin.dev/app.helm.image-tag: image.tag\n";
+
 /// Something that happens between two cycles.
 #[derive(Clone, Debug)]
 enum Event {
@@ -56,8 +74,30 @@ enum Event {
     Deliver,
     /// The other values of the other branch change.
     SetTagOfRelease(usize),
-    /// The configuration is loaded again with other rules.
-    Rules(bool),
+    /// The other branch goes.
+    RemoveRelease,
+    /// The other branch is set to where the first one is, by force.
+    ResetRelease,
+    /// A kustomization beside the values comes, or changes.
+    SetKustomization(usize, usize),
+    /// A kustomization goes.
+    RemoveKustomization(usize),
+    /// A manifest comes, or changes.
+    SetManifest(usize, usize),
+    /// Manifests go.
+    RemoveManifests(usize),
+    /// What was made for changes goes.
+    RemoveMade,
+    /// Somebody merges what was made for a change.
+    MergeMade,
+    /// The configuration is loaded again, with other rules and other branches that may be reached.
+    Rules(bool, bool),
+    /// A cycle in which the repository is not due.
+    Rest,
+    /// A cycle in which the remote is away.
+    Away,
+    /// Somebody deletes the cache.
+    LoseCache,
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -65,7 +105,7 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         4 => (app.clone(), tag.clone()).prop_map(|(app, tag)| Event::SetTag(app, tag)),
         3 => Just(Event::Revert),
-        2 => (app.clone(), 0..4_usize).prop_map(|(app, shape)| Event::Define(app, shape)),
+        6 => (app.clone(), 0..SHAPES.len()).prop_map(|(app, shape)| Event::Define(app, shape)),
         1 => app.clone().prop_map(Event::RemoveApplication),
         1 => app.clone().prop_map(Event::RemoveValues),
         2 => (app.clone(), any::<bool>()).prop_map(|(app, is_there)| Event::Override(app, is_there)),
@@ -74,10 +114,21 @@ fn event() -> impl Strategy<Value = Event> {
         1 => any::<u8>().prop_map(Event::Unrelated),
         1 => app.clone().prop_map(Event::Resume),
         1 => Just(Event::SetBack),
-        2 => (app, tag.clone()).prop_map(|(app, tag)| Event::Merge(app, tag)),
+        2 => (app.clone(), tag.clone()).prop_map(|(app, tag)| Event::Merge(app, tag)),
         3 => Just(Event::Deliver),
-        1 => tag.prop_map(Event::SetTagOfRelease),
-        1 => any::<bool>().prop_map(Event::Rules),
+        3 => tag.clone().prop_map(Event::SetTagOfRelease),
+        1 => Just(Event::RemoveRelease),
+        1 => Just(Event::ResetRelease),
+        2 => (app.clone(), tag.clone()).prop_map(|(app, tag)| Event::SetKustomization(app, tag)),
+        1 => app.clone().prop_map(Event::RemoveKustomization),
+        2 => (app.clone(), tag).prop_map(|(app, tag)| Event::SetManifest(app, tag)),
+        1 => app.prop_map(Event::RemoveManifests),
+        1 => Just(Event::RemoveMade),
+        1 => Just(Event::MergeMade),
+        1 => (any::<bool>(), any::<bool>()).prop_map(|(writes, reaches)| Event::Rules(writes, reaches)),
+        1 => Just(Event::Rest),
+        1 => Just(Event::Away),
+        1 => Just(Event::LoseCache),
     ]
 }
 
@@ -96,21 +147,24 @@ impl World {
             registry.publish(&format!("acme/{name}"), &TAGS);
         }
         let world = Self { registry, remote: BareRemote::create(), directory: tempfile::tempdir().unwrap(), runtime };
-        for app in 0..NAMES.len() {
-            world.define(app, 0);
+        for (app, shape) in [0, 4, 6].into_iter().enumerate() {
+            world.define(app, shape);
         }
-        world.configure(true);
+        world.remote.checkout("main");
+        world.remote.push_work("release");
+        world.configure(true, true);
         world
     }
 
-    fn configure(&self, writes: bool) {
+    fn configure(&self, writes: bool, reaches: bool) {
         let text = format!(
-            "server: null\ncache: {{path: {cache}}}\nrepositories:\n  - {{name: gitops, url: \"{url}\", branch: main}}\n\
+            "server: null\ncache: {{path: {cache}}}\nrepositories:\n  - {{name: gitops, url: \"{url}\", branch: main, branches: [{branches}]}}\n\
              registries:\n  - {{host: \"{host}\", insecure: true}}\nrules:\n  - {{match: {{path: \"apps/**\"}}, delivery: commit, observe: {observe}}}\n",
             cache = self.directory.path().join("cache").display(),
             url = self.remote.url(),
             host = self.registry.host(),
             observe = !writes,
+            branches = if reaches { "release, 'auto/**'" } else { "'auto/**'" },
         );
         std::fs::write(self.config(), text).unwrap();
     }
@@ -132,25 +186,48 @@ impl World {
     }
 
     fn cycle(&self, reconciler: &mut Reconciler, mode: &Mode) -> CycleReport {
+        self.cycle_of(reconciler, mode, &Due::everything())
+    }
+
+    fn cycle_of(&self, reconciler: &mut Reconciler, mode: &Mode, due: &Due) -> CycleReport {
         let now = "2026-11-20T10:00:00Z".parse::<Timestamp>().unwrap();
-        self.runtime.block_on(reconciler.cycle(now, mode, &Due::everything(), &CancellationToken::new()))
+        self.runtime.block_on(reconciler.cycle(now, mode, due, &CancellationToken::new()))
+    }
+
+    fn image(&self, app: usize) -> String {
+        format!("{}/acme/{}", self.registry.host(), NAMES[app])
+    }
+
+    fn kustomization(&self, app: usize, tag: &str) -> String {
+        format!("images:\n- name: {}\n  newTag: {tag}\n", self.image(app))
+    }
+
+    fn pod(&self, app: usize, tag: &str) -> String {
+        format!("apiVersion: v1\nkind: Pod\nspec:\n  containers:\n  - image: {}:{tag}\n", self.image(app))
+    }
+
+    fn values(&self, app: usize, tag: &str) -> String {
+        format!("image:\n  repository: {}\n  tag: {tag}\n", self.image(app))
     }
 
     fn define(&self, app: usize, shape: usize) {
         let name = NAMES[app];
-        let image = format!("{}/acme/{name}", self.registry.host());
-        let constraint = [":1.x", "", ":~1.1", ":1.x"][shape];
-        let branch = ["main", "main", "main", "release"][shape];
+        let (image, (constraint, branch, more)) = (self.image(app), SHAPES[shape]);
+        let helm = if more.contains("write-back-target") { "" } else { "    helm: {valueFiles: [values-over.yaml]}\n" };
         let manifest = format!(
             "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata:\n  name: {name}\n  annotations:\n    \
-             repin.dev/image-list: \"app={image}{constraint}\"\n    repin.dev/app.helm.image-tag: image.tag\nspec:\n  source:\n    \
-             repoURL: {url}\n    path: apps/{name}\n    targetRevision: {branch}\n    helm: {{valueFiles: [values-over.yaml]}}\n",
+             repin.dev/image-list: \"app={image}{constraint}\"\n{more}spec:\n  source:\n    repoURL: {url}\n    path: apps/{name}\n    \
+             targetRevision: {branch}\n{helm}",
             url = self.remote.url()
         );
-        self.remote.commit(
-            &[(&format!("argocd/{name}.yaml"), &manifest), (&values_path(app), &values("1.0.0"))],
-            &format!("Define {name}"),
-        );
+        let mut files = vec![(format!("argocd/{name}.yaml"), manifest), (values_path(app), self.values(app, "1.0.0"))];
+        if more.ends_with("kustomization\n") {
+            files.push((in_app(app, "kustomization.yaml"), self.kustomization(app, "1.0.0")));
+        } else if more.ends_with("deploy\n") {
+            files.push((in_app(app, "deploy/0.yaml"), self.pod(app, "1.0.0")));
+        }
+        let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+        self.remote.commit(&files, &format!("Define {name}"));
     }
 
     /// Makes it happen; what cannot happen now does not.
@@ -158,7 +235,9 @@ impl World {
         let remote = &self.remote;
         let is_there = |path: &str| !remote.git(&["ls-tree", "main", path]).is_empty();
         match event {
-            Event::SetTag(app, tag) => drop(remote.commit(&[(&values_path(*app), &values(TAGS[*tag]))], "Set a tag")),
+            Event::SetTag(app, tag) => {
+                drop(remote.commit(&[(&values_path(*app), &self.values(*app, TAGS[*tag]))], "Set a tag"))
+            }
             Event::Revert if remote.git(&["rev-list", "--count", "--no-merges", "-1", "main"]) == "1" => {
                 remote.checkout("main");
                 let reverted = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| remote.revert("HEAD")));
@@ -210,7 +289,7 @@ impl World {
                 let path = remote.work_tree().join(values_path(*app));
                 let _ = std::fs::remove_file(&path);
                 std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-                std::fs::write(&path, values(TAGS[*tag])).unwrap();
+                std::fs::write(&path, self.values(*app, TAGS[*tag])).unwrap();
                 remote.work(&["add", "--all"]);
                 remote.work(&["commit", "--quiet", "--allow-empty", "-m", "On the side"]);
                 remote.work(&["checkout", "--quiet", "--force", "main"]);
@@ -219,33 +298,91 @@ impl World {
             }
             Event::Deliver => drop(self.cycle(incremental, &Mode::Deliver)),
             Event::SetTagOfRelease(tag) => {
-                let text = values(TAGS[*tag]);
-                let changes = NAMES.map(|name| (format!("apps/{name}/values.yaml"), text.clone()));
+                let changes: Vec<(String, String)> =
+                    (0..NAMES.len()).map(|app| (values_path(app), self.values(app, TAGS[*tag]))).collect();
                 let changes: Vec<(&str, &str)> =
                     changes.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
                 drop(remote.make(&NewCommit { branch: "release", ..NewCommit::new(&changes, "On release") }));
             }
-            Event::Rules(writes) => {
-                self.configure(*writes);
+            Event::RemoveRelease => drop(remote.git(&["update-ref", "-d", "refs/heads/release"])),
+            Event::ResetRelease => drop(remote.git(&["update-ref", "refs/heads/release", "refs/heads/main"])),
+            Event::SetKustomization(app, tag) => {
+                let text = self.kustomization(*app, TAGS[*tag]);
+                drop(remote.commit(&[(&in_app(*app, "kustomization.yaml"), &text)], "Set a kustomization"));
+            }
+            Event::RemoveKustomization(app) if is_there(&in_app(*app, "kustomization.yaml")) => {
+                drop(remote.remove(&[&in_app(*app, "kustomization.yaml")], "No kustomization"));
+            }
+            Event::SetManifest(app, tag) => {
+                let text = self.pod(*app, TAGS[*tag]);
+                drop(remote.commit(&[(&in_app(*app, &format!("deploy/{}.yaml", tag % 2)), &text)], "Set a manifest"));
+            }
+            Event::RemoveManifests(app) if is_there(&in_app(*app, "deploy/0.yaml")) => {
+                drop(remote.remove(&[&in_app(*app, "deploy/0.yaml")], "No manifest"));
+            }
+            Event::RemoveMade => {
+                for branch in self.made() {
+                    remote.git(&["update-ref", "-d", &branch]);
+                }
+            }
+            Event::MergeMade => {
+                let Some(branch) = self.made().into_iter().next() else { return };
+                let commit = remote.git(&["rev-parse", &branch]);
+                remote.checkout("main");
+                remote.work(&["fetch", "--quiet", "origin", &branch]);
+                let merge = ["merge", "--quiet", "--no-ff", "--strategy-option", "theirs", "-m", "Merge", &commit];
+                let merged = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| remote.work(&merge)));
+                if merged.is_ok() {
+                    drop(remote.push_work("main"));
+                } else {
+                    remote.work(&["reset", "--quiet", "--hard", "HEAD"]);
+                }
+            }
+            Event::Rest => {
+                let due = Due { others: false, ..Due::everything() };
+                drop(self.cycle_of(incremental, &Mode::Plan, &due));
+            }
+            Event::Away => {
+                let away = remote.path().with_extension("away");
+                std::fs::rename(remote.path(), &away).unwrap();
+                let report = self.cycle(incremental, &Mode::Plan);
+                std::fs::rename(&away, remote.path()).unwrap();
+                assert_eq!(report.unread_repositories, 1, "{:?}", report.problems);
+            }
+            Event::LoseCache => std::fs::remove_dir_all(cache).unwrap(),
+            Event::Rules(writes, reaches) => {
+                self.configure(*writes, *reaches);
                 incremental.replace(self.options(cache)).unwrap();
             }
-            Event::Revert | Event::RemoveApplication(_) | Event::RemoveValues(_) | Event::Override(_, false) => {}
+            Event::Revert
+            | Event::RemoveApplication(_)
+            | Event::RemoveValues(_)
+            | Event::Override(_, false)
+            | Event::RemoveKustomization(_)
+            | Event::RemoveManifests(_) => {}
         }
+    }
+
+    /// The branches that were made for changes.
+    fn made(&self) -> Vec<String> {
+        let all = self.remote.git(&["for-each-ref", "--format=%(refname)", "refs/heads/auto/"]);
+        all.lines().map(str::to_owned).collect()
     }
 }
 
 fn values_path(app: usize) -> String {
-    format!("apps/{}/values.yaml", NAMES[app])
+    in_app(app, "values.yaml")
 }
 
-fn values(tag: &str) -> String {
-    format!("image:\n  tag: {tag}\n")
+fn in_app(app: usize, file: &str) -> String {
+    format!("apps/{}/{file}", NAMES[app])
 }
 
 /// Everything that a decision rests on and what was decided, as text.
 fn seen(report: &CycleReport) -> String {
     let snapshot = &report.snapshot;
     let mut text = format!("{:#?}\n{:#?}\n{:#?}\n", snapshot.heads, snapshot.advertised, snapshot.repository_failures);
+    writeln!(text, "{:#?}", snapshot.branch_failures).unwrap();
     for subject in &snapshot.subjects {
         writeln!(text, "{:#?}\n{:#?}\n{:#?}", subject.tracked, subject.located, subject.rule).unwrap();
         writeln!(text, "{:#?}", subject.timeline).unwrap();
