@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::registry::{Behaviour, FakeRegistry};
 use crate::remote::BareRemote;
+use crate::table::{self, PLAIN, Row};
 use crate::world::{App, World};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -609,4 +610,28 @@ fn a_rule_with_a_schedule_writes_after_its_ticks_and_when_a_person_asks() {
     wait_for_tag(&world, &daemon, "web", "1.3.0");
     world.registry.publish("acme/web", &["1.4.0"]);
     wait_for_tag(&world, &daemon, "web", "1.4.0");
+}
+
+#[test]
+fn a_quiet_cycle_asks_the_remote_once_whatever_branches_were_made() {
+    let each = format!("{PLAIN}\nrepin.dev/git-branch: \":auto/{{{{range .Images}}}}{{{{.Alias}}}}{{{{end}}}}\"");
+    let names = ["a", "b", "c"].map(|name| (name, each.replace("app", name)));
+    let rows: Vec<Row<'_>> = names.iter().map(|(name, text)| Row::new(name, text)).collect();
+    let world = table::world(&rows);
+    let config =
+        world.standard_config().replace("    branch: main\n", "    branch: main\n    branches: [\"auto/**\"]\n");
+    world.configure(&served(&config));
+    let daemon = Daemon::start(&world);
+    daemon.said("wrote 2.0.0 for argocd/c");
+    daemon.cycles(2);
+    let figures = || -> (u32, u32) {
+        let text = daemon.get("/metrics").1;
+        let figure = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap();
+        (figure("repin_cycles_total "), figure("repin_git_requests_total{kind=\"advertisement\"} "))
+    };
+    let (cycles, asked) = figures();
+    daemon.cycles(2);
+    let (later, asked_later) = figures();
+    assert_eq!(asked_later - asked, later - cycles, "{}", daemon.log());
+    assert!(daemon.log().contains("branch/written"), "{}", daemon.log());
 }
