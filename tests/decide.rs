@@ -781,6 +781,25 @@ fn a_group_goes_to_one_branch_that_is_named_for_all_of_it() {
 }
 
 #[test]
+fn what_the_editor_refuses_names_no_branch() {
+    let mut world = made("main:auto/{{range .Images}}{{.Alias}}-{{.NewTag}}{{end}}").with("group", "shop");
+    world.add("two", "apps/two/values.yaml", "");
+    world.applications[1].1[0] = ("image-list", "other=r.example/web".to_owned());
+    world.applications[1].1[1] = annotation("other.helm.image-tag", "image.tag");
+    for (key, value) in [("group", "shop"), ("git-branch", "main:auto/{{range .Images}}{{.Alias}}-{{.NewTag}}{{end}}")]
+    {
+        world.applications[1].1.push(annotation(key, value));
+    }
+    world.files.insert("apps/two/values.yaml", "image:\n  tag: 1.0.0\nsops:\n  mac: x\n".to_owned());
+    let decision = world.decide();
+    let codes: Vec<&str> = decision.outcomes.iter().map(|outcome| outcome.code.as_str()).collect();
+    assert_eq!(codes, ["pending", "edit/sops"]);
+    let [set] = decision.changes.as_slice() else { panic!("one branch: {:#?}", decision.changes) };
+    assert_eq!(set.branch.as_str(), "auto/app-1.1.0");
+    assert_eq!(decision.outcomes[1].to.as_deref(), Some("1.1.0"), "a person may write it by hand");
+}
+
+#[test]
 fn a_rule_with_a_schedule_writes_only_after_a_tick_and_holds_all_owners_of_a_place() {
     let at = |text: &str| format!("2026-03-29T{text}Z").parse::<Timestamp>().unwrap();
     let mut world = World::web("", "1.0.0", &["1.0.0", "1.1.0"]);

@@ -12,7 +12,7 @@ use crate::model::outcome::OutcomeResult;
 use crate::model::tracked::{MadeBranch, RemoteBranch};
 use crate::plan::group::unit::{Unit, Way, way};
 use crate::plan::judge::{Judgement, rule_hold};
-use crate::plan::locate::{FileState, Located, Site};
+use crate::plan::locate::{FileState, Located, Site, edit_failure};
 use crate::plan::{Failure, Question, Snapshot, Subject};
 use crate::rules;
 
@@ -25,7 +25,14 @@ pub fn name_branches(
     let mut units: BTreeMap<(Way<'_>, Unit<'_>), Vec<usize>> = BTreeMap::new();
     for (index, subject) in snapshot.subjects.iter().enumerate() {
         let Some(way) = way(subject).filter(|(_, template)| template.is_some()) else { continue };
-        if judgements.get(index).is_some_and(|judgement| judgement.result == OutcomeResult::Pending) {
+        let Some(judgement) = judgements.get_mut(index).filter(|one| one.result == OutcomeResult::Pending) else {
+            continue;
+        };
+        // What cannot be written is not in the branch, so its name does not tell of it.
+        if let Some(failure) = refused(snapshot, subject, judgement) {
+            let (to, back) = (judgement.to.take(), judgement.look_back.take());
+            *judgement = Judgement::failed(&failure).with(to, back);
+        } else {
             units.entry((way, Unit::of(subject))).or_default().push(index);
         }
     }
@@ -107,6 +114,15 @@ pub fn name_branches(
         }
     }
     if questions.is_empty() { Ok(named) } else { Err(questions.into_iter().collect()) }
+}
+
+/// Says why the editor refuses a change to the file of the base.
+fn refused(snapshot: &Snapshot, subject: &Subject, judgement: &Judgement) -> Option<Failure> {
+    let located = subject.located.as_ref()?;
+    let base = &subject.tracked.target.as_ref()?.base;
+    let FileState::Parsed(source) = snapshot.files.get(&(base.clone(), located.file.clone()))? else { return None };
+    let (place, image, wanted) = (located.place.as_ref()?, subject.tracked.image.as_ref()?, judgement.wanted.as_ref()?);
+    place.write(source, image, wanted).err().map(|error| edit_failure(&located.file, &error))
 }
 
 fn made(snapshot: &Snapshot, index: usize) -> Option<&MadeBranch> {
