@@ -105,6 +105,20 @@ fn values_that_name_the_image_are_found_in_every_usual_form() {
             ),
             "values.yaml#a.image pending pending; values.yaml#b.tag pending pending",
         ),
+        // What others merge in says nothing of a tag itself.
+        (
+            row(
+                "merged",
+                "",
+                &[CHART, ("values.yaml", "base: &b {repository: IMAGE}\nweb:\n  <<: *b\n  tag: 1.0.0\n")],
+            ),
+            "values.yaml#web.tag pending pending",
+        ),
+        // A digest says what runs as well.
+        (
+            row("pinned", "", &[CHART, ("values.yaml", &format!("image: IMAGE@sha256:{}\n", "0a".repeat(32)))]),
+            "values.yaml#image held guard/pinned",
+        ),
         (
             row(
                 "several",

@@ -1,6 +1,6 @@
 //! Finds an image by its name: in Helm values, in a kustomization, in manifests, or in whatever the source is made of.
 
-use crate::manifest::place::Place;
+use crate::manifest::place::{Held, Place};
 use crate::manifest::{EditError, Source, kustomization, manifests};
 use crate::model::application::PREFIX;
 use crate::model::names::{ImageName, RepoPath};
@@ -121,10 +121,13 @@ impl Auto<'_> {
                 continue;
             };
             let held = place.read(source, self.name);
-            let has_tag = held.as_ref().map_or(true, |held| held.tag.as_deref().is_some_and(|tag| !tag.is_empty()));
+            let says_what_runs = match &held {
+                Ok(held) => says_what_runs(held),
+                Err(error) => !matches!(error, EditError::NoSuchKey { .. }),
+            };
             let held = held.map_err(|error| edit_failure(file, &error));
             let found = Found::read(file, place, source, held, annotation);
-            if !has_tag {
+            if !says_what_runs {
                 empty.push(found);
             } else if search.files.contains(file) {
                 places.push(found);
@@ -207,6 +210,11 @@ impl Auto<'_> {
 /// A file that cannot be used.
 fn broken(file: &RepoPath, failure: Failure) -> Located {
     Located { file: file.clone(), place: None, key: None, spot: String::new(), site: Err(failure) }
+}
+
+/// Tells whether what stands there says which image runs: by a tag, or by a digest alone.
+fn says_what_runs(held: &Held) -> bool {
+    held.digest.is_some() || held.tag.as_deref().is_some_and(|tag| !tag.is_empty())
 }
 
 /// Tells whether a file is a template of one of the charts among these files.
