@@ -72,14 +72,26 @@ impl Place {
         }
     }
 
+    /// Tells whether this was the place's key, as people read it, in this or another version of its file: a file may gain
+    /// or lose other documents, and an entry a tag.
+    pub fn was_called(&self, key: &str) -> bool {
+        match self {
+            Self::Tag(_) | Self::Spec(_) => self.key() == key,
+            Self::Field(field) => field.names().iter().any(|name| name == key),
+            Self::Entry { name, .. } => {
+                ["newTag", "digest"].iter().any(|field| kustomization::shown(name, field) == key)
+            }
+        }
+    }
+
     /// Gives the place without predicates, so that two spellings of one scalar are equal.
     pub fn canonical(&self, source: &Source) -> String {
         match self {
             Self::Tag(key) | Self::Spec(key) => source.canonical(key),
-            Self::Field(field) => match field.document_number(source) {
+            Self::Field(field) => match field.find(source) {
                 // The first document is where key paths of annotations look.
-                Ok(Some(0)) => source.canonical(&field.key),
-                Ok(Some(number)) => format!("{number}#{}", source.canonical_in(number, &field.key)),
+                Ok(Some((0, key))) => source.canonical(&key),
+                Ok(Some((number, key))) => format!("{number}#{}", source.canonical_in(number, &key)),
                 Ok(None) | Err(_) => field.to_string(),
             },
             Self::Entry { name, .. } => kustomization::canonical(source, name),
@@ -93,8 +105,11 @@ impl Place {
     pub fn read(&self, source: &Source, image: &ImageName) -> Result<Held, EditError> {
         match self {
             Self::Tag(key) => read_tag(source, key, image),
-            Self::Spec(key) => read_spec(source, Some(0), key, image),
-            Self::Field(field) => read_spec(source, field.document_number(source)?, &field.key, image),
+            Self::Spec(key) => read_spec(source, 0, key, image),
+            Self::Field(field) => {
+                let (document, key) = field.at(source)?;
+                read_spec(source, document, &key, image)
+            }
             Self::Entry { name, .. } => kustomization::read(source, image, name),
         }
     }
@@ -106,8 +121,11 @@ impl Place {
     pub fn write(&self, source: &Source, image: &ImageName, wanted: &Wanted) -> Result<String, EditError> {
         match self {
             Self::Tag(key) => write_tag(source, key, image, wanted),
-            Self::Spec(key) => write_spec(source, Some(0), key, image, wanted),
-            Self::Field(field) => write_spec(source, field.document_number(source)?, &field.key, image, wanted),
+            Self::Spec(key) => write_spec(source, 0, key, image, wanted),
+            Self::Field(field) => {
+                let (document, key) = field.at(source)?;
+                write_spec(source, document, &key, image, wanted)
+            }
             Self::Entry { name, .. } => kustomization::write(source, image, name, wanted),
         }
     }
@@ -118,12 +136,8 @@ fn empty(current: Current, line: Option<u64>) -> Held {
 }
 
 /// Reads the text at a key path, or gives what stands there instead of one.
-fn text_at(source: &Source, document: Option<usize>, key: &KeyPath) -> Result<Result<(String, u64), Held>, EditError> {
-    let found = match document {
-        Some(document) => source.read_in(document, key, OF_CHARTS)?,
-        None => Found::Absent { nearest: None, insertable: false },
-    };
-    Ok(match found {
+fn text_at(source: &Source, document: usize, key: &KeyPath) -> Result<Result<(String, u64), Held>, EditError> {
+    Ok(match source.read_in(document, key, OF_CHARTS)? {
         Found::Absent { insertable: true, .. } => Err(empty(Current::Absent, None)),
         Found::Absent { nearest, .. } => return Err(EditError::NoSuchKey { path: key.to_string(), nearest }),
         Found::Null { line } => Err(empty(Current::Null, Some(line))),
@@ -135,7 +149,7 @@ fn text_at(source: &Source, document: Option<usize>, key: &KeyPath) -> Result<Re
 }
 
 fn read_tag(source: &Source, key: &KeyPath, image: &ImageName) -> Result<Held, EditError> {
-    let (value, line) = match text_at(source, Some(0), key)? {
+    let (value, line) = match text_at(source, 0, key)? {
         Ok(found) => found,
         Err(held) => return Ok(Held { digest: digest_beside(source, key), ..held }),
     };
@@ -149,7 +163,7 @@ fn read_tag(source: &Source, key: &KeyPath, image: &ImageName) -> Result<Held, E
     Ok(Held { tag: Some(tag.to_owned()), digest, name: None, line: Some(line), current: Current::Text(value) })
 }
 
-fn read_spec(source: &Source, document: Option<usize>, key: &KeyPath, image: &ImageName) -> Result<Held, EditError> {
+fn read_spec(source: &Source, document: usize, key: &KeyPath, image: &ImageName) -> Result<Held, EditError> {
     let (value, line) = match text_at(source, document, key)? {
         Ok(found) => found,
         Err(held) => return Ok(held),
@@ -194,7 +208,7 @@ fn write_tag(source: &Source, key: &KeyPath, image: &ImageName, wanted: &Wanted)
 
 fn write_spec(
     source: &Source,
-    document: Option<usize>,
+    document: usize,
     key: &KeyPath,
     image: &ImageName,
     wanted: &Wanted,
@@ -202,7 +216,6 @@ fn write_spec(
     let name = read_spec(source, document, key, image)?.name.unwrap_or_else(|| image.to_string());
     let tag = wanted.tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default();
     let digest = wanted.digest.as_ref().map(|digest| format!("@{digest}")).unwrap_or_default();
-    let document = document.ok_or_else(|| EditError::NoSuchKey { path: key.to_string(), nearest: None })?;
     Ok(source.set_in(document, key, &format!("{name}{tag}{digest}"), OF_CHARTS)?.text)
 }
 

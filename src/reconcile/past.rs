@@ -112,8 +112,7 @@ impl Repository {
         let is_bare = |standing: &Standing| matches!(&standing.stood, Stood::Tag { tag, .. } if tag.is_empty());
         let asks = image.policy.allow_downgrade || image.policy.strategy == Strategy::Digest;
         if asks || standings.iter().any(is_bare) {
-            let keys = keys(place);
-            standings.iter_mut().for_each(|one| one.claimed = claimed(&one.commit, &located.file, &keys));
+            standings.iter_mut().for_each(|one| one.claimed = claimed(&one.commit, &located.file, place));
             name_digests(&mut standings);
         }
         Timeline {
@@ -146,24 +145,14 @@ fn place_of<'a>(image: &'a TrackedImage, located: &'a Located) -> Option<(&'a Pl
     Some((located.place.as_ref()?, image.image.as_ref()?))
 }
 
-/// The key paths under which commits may have written a place.
-fn keys(place: &Place) -> Vec<String> {
-    let mut keys = vec![place.key()];
-    // An entry of a kustomization is one place, whether a tag or a digest stood in it when it was written.
-    if let Place::Entry { name, is_digest } = place {
-        keys.push(Place::Entry { name: name.clone(), is_digest: !is_digest }.key());
-    }
-    keys
-}
-
-fn claimed(commit: &CommitInfo, file: &RepoPath, keys: &[String]) -> Option<Change> {
+fn claimed(commit: &CommitInfo, file: &RepoPath, place: &Place) -> Option<Change> {
     if !commit.message.contains("Repin-Change:") {
         return None;
     }
     Trailers::parse(&commit.message)
         .changes
         .into_iter()
-        .find(|change| change.file == file.as_str() && keys.contains(&change.key))
+        .find(|change| change.file == file.as_str() && place.was_called(&change.key))
 }
 
 /// When repin first saw tags, as commits with trailers say. The earliest of several counts.

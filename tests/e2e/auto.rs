@@ -243,3 +243,26 @@ fn check_and_explain_know_the_found_place() {
     assert_eq!(explained.json["images"][0]["target"]["key"], "image.tag", "{explained:#?}");
     assert_eq!(explained.json["images"][0]["current"], "1.0.0");
 }
+
+#[test]
+fn what_was_pinned_to_a_digest_alone_is_found_again() {
+    let pinned = format!("{AUTO}\nrepin.dev/pin: digest");
+    let kustomization = "images:\n- name: IMAGE\n  newTag: 1.0.0\n";
+    let rows = [
+        Row { files: &[CHART, ("values.yaml", "image: IMAGE:1.0.0\n")], ..Row::new("spec", &pinned) },
+        Row { files: &[("values.yaml", "-"), ("kustomization.yaml", kustomization)], ..Row::new("entry", &pinned) },
+        Row { files: &[("values.yaml", "-"), ("pod.yaml", POD)], ..Row::new("field", &pinned) },
+    ];
+    let world = table::world(&rows);
+    world.repin(&["once"]);
+    // The file gains a document, so that the same place has another key.
+    let pod = world.remote.show("apps/field/pod.yaml");
+    world.remote.commit(&[("apps/field/pod.yaml", &format!("{pod}---\napiVersion: v1\nkind: Service\n"))], "Grow");
+    let said = world.repin(&["once"]);
+    for row in &rows {
+        let one = outcome(&said, row.name);
+        // The commit says for which tag the digest was written.
+        assert_eq!(verdict(one), "current current", "{one:#}");
+        assert!(one["message"].as_str().unwrap().starts_with("2.0.0 is the newest"), "{one:#}");
+    }
+}

@@ -48,7 +48,7 @@ fn any_document_of_a_file_is_reached_and_named() {
             "Deployment/web#spec.template.spec.initContainers[name=migrate].image delivered delivered",
             "Deployment/web#spec.template.spec.containers[name=app].image delivered delivered",
             "CronJob/nightly#spec.jobTemplate.spec.template.spec.containers[name=job].image delivered delivered",
-            "[3]#items[0].spec.ephemeralContainers[name=debug].image delivered delivered",
+            "Pod/one#spec.ephemeralContainers[name=debug].image delivered delivered",
             "Site/shop#spec.deep[0].image delivered delivered",
         ]
     );
@@ -145,4 +145,34 @@ fn a_reverted_manifest_is_not_written_again_even_when_other_documents_came_befor
     assert!(held["key"].as_str().unwrap().starts_with("CronJob/nightly#spec."), "{held:#}");
     world.registry.publish("acme/web", &["2.1.0"]);
     world.takes("2.1.0");
+}
+
+#[test]
+fn a_reverted_object_is_not_written_again_whatever_stands_beside_it_then() {
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{image: 'IMAGE:1.0.0'}]}\n";
+    let item = |text: &str| format!("- {}\n", text.trim_end().replace('\n', "\n  "));
+    let list = |items: &[&str]| {
+        format!("apiVersion: v1\nkind: List\nitems:\n{}", items.iter().map(|text| item(text)).collect::<String>())
+    };
+    let twin = pod.replace("name: web", "name: web, namespace: b").replace("IMAGE", "nginx");
+    // What the file is at first, and after somebody took the new tag back.
+    for (first, later, key) in [
+        (list(&[pod]), list(&[SERVICE, pod]), "Pod/web#spec.containers[0].image"),
+        (pod.to_owned(), [&twin, pod].join("---\n"), "Pod/web#spec.containers[0].image"),
+        ([&twin, pod].join("---\n"), pod.to_owned(), "spec.containers[0].image"),
+        (list(&[&twin, pod]), pod.to_owned(), "spec.containers[0].image"),
+    ] {
+        let world = world_of(TARGET, &[("deploy/web.yaml", &first)]);
+        let delivered = world.once();
+        assert_eq!(verdict(&delivered), "delivered delivered", "{first}");
+        world.remote.revert(delivered["commit"].as_str().unwrap());
+        assert_eq!(verdict(&world.once()), "held guard/rolled-back", "{first}");
+        world.remote.commit(&[("apps/web/deploy/web.yaml", &fill(&world, &later))], "Change what stands beside it");
+        let held = world.once();
+        assert_eq!(
+            (verdict(&held).as_str(), held["key"].as_str().unwrap()),
+            ("held guard/rolled-back", key),
+            "{later}"
+        );
+    }
 }
