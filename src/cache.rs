@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use redb::{Database, ReadableDatabase, TableDefinition};
 use tracing::debug;
 
@@ -22,8 +22,12 @@ type Table = TableDefinition<'static, &'static str, &'static [u8]>;
 
 /// What stands behind a digest, by `registry/repository@digest`, in JSON.
 const METADATA: Table = TableDefinition::new("metadata-1");
-/// When a tag was first seen with a digest, by `image:tag@digest`, as RFC 3339 writes it.
-const FIRST_SEEN: Table = TableDefinition::new("first-seen-1");
+/// When a tag was first and last seen with a digest, by `image:tag@digest`: two times as RFC 3339 writes them.
+const SEEN: Table = TableDefinition::new("seen-1");
+/// How long it is remembered of a tag that is not seen any more. One that comes back later begins anew.
+const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_hours(90 * 24);
+/// How old the last sight of a tag may be before it is written again, and how often rows are forgotten.
+const NOTED_EVERY: SignedDuration = SignedDuration::from_hours(24);
 /// How many descriptions are kept in memory.
 const MAX_DESCRIBED: usize = 50_000;
 
@@ -33,7 +37,27 @@ pub struct Cache {
     database: Option<Database>,
     filled: HashSet<String>,
     described: Mutex<HashMap<String, Arc<Metadata>>>,
-    first_seen: HashMap<String, Timestamp>,
+    seen: HashMap<String, Seen>,
+    /// When rows of tags that are not seen any more were last forgotten.
+    swept: Option<Timestamp>,
+}
+
+/// When a tag was seen with a digest.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Seen {
+    first: Timestamp,
+    last: Timestamp,
+}
+
+impl Seen {
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let (first, last) = std::str::from_utf8(bytes).ok()?.split_once(' ')?;
+        Some(Self { first: first.parse().ok()?, last: last.parse().ok()? })
+    }
+
+    fn is_forgotten(self, now: Timestamp) -> bool {
+        now.duration_since(self.last) > FORGOTTEN_AFTER
+    }
 }
 
 impl Cache {
@@ -53,7 +77,7 @@ impl Cache {
             }
         };
         let filled = database.as_ref().and_then(|database| load(database).ok()).unwrap_or_default();
-        Self { database, filled, described: Mutex::default(), first_seen: HashMap::new() }
+        Self { database, filled, described: Mutex::default(), seen: HashMap::new(), swept: None }
     }
 
     /// Gives what is known of a digest.
@@ -88,20 +112,41 @@ impl Cache {
 
     /// Gives when a tag was first seen with this digest.
     pub fn first_seen(&self, image: &ImageName, tag: &Tag, digest: &Digest) -> Option<Timestamp> {
-        let key = format!("{image}:{tag}@{digest}");
-        let in_memory = || self.first_seen.get(&key).copied();
-        in_memory().or_else(|| std::str::from_utf8(&self.read(FIRST_SEEN, &key)?).ok()?.parse().ok())
+        self.seen(&format!("{image}:{tag}@{digest}")).map(|seen| seen.first)
     }
 
-    /// Remembers when tags were first seen.
-    pub fn remember_first_seen(&mut self, seen: &[(ImageName, Tag, Digest, Timestamp)]) {
-        let row = |(image, tag, digest, time): &(ImageName, Tag, Digest, Timestamp)| {
-            (format!("{image}:{tag}@{digest}"), time.to_string().into_bytes())
-        };
-        let rows: Vec<(String, Vec<u8>)> = seen.iter().map(row).collect();
-        if !self.write(FIRST_SEEN, &rows) {
-            self.first_seen.extend(rows.into_iter().zip(seen).map(|((key, _), (.., time))| (key, *time)));
+    /// Remembers of tags that are seen now when they were first seen, and forgets those that were not seen for long.
+    pub fn remember_seen(&mut self, now: Timestamp, tags: &[(ImageName, Tag, Digest, Timestamp)]) {
+        let mut rows = Vec::new();
+        for (image, tag, digest, first) in tags {
+            let (key, seen) = (format!("{image}:{tag}@{digest}"), Seen { first: *first, last: now });
+            let is_noted = |known: Seen| known.first == *first && now.duration_since(known.last) < NOTED_EVERY;
+            if !self.seen(&key).is_some_and(is_noted) {
+                rows.push((key, seen));
+            }
         }
+        let texts: Vec<(String, Vec<u8>)> = rows
+            .iter()
+            .map(|(key, Seen { first, last })| (key.clone(), format!("{first} {last}").into_bytes()))
+            .collect();
+        if !self.write(SEEN, &texts) {
+            self.seen.extend(rows);
+        }
+        if self.swept.is_none_or(|swept| now.duration_since(swept) > NOTED_EVERY) {
+            self.swept = Some(now);
+            self.seen.retain(|_, seen| !seen.is_forgotten(now));
+            let swept = self.database.as_ref().map_or(Ok(()), |database| {
+                sweep(database, SEEN, |row| Seen::parse(row).is_some_and(|seen| !seen.is_forgotten(now)))
+            });
+            if let Err(error) = swept {
+                debug!("the cache cannot be swept: {error}");
+            }
+        }
+    }
+
+    fn seen(&self, key: &str) -> Option<Seen> {
+        let in_memory = self.seen.get(key).copied();
+        in_memory.or_else(|| Seen::parse(&self.read(SEEN, key)?))
     }
 
     /// Writes rows; what stands in the way only costs the next run.
@@ -183,6 +228,23 @@ fn insert(database: &Database, table: Table, rows: &[(String, Vec<u8>)]) -> Resu
     Ok(())
 }
 
+/// Takes out the rows that are not to be kept; writes nothing if there is none.
+fn sweep(database: &Database, table: Table, keep: impl Fn(&[u8]) -> bool) -> Result<(), redb::Error> {
+    let write = database.begin_write()?;
+    let mut is_changed = false;
+    write.open_table(table)?.retain(|_, row| {
+        let is_kept = keep(row);
+        is_changed |= !is_kept;
+        is_kept
+    })?;
+    if is_changed {
+        write.commit()?
+    } else {
+        write.abort()?
+    }
+    Ok(())
+}
+
 fn store(database: &Database, names: &[String]) -> Result<(), redb::Error> {
     let write = database.begin_write()?;
     {
@@ -223,7 +285,7 @@ mod tests {
         let (time, metadata) = ("2026-01-05T10:00:00.5Z".parse().unwrap(), Arc::new(Metadata::Foreign("x".into())));
         let fill = |cache: &mut Cache| {
             cache.remember_metadata(&[(image.clone(), digest("a"), metadata.clone())]);
-            cache.remember_first_seen(&[(image.clone(), tag.clone(), digest("a"), time)]);
+            cache.remember_seen(time, &[(image.clone(), tag.clone(), digest("a"), time)]);
         };
         let check = |cache: &Cache| {
             assert_eq!(cache.metadata(&image, &digest("a")), Some(metadata.clone()));
@@ -242,6 +304,31 @@ mod tests {
         check(&beside);
         drop(cache);
         check(&Cache::open(directory.path()));
+    }
+
+    #[test]
+    fn a_tag_that_was_not_seen_for_ninety_days_is_forgotten() {
+        let directory = tempfile::tempdir().unwrap();
+        let image: ImageName = "ghcr.io/acme/web".parse().unwrap();
+        let digest: Digest = format!("sha256:{}", "a".repeat(64)).parse().unwrap();
+        let tag = |name: &str| name.parse::<Tag>().unwrap();
+        let day = |day: i64| Timestamp::from_second(day * 86_400).unwrap();
+        let on_disk = Cache::open(directory.path());
+        let in_memory = Cache::open(directory.path());
+        for (name, mut cache) in [("on disk", on_disk), ("in memory", in_memory)] {
+            let see = |cache: &mut Cache, now: i64, names: &[&str]| {
+                let tags: Vec<_> =
+                    names.iter().map(|name| (image.clone(), tag(name), digest.clone(), day(1))).collect();
+                cache.remember_seen(day(now), &tags);
+            };
+            see(&mut cache, 1, &["old", "kept"]);
+            // That it is still seen is noted once a day, whatever else is.
+            (2..=100).for_each(|now| see(&mut cache, now, &["kept"]));
+            let first = |cache: &Cache, name| cache.first_seen(&image, &tag(name), &digest);
+            assert_eq!((first(&cache, "old"), first(&cache, "kept")), (None, Some(day(1))), "{name}");
+            see(&mut cache, 200, &["new"]);
+            assert_eq!((first(&cache, "kept"), first(&cache, "new")), (None, Some(day(1))), "{name}");
+        }
     }
 
     #[test]

@@ -44,6 +44,8 @@ impl Answers {
         kept.before = asked.into_iter().filter_map(|(image, listed)| Some((image, listed.ok()?))).collect();
         kept.manifests.retain(|(image, _), _| !due.is_registry(image.registry()));
         kept.metadata.retain(|image, _| !due.is_registry(image.registry()));
+        // The cache knows the others, and what a question about another day saw is nothing that was seen.
+        kept.first_seen.retain(|(image, ..), _| !due.is_registry(image.registry()));
         kept.starts_clocks = *mode == Mode::Deliver;
         kept
     }
@@ -129,20 +131,21 @@ impl Reconciler {
 
     /// Starts the clocks of tags that are seen for the first time, of images for which somebody sets a `min-age`.
     fn note_first_seen(&mut self, seen: Vec<(ImageName, Tag, Digest)>, snapshot: &mut Snapshot, known: &mut Answers) {
+        if seen.is_empty() {
+            return;
+        }
         let aged = snapshot.aged();
-        let mut started = Vec::new();
+        let mut all = Vec::new();
         for (image, tag, digest) in seen.into_iter().filter(|(image, ..)| aged.contains(image)) {
             let cached = self.cache.first_seen(&image, &tag, &digest);
             // A clock that was set ahead, and then right: seen it was by now at the latest.
             let time = cached.map_or(snapshot.now, |time| time.min(snapshot.now));
-            if cached != Some(time) {
-                started.push((image.clone(), tag.clone(), digest.clone(), time));
-            }
+            all.push((image.clone(), tag.clone(), digest.clone(), time));
             known.first_seen.insert((image, tag, digest), time);
         }
         snapshot.first_seen.clone_from(&known.first_seen);
-        if known.starts_clocks && !started.is_empty() {
-            self.cache.remember_first_seen(&started);
+        if known.starts_clocks && !all.is_empty() {
+            self.cache.remember_seen(snapshot.now, &all);
         }
     }
 }
