@@ -190,6 +190,33 @@ fn only_what_is_needed_is_asked_in_batches_that_grow() {
 }
 
 #[test]
+fn no_more_candidates_are_looked_into_than_a_registry_bears() {
+    let tags: Vec<&'static str> = (1..=1_500).map(|n| &*format!("1.{n}.0").leak()).collect();
+    for (key, value, expected) in
+        [("min-age", "1d", "held guard/min-age 1.1500.0"), ("platforms", "linux/arm64", "held selection/too-many -")]
+    {
+        let mut world = World::web("", "1.0.0", &tags).with(key, value);
+        world.images = tags.iter().map(|tag| (*tag, image("1"))).collect();
+        let mut snapshot = world.snapshot();
+        let mut asked = 0;
+        let decision = loop {
+            let decision = decide(&snapshot);
+            if decision.questions.is_empty() {
+                break decision;
+            }
+            asked += decision.questions.len();
+            decision.questions.into_iter().for_each(|question| world.answer(question, &mut snapshot));
+        };
+        let outcome = &decision.outcomes[0];
+        let found = format!("held {} {}", outcome.code, outcome.to.as_deref().unwrap_or("-"));
+        // The list, what stands, and the candidates.
+        assert_eq!((found.as_str(), asked), (expected, 1_002), "{}", outcome.message);
+        let hint = decision.problems.first().and_then(|problem| problem.hint.as_deref());
+        assert_eq!(hint.is_some(), key == "platforms", "{hint:?}");
+    }
+}
+
+#[test]
 fn a_candidate_waits_until_it_was_seen_for_long_enough() {
     let aged = |now: &str, seen: &[(&'static str, i64)]| {
         let mut world = World::web("", now, &["1.0.0", "1.1.0", "1.2.0", "1.3.0"]).with("min-age", "1d");

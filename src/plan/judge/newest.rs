@@ -14,7 +14,7 @@ use crate::plan::{Failure, Question, Snapshot};
 use crate::selection::{self, Builds};
 
 /// How many tags are looked into, each with a request in every cycle.
-const MAX_CANDIDATES: usize = 1_000;
+pub(super) const MAX_CANDIDATES: usize = 1_000;
 
 /// How many of the tags that stood at a place are looked into, the newest ones: who went back further than that many
 /// changes ago has made all of them since by hand.

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::interval;
 use crate::model::names::{Digest, ImageName, Tag};
-use crate::plan::judge::newest::platforms;
+use crate::plan::judge::newest::{MAX_CANDIDATES, platforms};
 use crate::plan::judge::{Judge, Judgement, PassedOver, Wait};
 use crate::plan::{Failure, Question};
 
@@ -41,6 +41,11 @@ impl Judge<'_> {
     ) -> Result<Walk<'t>, Vec<Question>> {
         let mut answered = 0;
         for (at, group) in groups.iter().enumerate() {
+            if answered >= MAX_CANDIDATES {
+                return Ok(Walk::Stopped(Box::new(
+                    self.waits(passed_over).unwrap_or_else(|| self.too_many(passed_over)),
+                )));
+            }
             let mut passing = Vec::new();
             let mut is_open = false;
             for tag in group {
@@ -61,7 +66,8 @@ impl Judge<'_> {
                     Sieve::Asks(question) => Some(question),
                     Sieve::Passes | Sieve::PassedOver(_) | Sieve::Gone | Sieve::Unknown(_) => None,
                 });
-                return Err(asked.take(answered.max(BATCH).max(group.len())).collect());
+                let batch = answered.max(BATCH).min(MAX_CANDIDATES - answered).max(group.len());
+                return Err(asked.take(batch).collect());
             }
             answered += group.len();
             if !passing.is_empty() {
@@ -69,6 +75,15 @@ impl Judge<'_> {
             }
         }
         Ok(Walk::Empty)
+    }
+
+    fn too_many(&self, passed_over: &[PassedOver]) -> Judgement {
+        let message = format!(
+            "none of the {MAX_CANDIDATES} best tags of {} passes, and no more are looked into{}",
+            self.image,
+            mention(passed_over, None)
+        );
+        Judgement::held("selection/too-many", message)
     }
 
     /// Holds one candidate against platforms and age.
