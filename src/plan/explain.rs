@@ -8,12 +8,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::model::metadata::Built;
+use crate::model::metadata::{Built, Platform};
 use crate::model::names::Tag;
 use crate::model::outcome::OutcomeResult;
 use crate::model::policy::Strategy;
 use crate::model::tracked::TrackedImage;
-use crate::plan::judge::{Judgement, PassedOver, builds, unfit};
+use crate::plan::judge::{Judgement, PassedOver, builds, platforms, unfit};
 use crate::plan::rollback::tag_of;
 use crate::plan::{Listed, Snapshot, Subject, shown_key};
 use crate::selection::{self, Builds, Verdict};
@@ -187,6 +187,9 @@ impl Teller<'_> {
         if self.is_kept_out(tag) && !is_older(self.current) {
             return Some("rolled-back");
         }
+        if !self.lacks(tag).is_empty() {
+            return Some("wrong-platform");
+        }
         (is_older(self.chosen) || is_older(self.current)).then_some("older")
     }
 
@@ -209,10 +212,22 @@ impl Teller<'_> {
         self.judgement.passed_over.iter().find(|one| one.tag == *tag)
     }
 
+    /// Gives the wanted platforms that an image lacks, as far as somebody looked.
+    fn lacks(&self, tag: &Tag) -> Vec<Platform> {
+        let answer =
+            self.image.asked.as_ref().and_then(|name| self.snapshot.metadata.get(name)?.get(tag)?.as_ref().ok());
+        let described = answer.and_then(Option::as_ref);
+        described.map(|described| described.metadata.lacks(&self.image.policy.platforms)).unwrap_or_default()
+    }
+
     fn reason(&self, tag: &Tag) -> String {
         let policy = &self.image.policy;
         if let Some(passed) = self.passed_over(tag) {
             return format!("`{tag}` {}", passed.reason);
+        }
+        let lacking = self.lacks(tag);
+        if !lacking.is_empty() {
+            return format!("`{tag}` lacks {}", platforms(&lacking));
         }
         let mut reason = format!("{} allows it", selection::describe(policy));
         if let Some(text) = policy.extract.as_ref().and_then(|_| selection::reading(policy, tag)) {

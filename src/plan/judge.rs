@@ -16,7 +16,7 @@ use crate::model::outcome::OutcomeResult;
 use crate::model::policy::Strategy;
 use crate::model::rule::Delivery;
 use crate::model::tracked::{RemoteBranch, Target, TrackedImage};
-pub use crate::plan::judge::newest::{builds, unfit};
+pub use crate::plan::judge::newest::{builds, platforms, unfit};
 use crate::plan::locate::{Failure, Located, Site};
 use crate::plan::rollback::LookBack;
 use crate::plan::{Question, Snapshot, Subject};

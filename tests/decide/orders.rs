@@ -468,7 +468,7 @@ fn an_explanation_names_each_tag_with_its_age_date_and_platforms() {
             "f not-an-image - `f` is no image: its media type is `application/vnd.cncf.helm.config.v1+json`",
             "e gone - `e` does not answer, or not with all of its parts (404)",
             "d no-created - `d` does not say when it was built (`created`)",
-            "b - - newest-build allows it; when it was built is not known",
+            "b - wrong-platform `b` lacks linux/amd64",
         ]
     );
     let young = World::web("", "1.0.0", &["1.0.0", "1.1.0", "0.9.0"]).with("min-age", "1d");

@@ -149,6 +149,6 @@ impl Judge<'_> {
 }
 
 /// Names platforms: `linux/arm64 and linux/arm/v7`.
-pub(super) fn platforms(platforms: &[Platform]) -> String {
+pub fn platforms(platforms: &[Platform]) -> String {
     platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
 }
