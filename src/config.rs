@@ -107,7 +107,7 @@ pub fn locate(flag: Option<&Path>) -> PathBuf {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Fingerprint([u8; 32]);
 
-/// Gives the fingerprint of a configuration file and of the secret and CA files that it names; none if the file itself
+/// Gives the fingerprint of a configuration file and of the files of secrets and certificates that it names; none if the file itself
 /// cannot be read. A named file that cannot be read counts as a state of its own, and so does a file that is no YAML.
 pub fn fingerprint(path: &Path) -> Option<Fingerprint> {
     let text = read(path).ok()?;
@@ -120,7 +120,7 @@ pub fn fingerprint(path: &Path) -> Option<Fingerprint> {
     for document in crate::yaml::parse(&text).unwrap_or_default() {
         for node in document.nodes().filter(|node| matches!(node.kind(), Kind::Map { .. })) {
             let entries = node.entries();
-            let files = entries.iter().filter(|(key, _)| matches!(key.as_str(), Some("file" | "ca")));
+            let files = entries.iter().filter(|(key, _)| matches!(key.as_str(), Some("file" | "ca" | "cert")));
             for file in files.filter_map(|(_, value)| value.as_str()) {
                 match read_regular(&path.parent().unwrap_or(Path::new("")).join(file)) {
                     Ok(text) => add(text.as_bytes()),
@@ -221,6 +221,10 @@ mod tests {
         std::fs::write(&secret, "two").unwrap();
         step(true);
         std::fs::write(directory.path().join("ca.pem"), "pem").unwrap();
+        step(true);
+        std::fs::write(&path, "repositories: [{client_certificate: {cert: own.pem, key: {file: token}}}]\n").unwrap();
+        step(true);
+        std::fs::write(directory.path().join("own.pem"), "renewed with the same key").unwrap();
         step(true);
         std::fs::write(&path, "registries: [").unwrap();
         step(true);
