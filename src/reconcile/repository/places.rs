@@ -2,21 +2,26 @@
 //! the last search met.
 
 use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::git::{GitError, TreeEntry};
-use crate::model::names::RepoPath;
+use crate::manifest::place::Place;
+use crate::model::names::{ImageName, RepoPath};
 use crate::model::rule::{Glob, Rule};
 use crate::model::tracked::{Target, TrackedImage};
 use crate::plan::Subject;
 use crate::plan::locate::{FileState, Files, Located, locate, may_be_manifest, may_name};
-use crate::plan::rollback::Timeline;
-use crate::reconcile::repository::Repository;
+use crate::plan::rollback::{Stood, Timeline};
 use crate::reconcile::repository::line::{Line, Met};
+use crate::reconcile::repository::{Repository, StoodKey};
 use crate::rules::{self, EffectiveRule};
 use crate::yaml::MAX_BYTES;
+
+/// So much of what stood anywhere is never worth forgetting.
+const FEW: usize = 1_000;
 
 /// What besides the repository decides what a place is: the operators' rules.
 #[derive(Clone)]
@@ -97,6 +102,14 @@ impl Repository {
                     });
                 }
             }
+        }
+        if with_past {
+            let subjects = || found.iter().flat_map(|placed| &placed.subjects);
+            let place = |subject: &'_ Arc<Subject>| -> Option<(Place, ImageName)> {
+                Some((subject.located.as_ref()?.place.clone()?, subject.tracked.image.clone()?))
+            };
+            let standings = subjects().map(|subject| subject.timeline.standings.len()).sum();
+            forget(&mut self.stood, standings, || subjects().filter_map(place).collect());
         }
         let subjects = found.iter().map(|placed| placed.subjects.clone()).collect();
         self.placed = found.into_iter().map(|placed| (address(&placed.image), placed)).collect();
@@ -206,6 +219,19 @@ impl Seen<'_> {
     }
 }
 
+/// Forgets what stood at places where nobody looks any more, once it is the larger part of what is known.
+fn forget(
+    stood: &mut HashMap<StoodKey, Stood>,
+    standings: usize,
+    places: impl FnOnce() -> HashSet<(Place, ImageName)>,
+) {
+    if stood.len() <= standings.saturating_mul(2).saturating_add(FEW) {
+        return;
+    }
+    let places = places();
+    stood.retain(|(_, place, image), _| places.contains(&(place.clone(), image.clone())));
+}
+
 fn address(image: &Arc<TrackedImage>) -> usize {
     Arc::as_ptr(image).addr()
 }
@@ -225,4 +251,31 @@ fn effective(ground: &Ground, may_write: &[Glob], image: &TrackedImage, located:
     let mut rule = rules::effective(&ground.rules, ground.observe, &subject);
     rule.may_write.extend(may_write.iter().cloned());
     rule
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stood_where_nobody_looks_is_forgotten_once_it_is_the_larger_part() {
+        let key = |number: usize, place: &str| -> StoodKey {
+            (format!("{number:040x}").parse().unwrap(), Place::Tag(place.parse().unwrap()), "acme/web".parse().unwrap())
+        };
+        let live = || HashSet::from([(Place::Tag("image.tag".parse().unwrap()), "acme/web".parse().unwrap())]);
+        let mut stood: HashMap<StoodKey, Stood> = HashMap::new();
+        for number in 0..FEW {
+            stood.insert(key(number, "image.tag"), Stood::NoKey);
+            stood.insert(key(number, "old.tag"), Stood::NoKey);
+        }
+        forget(&mut stood, FEW, live);
+        assert_eq!(stood.len(), 2 * FEW, "no more than what is in use and a few");
+        for number in 0..=2 * FEW {
+            stood.insert(key(number, "older.tag"), Stood::NoKey);
+        }
+        forget(&mut stood, FEW, live);
+        assert_eq!(stood.len(), FEW);
+        assert!(stood.keys().all(|(_, place, _)| *place == Place::Tag("image.tag".parse().unwrap())));
+    }
 }
