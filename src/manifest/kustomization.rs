@@ -5,11 +5,11 @@
 
 use crate::manifest::error::EditError;
 use crate::manifest::locate::{OF_KUSTOMIZATIONS, Reached, locate};
-use crate::manifest::place::{Current, Held, Wanted};
+use crate::manifest::place::{Current, Held, Wanted, check_written, clean};
 use crate::manifest::proof::{Difference, New, What};
 use crate::manifest::{Found, Source, grow, guard};
 use crate::model::key_path::KeyPath;
-use crate::model::names::{ImageName, Tag};
+use crate::model::names::ImageName;
 use crate::yaml::{Document, Kind, Node};
 
 /// The list of images.
@@ -42,7 +42,7 @@ pub fn find(source: &Source, image: &ImageName, named: Option<&str>) -> Result<O
 /// Gives the key path of a field of an entry as people read it.
 pub(super) fn shown(name: &str, field: &str) -> String {
     let path = KeyPath::of_key(IMAGES).and_then(|path| path.where_is("name", name)).and_then(|path| path.child(field));
-    path.map_or_else(|_| format!("{IMAGES}[name={name}].{field}"), |path| path.to_string())
+    path.map_or_else(|_| format!("{IMAGES}[name={}].{field}", clean(name)), |path| path.to_string())
 }
 
 /// Gives an entry as a place that other key paths may mean too; one that is not there by its image.
@@ -61,7 +61,7 @@ pub(super) fn read(source: &Source, image: &ImageName, name: &str) -> Result<Hel
     }
     let field = |field: &str| match source.read_in(0, &entry.path(field)?, OF_KUSTOMIZATIONS)? {
         Found::Text { value, line } if value.contains("{{") => {
-            Err(EditError::Template { path: shown(name, field), line, value })
+            Err(EditError::Template { path: shown(name, field), line, value: clean(&value) })
         }
         found => Ok(found),
     };
@@ -72,16 +72,16 @@ pub(super) fn read(source: &Source, image: &ImageName, name: &str) -> Result<Hel
         return Err(EditError::Unproven { path: shown(name, "newTag"), line: Some(line), why });
     }
     let digest = match field("digest")? {
-        Found::Text { value, line } if !value.is_empty() => Some((value, line)),
+        Found::Text { value, line } if !value.is_empty() => {
+            check_written(&shown(name, "digest"), line, &value, None, Some(&value), image)?;
+            Some((value, line))
+        }
         _ => None,
     };
     let name_line = Some(entry.line);
     let (current, tag, line) = match (field("newTag")?, &digest) {
         (Found::Text { value, line }, _) => {
-            if !value.is_empty() && value.parse::<Tag>().is_err() {
-                let (path, image) = (shown(name, "newTag"), image.to_string());
-                return Err(EditError::OtherImage { path, line, value, image, is_spec: false });
-            }
+            check_written(&shown(name, "newTag"), line, &value, Some(&value), None, image)?;
             (Current::Text(value.clone()), Some(value), Some(line))
         }
         (_, Some((digest, line))) => (Current::Text(digest.clone()), None, Some(*line)),

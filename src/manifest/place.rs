@@ -9,6 +9,9 @@ use crate::manifest::{Found, Source, kustomization};
 use crate::model::key_path::KeyPath;
 use crate::model::names::{ImageName, Tag};
 
+/// How much of a text that is no tag is shown.
+const SHOWN: usize = 160;
+
 /// A place, by which it is found again in every version of its file.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Place {
@@ -142,7 +145,7 @@ fn text_at(source: &Source, document: usize, key: &KeyPath) -> Result<Result<(St
         Found::Absent { nearest, .. } => return Err(EditError::NoSuchKey { path: key.to_string(), nearest }),
         Found::Null { line } => Err(empty(Current::Null, Some(line))),
         Found::Text { value, line } if value.contains("{{") => {
-            return Err(EditError::Template { path: key.to_string(), line, value });
+            return Err(EditError::Template { path: key.to_string(), line, value: clean(&value) });
         }
         Found::Text { value, line } => Ok((value, line)),
     })
@@ -151,15 +154,15 @@ fn text_at(source: &Source, document: usize, key: &KeyPath) -> Result<Result<(St
 fn read_tag(source: &Source, key: &KeyPath, image: &ImageName) -> Result<Held, EditError> {
     let (value, line) = match text_at(source, 0, key)? {
         Ok(found) => found,
-        Err(held) => return Ok(Held { digest: digest_beside(source, key), ..held }),
+        Err(held) => return Ok(Held { digest: digest_beside(source, key, image)?, ..held }),
     };
     let (tag, digest) = value.split_once('@').map_or((value.as_str(), None), |(tag, digest)| (tag, Some(digest)));
     // A wrong key path must not overwrite what is no tag.
-    if !tag.is_empty() && tag.parse::<Tag>().is_err() {
-        let (path, image) = (key.to_string(), image.to_string());
-        return Err(EditError::OtherImage { path, line, value, image, is_spec: false });
-    }
-    let digest = digest.map(str::to_owned).or_else(|| digest_beside(source, key));
+    check_written(&key.to_string(), line, &value, Some(tag), digest, image)?;
+    let digest = match digest {
+        Some(digest) => Some(digest.to_owned()),
+        None => digest_beside(source, key, image)?,
+    };
     Ok(Held { tag: Some(tag.to_owned()), digest, name: None, line: Some(line), current: Current::Text(value) })
 }
 
@@ -173,6 +176,7 @@ fn read_spec(source: &Source, document: usize, key: &KeyPath, image: &ImageName)
         let (path, image) = (key.to_string(), image.to_string());
         return Err(EditError::OtherImage { path, line, value, image, is_spec: true });
     }
+    check_written(&key.to_string(), line, &value, tag, digest, image)?;
     let name = (!value.is_empty()).then(|| name.to_owned());
     let (tag, digest) = (tag.map(str::to_owned), digest.map(str::to_owned));
     Ok(Held { tag, digest, name, line: Some(line), current: Current::Text(value) })
@@ -219,6 +223,33 @@ fn write_spec(
     Ok(source.set_in(document, key, &format!("{name}{tag}{digest}"), OF_CHARTS)?.text)
 }
 
+/// Refuses what is neither empty nor a tag with or without its digest, such as `${TAG}`, which others fill in.
+pub(super) fn check_written(
+    path: &str,
+    line: u64,
+    value: &str,
+    tag: Option<&str>,
+    digest: Option<&str>,
+    image: &ImageName,
+) -> Result<(), EditError> {
+    let is_tag = tag.is_none_or(|tag| tag.is_empty() || tag.parse::<Tag>().is_ok());
+    let is_digest =
+        digest.is_none_or(|digest| digest.bytes().all(|c| c.is_ascii_alphanumeric() || b":+._-".contains(&c)));
+    if is_tag && is_digest {
+        return Ok(());
+    }
+    let (path, value) = (path.to_owned(), clean(value));
+    if value.contains("${") {
+        return Err(EditError::Template { path, line, value });
+    }
+    Err(EditError::OtherImage { path, line, value, image: image.to_string(), is_spec: false })
+}
+
+/// Gives a text for messages: of one line, and not endless.
+pub(super) fn clean(value: &str) -> String {
+    value.chars().filter(|c| !c.is_control()).take(SHOWN).collect()
+}
+
 /// Splits `name:tag@digest`; the `:` of a port is part of the name.
 pub fn split_spec(value: &str) -> (&str, Option<&str>, Option<&str>) {
     let (before, digest) = value.split_once('@').map_or((value, None), |(before, digest)| (before, Some(digest)));
@@ -230,10 +261,14 @@ pub fn split_spec(value: &str) -> (&str, Option<&str>, Option<&str>) {
 }
 
 /// Charts that know `digest` beside `tag` prefer the digest.
-fn digest_beside(source: &Source, key: &KeyPath) -> Option<String> {
-    match source.read(&beside(key)?) {
-        Ok(Found::Text { value, .. }) if !value.is_empty() => Some(value),
-        _ => None,
+fn digest_beside(source: &Source, key: &KeyPath, image: &ImageName) -> Result<Option<String>, EditError> {
+    let Some(key) = beside(key) else { return Ok(None) };
+    match source.read(&key) {
+        Ok(Found::Text { value, line }) if !value.is_empty() => {
+            check_written(&key.to_string(), line, &value, None, Some(&value), image)?;
+            Ok(Some(value))
+        }
+        _ => Ok(None),
     }
 }
 
