@@ -50,8 +50,6 @@ pub struct Source {
 pub enum Found {
     /// The key is not there.
     Absent {
-        /// The key path most like it that is there.
-        nearest: Option<String>,
         /// Whether [`Source::set`] may add it.
         insertable: bool,
     },
@@ -167,13 +165,13 @@ impl Source {
         insertable: &'static Insertable,
     ) -> Result<Found, EditError> {
         let Some(document) = self.documents.get(document) else {
-            return Ok(Found::Absent { nearest: None, insertable: false });
+            return Ok(Found::Absent { insertable: false });
         };
         let value = match locate::locate(document, path, insertable)? {
             Reached::Value(value) => value,
             Reached::Missing(missing) => {
                 let insertable = missing.shared.is_none() && missing.sibling.is_some();
-                return Ok(Found::Absent { nearest: nearest::nearest(document, path), insertable });
+                return Ok(Found::Absent { insertable });
             }
         };
         let line = value.node.line();
@@ -229,18 +227,22 @@ impl Source {
                     let difference = Difference { document: number, steps: steps.to_vec(), what };
                     self.proven(edits, &difference, path, sibling.key.line())
                 }
-                _ => {
-                    let nearest = nearest::nearest(document, path);
-                    Err(EditError::NoSuchKey { path: path.to_string(), nearest })
-                }
+                _ => Err(self.no_such_key(Some(number), path)),
             },
         }
+    }
+
+    /// Says that a key is not there, and which one is most like it: the one thing that is worth looking at every key.
+    fn no_such_key(&self, document: Option<usize>, path: &KeyPath) -> EditError {
+        let document = document.and_then(|number| self.documents.get(number));
+        let nearest = document.and_then(|document| nearest::nearest(document, path));
+        EditError::NoSuchKey { path: path.to_string(), nearest }
     }
 
     /// Gives a document if its file and what stands in it may be changed at all.
     fn editable(&self, number: usize, path: &KeyPath) -> Result<&Document, EditError> {
         let document = self.documents.get(number);
-        let document = document.ok_or_else(|| EditError::NoSuchKey { path: path.to_string(), nearest: None })?;
+        let document = document.ok_or_else(|| self.no_such_key(None, path))?;
         guard::check_document(&self.text, &self.documents, document, path)?;
         Ok(document)
     }

@@ -154,14 +154,14 @@ fn reading_tells_what_is_there() {
     assert_eq!(read("other.tag"), Ok(Found::Null { line: 8 }));
     assert_eq!(read("list[0]"), text("x", 9));
     assert_eq!(read("list[name=b].tag"), text("null", 9));
-    let absent = |nearest: &str, insertable| Ok(Found::Absent { nearest: Some(nearest.into()), insertable });
-    assert_eq!(read("other.digest"), absent("other.tag", true));
-    assert_eq!(read("image.digest"), Ok(Found::Absent { nearest: None, insertable: false }));
-    assert_eq!(read("othr.tag"), absent("other.tag", false));
-    assert_eq!(read("other.tag.x"), absent("other.tag", false));
+    let absent = |insertable| Ok(Found::Absent { insertable });
+    assert_eq!(read("other.digest"), absent(true));
+    assert_eq!(read("image.digest"), absent(false));
+    assert_eq!(read("othr.tag"), absent(false));
+    assert_eq!(read("other.tag.x"), absent(false));
     assert_eq!(read("list").unwrap_err().to_string(), "`list` (line 9) is a sequence, not a single value");
     let empty = Source::parse("# nothing\n").unwrap();
-    assert_eq!(empty.read(&path("a")), Ok(Found::Absent { nearest: None, insertable: false }));
+    assert_eq!(empty.read(&path("a")), absent(false));
     assert_eq!(empty.set(&path("a"), "1").unwrap_err().code(), "edit/no-such-key");
 }
 

@@ -142,7 +142,7 @@ fn empty(current: Current, line: Option<u64>) -> Held {
 fn text_at(source: &Source, document: usize, key: &KeyPath) -> Result<Result<(String, u64), Held>, EditError> {
     Ok(match source.read_in(document, key, OF_CHARTS)? {
         Found::Absent { insertable: true, .. } => Err(empty(Current::Absent, None)),
-        Found::Absent { nearest, .. } => return Err(EditError::NoSuchKey { path: key.to_string(), nearest }),
+        Found::Absent { .. } => return Err(source.no_such_key(Some(document), key)),
         Found::Null { line } => Err(empty(Current::Null, Some(line))),
         Found::Text { value, line } if value.contains("{{") => {
             return Err(EditError::Template { path: key.to_string(), line, value: clean(&value) });
