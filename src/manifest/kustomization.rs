@@ -15,27 +15,27 @@ use crate::yaml::{Document, Kind, Node};
 /// The list of images.
 const IMAGES: &str = "images";
 
-/// Finds the entry that means an image and gives its `name` as written; none if there is no such entry.
+/// Finds the entries that mean an image and gives their `name`s as written; none if there is no such entry.
 ///
-/// `named` says which `name` to look for (`kustomize.image-name`); without it, the entry whose `newName`, or `name` where it
-/// renames nothing, is the image.
+/// `named` says which `name` to look for (`kustomize.image-name`); without it, the entries whose `newName`, or `name` where
+/// they rename nothing, is the image.
 ///
 /// # Errors
-/// `edit/duplicate-key` for several, `edit/other-image` for one that gives another image in its place.
-pub fn find(source: &Source, image: &ImageName, named: Option<&str>) -> Result<Option<String>, EditError> {
+/// `edit/duplicate-key` for several of one name, `edit/other-image` for one that gives another image in its place.
+pub fn find(source: &Source, image: &ImageName, named: Option<&str>) -> Result<Vec<String>, EditError> {
     if let Some(named) = named {
-        return Ok(entry(source, named)?.map(|entry| entry.name));
+        return Ok(entry(source, named)?.map(|entry| entry.name).into_iter().collect());
     }
     let entries = entries(source)?;
     let means = |entry: &&Entry| is_image(entry.new_name.as_deref().unwrap_or(&entry.name), image);
-    let mut found = entries.iter().filter(means);
-    match (found.next(), found.next()) {
-        (Some(first), Some(second)) => Err(duplicate(&image.to_string(), first, second)),
-        (Some(one), None) => Ok(Some(one.name.clone())),
-        (None, _) => match entries.iter().find(|entry| is_image(&entry.name, image)) {
-            Some(renamed) => Err(renamed.other_image(image)),
-            None => Ok(None),
-        },
+    let mut found: Vec<String> = Vec::new();
+    for one in entries.iter().filter(means) {
+        entry(source, &one.name)?;
+        found.push(one.name.clone());
+    }
+    match entries.iter().find(|entry| is_image(&entry.name, image)) {
+        Some(renamed) if found.is_empty() => Err(renamed.other_image(image)),
+        _ => Ok(found),
     }
 }
 

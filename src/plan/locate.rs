@@ -126,7 +126,7 @@ pub fn locate(image: &TrackedImage, target: &Target, files: Files<'_>) -> Vec<Lo
     match &target.search {
         Search::Helm(helm) => vec![helm_values(name, helm, files)],
         Search::Values(values) => search.values(values),
-        Search::Kustomization { directory, name } => vec![search.kustomization(directory, name.as_deref())],
+        Search::Kustomization { directory, name } => search.kustomization(directory, name.as_deref()),
         Search::Manifests(path) => search.manifests(path),
         Search::Auto(auto) => search.anywhere(auto),
     }

@@ -143,6 +143,7 @@ fn values_that_name_the_image_are_found_in_every_usual_form() {
 #[test]
 fn what_a_source_is_made_of_is_told_as_argo_cd_does() {
     let entry = "images:\n- name: IMAGE\n  newTag: 1.0.0\n";
+    let two = "images:\n- {name: web, newName: IMAGE, newTag: 1.0.0}\n- {name: job, newName: IMAGE, newTag: 1.0.0}\n";
     check(&[
         (
             row("kustomized", "", &[("values.yaml", "-"), ("kustomization.yaml", entry)]),
@@ -165,8 +166,39 @@ fn what_a_source_is_made_of_is_told_as_argo_cd_does() {
             row("said", "kustomize: {namePrefix: x}", &[CHART, ("kustomization.yaml", entry)]),
             "kustomization.yaml#images[name=IMAGE].newTag pending pending",
         ),
+        // An entry without a tag leaves it to the manifests.
+        (
+            row(
+                "renames",
+                "",
+                &[("values.yaml", "-"), ("kustomization.yaml", "images: [{name: IMAGE}]\n"), ("pod.yaml", POD)],
+            ),
+            "pod.yaml#spec.containers[name=app].image pending pending",
+        ),
+        (
+            row("only-renames", "", &[("values.yaml", "-"), ("kustomization.yaml", "images: [{name: IMAGE}]\n")]),
+            "kustomization.yaml#null held target/not-found",
+        ),
+        (
+            row("two-entries", "", &[("values.yaml", "-"), ("kustomization.yaml", two)]),
+            "kustomization.yaml#images[name=web].newTag pending pending; kustomization.yaml#images[name=job].newTag pending pending",
+        ),
+        (
+            row("differ", "", &[("values.yaml", "-"), ("kustomization.yaml", &two.replacen("1.0.0", "1.1.0", 1))]),
+            "kustomization.yaml#null held target/ambiguous",
+        ),
         (
             row("plain", "", &[("values.yaml", "-"), ("pod.yaml", POD)]),
+            "pod.yaml#spec.containers[name=app].image pending pending",
+        ),
+        // The values of a directory that is no chart are nobody's, broken or not.
+        (row("no-chart", "", &[("pod.yaml", POD)]), "pod.yaml#spec.containers[name=app].image pending pending"),
+        (
+            row("no-chart-broken", "", &[("values.yaml", "a: [\n"), ("pod.yaml", POD)]),
+            "pod.yaml#spec.containers[name=app].image pending pending",
+        ),
+        (
+            row("broken-beside", "", &[("values.yaml", "-"), ("pod.yaml", POD), ("web.yaml", "image: [IMAGE\n")]),
             "pod.yaml#spec.containers[name=app].image pending pending",
         ),
         (
@@ -198,10 +230,15 @@ fn a_value_file_as_target_without_a_key_path_must_set_the_tag() {
 fn what_is_found_is_listed_with_the_line_that_settles_it() {
     let two = "a: {image: 'IMAGE:1.0.0'}\nb: {repository: IMAGE, tag: 1.1.0}\n";
     let several = [CHART, ("values.yaml", two)];
+    let (broken, doubled) = (format!("{POD}x: [\n"), format!("{POD}---\n{POD}"));
+    let unread = [("values.yaml", "-"), ("pod.yaml", broken.as_str())];
+    let twice = [("values.yaml", "-"), ("pod.yaml", doubled.as_str())];
     let rows = [
         row("several", "", &several),
         row("empty", "", &[CHART, ("values.yaml", "image:\n  repository: IMAGE\n  tag: \"\"\n")]),
         row("nothing", "", &[CHART, ("values.yaml", "a: 1\n")]),
+        row("unread", "", &unread),
+        row("twice", "", &twice),
     ];
     let world = table::world(&rows);
     let said = world.repin(&["plan"]);
@@ -227,6 +264,18 @@ fn what_is_found_is_listed_with_the_line_that_settles_it() {
         )
     );
     assert!(told("nothing").contains("looked into `apps/nothing/values.yaml`"), "{}", told("nothing"));
+    let of_pod = |name: &str| {
+        let one = outcome(&said, name);
+        let said = problems(&said, &format!("{name}/pod.yaml"));
+        let hint = said.first().and_then(|problem| problem["hint"].as_str()).unwrap_or_default();
+        format!("{}\n{hint}", one["message"].as_str().unwrap())
+    };
+    assert!(
+        of_pod("unread").contains(", but not into apps/unread/pod.yaml: line 8 is no YAML"),
+        "{}",
+        of_pod("unread")
+    );
+    assert!(of_pod("twice").ends_with("remove line 1 or line 9"), "{}", of_pod("twice"));
     // The line that was named settles it.
     let settled = format!("{AUTO}\nrepin.dev/app.helm.image-tag: b.tag");
     table::commit(&world, &[Row { files: &several, ..Row::new("several", &settled) }]);

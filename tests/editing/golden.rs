@@ -88,8 +88,9 @@ pub(crate) fn write(text: &str, change: &Change) -> Result<String, EditError> {
         Change::Entry { image, wanted, named } => {
             let found = kustomization::find(&source, image, named.as_deref())?;
             let familiar = image.to_string().replace("docker.io/library/", "");
-            let name = found.or_else(|| named.clone()).unwrap_or(familiar);
-            (vec![Place::Entry { name, is_digest: false }], image.clone(), wanted)
+            let added = found.is_empty().then(|| named.clone().unwrap_or(familiar));
+            let place = |name| Place::Entry { name, is_digest: false };
+            (found.into_iter().chain(added).map(place).collect(), image.clone(), wanted)
         }
     };
     let mut text = text.to_owned();
@@ -120,12 +121,12 @@ pub(crate) fn written(after: &str, change: &Change) -> Vec<(String, String)> {
         Change::Fields { .. } => Vec::new(),
         Change::Entry { image, wanted, named } => {
             let source = Source::parse(after).unwrap();
-            let name = kustomization::find(&source, image, named.as_deref()).unwrap().unwrap();
+            let names = kustomization::find(&source, image, named.as_deref()).unwrap();
             let fields = [("newTag", &wanted.tag), ("digest", &wanted.digest)];
-            let text = |(field, value): (&str, &Option<String>)| {
+            let text = |name: &str, (field, value): (&str, &Option<String>)| {
                 Some((format!("images[name={name}].{field}"), value.clone()?))
             };
-            fields.into_iter().filter_map(text).collect()
+            names.iter().flat_map(|name| fields.into_iter().filter_map(|field| text(name, field))).collect()
         }
     }
 }

@@ -131,7 +131,7 @@ fn generated_kustomizations_change_in_one_entry() {
         let text = kustomization(&mut random);
         let wanted = wanted(&mut random);
         let source = Source::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-        let name = kustomization::find(&source, &image(), None).unwrap().unwrap_or_else(|| IMAGE.to_owned());
+        let name = kustomization::find(&source, &image(), None).unwrap().pop().unwrap_or_else(|| IMAGE.to_owned());
         let place = Place::Entry { name, is_digest: false };
         let after =
             place.write(&source, &image(), &wanted).unwrap_or_else(|error| panic!("{error} {wanted:?}\n{text}"));

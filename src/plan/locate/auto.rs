@@ -7,7 +7,10 @@ use crate::model::names::{ImageName, RepoPath};
 use crate::model::tracked::{AutoSearch, CHART, Form, Tool, TrackedImage, ValuesSearch, kustomizations};
 use crate::plan::locate::found::{Found, listed, nowhere, settle};
 use crate::plan::locate::values::{Named, Values};
-use crate::plan::locate::{Failure, FileState, Files, Located, MAX_LISTED, Site, edit_failure, unusable};
+use crate::plan::locate::{Failure, FileState, Files, Located, MAX_LISTED, edit_failure, unusable};
+
+/// The values that a chart has of its own.
+const VALUES: &str = "values.yaml";
 
 /// One search for one image.
 #[derive(Clone, Copy)]
@@ -15,6 +18,26 @@ pub(super) struct Auto<'a> {
     pub(super) image: &'a TrackedImage,
     pub(super) name: &'a ImageName,
     pub(super) files: Files<'a>,
+}
+
+/// What was found below a directory.
+struct Below {
+    places: Vec<Found>,
+    /// What is wrong with files that may name the image and cannot be read.
+    unread: Vec<String>,
+    /// Whether there are files that may be manifests.
+    is_there: bool,
+}
+
+impl Below {
+    /// Says which files could not be looked into.
+    fn unread(&self) -> String {
+        match self.unread.as_slice() {
+            [] => String::new(),
+            [one] => format!(", but not into {one}"),
+            [first, rest @ ..] => format!(", but not into {first}, and into {} more that cannot be read", rest.len()),
+        }
+    }
 }
 
 /// Places with a tag, and those that name the image without one.
@@ -29,22 +52,26 @@ impl Auto<'_> {
         }
     }
 
-    /// Finds the entry of a kustomization, or where it is to be added.
-    pub(super) fn kustomization(&self, directory: &RepoPath, named: Option<&str>) -> Located {
+    /// Finds the entries of a kustomization, or where one is to be added.
+    pub(super) fn kustomization(&self, directory: &RepoPath, named: Option<&str>) -> Vec<Located> {
         let (file, source) = match self.kustomization_file(directory) {
             Ok(Some(found)) => found,
             Ok(None) => {
                 let message = format!("the directory `{directory}` has no kustomization file");
                 let hint = "name the directory that has one in `write-back-target: kustomization:<dir>`".to_owned();
-                return nowhere(directory.clone(), "edit/no-such-file", message, hint);
+                return vec![nowhere(directory.clone(), "edit/no-such-file", message, hint)];
             }
-            Err(located) => return *located,
+            Err(located) => return vec![*located],
         };
-        let name = match kustomization::find(&source, self.name, named) {
-            Ok(found) => found.or_else(|| named.map(str::to_owned)).unwrap_or_else(|| familiar(self.name)),
-            Err(error) => return broken(&file, edit_failure(&file, &error)),
+        let mut names = match kustomization::find(&source, self.name, named) {
+            Ok(found) => found,
+            Err(error) => return vec![broken(&file, edit_failure(&file, &error))],
         };
-        self.entry(&file, &source, name)
+        if names.is_empty() {
+            names.push(named.map_or_else(|| familiar(self.name), str::to_owned));
+        }
+        let entries = names.into_iter().map(|name| self.entry(&file, &source, name)).collect();
+        settle(self.image, entries, &[], &file, &format!("{file}"))
     }
 
     /// Finds the `image:` fields of a file, or of the files below a directory.
@@ -56,8 +83,11 @@ impl Auto<'_> {
             }
             state @ (FileState::NotRegular(_) | FileState::Unreadable(_)) => vec![broken(path, unusable(path, &state))],
             FileState::Missing => match self.below(path, true) {
-                Ok(Some(places)) => settle(self.image, places, &[], path, &format!("the manifests below `{path}`")),
-                Ok(None) => {
+                Ok(below) if below.is_there => {
+                    let looked = format!("the manifests below `{path}`{}", below.unread());
+                    settle(self.image, below.places, &[], path, &looked)
+                }
+                Ok(_) => {
                     let message = format!("{path} does not exist, neither as a file nor as a directory of manifests");
                     let hint =
                         "write `helmvalues`, `kustomization` or the path of a manifest; without a leading `/` it \
@@ -84,19 +114,34 @@ impl Auto<'_> {
         };
         let shown = if auto.path.as_str().is_empty() { "the repository's root" } else { auto.path.as_str() };
         if let Some((file, source)) = kustomization {
-            match kustomization::find(&source, self.name, None) {
-                Ok(Some(name)) => return Ok(vec![self.entry(&file, &source, name)]),
-                Ok(None) => {}
+            let names = match kustomization::find(&source, self.name, None) {
+                Ok(names) => names,
                 Err(error) => return Ok(vec![broken(&file, edit_failure(&file, &error))]),
+            };
+            let entries = names.into_iter().map(|name| self.entry(&file, &source, name));
+            // An entry that only renames leaves the tag to the manifests.
+            let is_place = |entry: &Found| entry.held.as_ref().map_or(true, says_what_runs);
+            let (mut places, empty): Places = entries.partition(is_place);
+            let mut looked = format!("`images:` of {file}");
+            if places.is_empty() {
+                let below = self.below(&auto.path, true)?;
+                looked = format!("{looked} and the manifests below `{shown}`{}", below.unread());
+                places = below.places;
             }
-            let places = self.below(&auto.path, true)?.unwrap_or_default();
-            let looked = format!("`images:` of {file} and the manifests below `{shown}`");
-            return Ok(settle(self.image, places, &[], &file, &looked));
+            return Ok(settle(self.image, places, &empty, &file, &looked));
         }
-        let (mut places, empty) = self.in_values(&auto.values)?;
-        places.extend(self.below(&auto.path, auto.is_recursive)?.unwrap_or_default());
-        let looked = format!("{} and the manifests of `{shown}`", list(&auto.values.values));
-        Ok(settle(self.image, places, &empty, &auto.values.fallback, &looked))
+        let below = self.below(&auto.path, auto.is_recursive)?;
+        let mut values = auto.values.clone();
+        if !below.places.is_empty() {
+            // Nobody reads the values of a directory of manifests, unless another source lists them.
+            let is_listed = |file: &RepoPath| auto.path.join(VALUES).as_ref() != Some(file);
+            values.values.retain(is_listed);
+            values.files.retain(is_listed);
+        }
+        let (mut places, empty) = self.in_values(&values)?;
+        let looked = format!("{} and the manifests of `{shown}`{}", list(&values.values), below.unread());
+        places.extend(below.places);
+        Ok(settle(self.image, places, &empty, &values.fallback, &looked))
     }
 
     fn in_values(&self, search: &ValuesSearch) -> Result<Places, Box<Located>> {
@@ -164,18 +209,17 @@ impl Auto<'_> {
         }
     }
 
-    fn entry(&self, file: &RepoPath, source: &Source, name: String) -> Located {
+    fn entry(&self, file: &RepoPath, source: &Source, name: String) -> Found {
+        let alias = self.image.alias.replace('/', "_");
+        let annotation = format!("`{PREFIX}{alias}.kustomize.image-name: {name}`");
         let place = Place::Entry { name: name.clone(), is_digest: false };
         let held = place.read(source, self.name).map_err(|error| edit_failure(file, &error));
         let is_digest = held.as_ref().is_ok_and(|held| held.tag.is_none() && held.digest.is_some());
-        let place = Place::Entry { name, is_digest };
-        let (key, spot) = (Some(place.key()), place.canonical(source));
-        let site = held.map(|held| Site { held, write_name: None });
-        Located { file: file.clone(), place: Some(place), key, spot, site }
+        Found::read(file, Place::Entry { name, is_digest }, source, held, annotation)
     }
 
-    /// Finds the fields of the manifests below a directory; none if there are no files.
-    fn below(&self, directory: &RepoPath, is_recursive: bool) -> Result<Option<Vec<Found>>, Box<Located>> {
+    /// Finds the fields of the manifests below a directory.
+    fn below(&self, directory: &RepoPath, is_recursive: bool) -> Result<Below, Box<Located>> {
         let all = (self.files.list)(directory);
         let is_meant = |file: &&RepoPath| is_recursive || file.parent() == *directory;
         let files: Vec<&RepoPath> = all.iter().filter(is_meant).collect();
@@ -184,17 +228,22 @@ impl Auto<'_> {
             let hint = format!("name the manifest: `{PREFIX}write-back-target: <path>`");
             return Err(Box::new(nowhere(directory.clone(), "target/not-found", message, hint)));
         }
-        let mut places = Vec::new();
+        let mut below = Below { places: Vec::new(), unread: Vec::new(), is_there: !all.is_empty() };
         for file in files {
             if !(self.files.may_name)(file) || is_template(file, &all) {
                 continue;
             }
-            // A broken manifest is nobody's place; Argo CD says what is wrong with it.
-            if let FileState::Parsed(source) = (self.files.read)(file) {
-                places.extend(self.fields(file, &source, &format!("`{PREFIX}write-back-target: /{file}`")));
+            match (self.files.read)(file) {
+                FileState::Parsed(source) => {
+                    let annotation = format!("`{PREFIX}write-back-target: /{file}`");
+                    below.places.extend(self.fields(file, &source, &annotation));
+                }
+                // A broken manifest is nobody's place, and stands in nobody's way.
+                state @ FileState::Unreadable(_) => below.unread.push(unusable(file, &state).message),
+                FileState::Missing | FileState::NotRegular(_) => {}
             }
         }
-        Ok((!all.is_empty()).then_some(places))
+        Ok(below)
     }
 
     fn fields(&self, file: &RepoPath, source: &Source, annotation: &str) -> Vec<Found> {

@@ -82,8 +82,14 @@ pub(super) fn settle(
     if agree {
         return places.into_iter().map(Found::located).collect();
     }
-    let listed = listed(&places);
-    let message = format!("`{}` stands at several places that differ: {listed}", image.image_text);
+    let (name, listed) = (&image.image_text, listed(&places));
+    if let Some((file, failure)) = places.iter().find_map(|place| Some((&place.file, place.held.as_ref().err()?))) {
+        let message =
+            format!("`{name}` stands at several places that cannot all be used: {listed}; {}", failure.message);
+        let failure = Failure { code: "target/ambiguous".to_owned(), message, ..failure.clone() };
+        return vec![Located { file: file.clone(), place: None, key: None, spot: String::new(), site: Err(failure) }];
+    }
+    let message = format!("`{name}` stands at several places that differ: {listed}");
     let mut lines: Vec<String> = Vec::new();
     for place in &places {
         if !lines.contains(&place.annotation) {
