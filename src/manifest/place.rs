@@ -247,7 +247,8 @@ pub(super) fn check_written(
 
 /// Gives a text for messages: of one line, and not endless.
 pub(super) fn clean(value: &str) -> String {
-    value.chars().filter(|c| !c.is_control()).take(SHOWN).collect()
+    let shown = |c: char| if c.is_control() { c.escape_default().collect() } else { String::from(c) };
+    value.chars().take(SHOWN).map(shown).collect()
 }
 
 /// Splits `name:tag@digest`; the `:` of a port is part of the name.
