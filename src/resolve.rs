@@ -48,8 +48,9 @@ pub fn resolve(application: &Application, configured: &Configured<'_>) -> (Vec<T
     for mut request in requests {
         let asked = pull_secret::asked(application, &request, configured.pull_secrets);
         if let Err((refusal, hint)) = &asked {
-            let own = annotation_line(application, &format!("{}.pull-secret", request.alias));
-            let line = if own == application.line { annotation_line(application, "pull-secret") } else { own };
+            // `web.pull-secret` is not the end of `my-web.pull-secret`; no key has a second `/`.
+            let own = annotation_line(application, &format!("/{}.pull-secret", request.alias.replace('/', "_")));
+            let line = if own == application.line { annotation_line(application, "/pull-secret") } else { own };
             problems.push(problem(application, line, refusal, hint.clone()));
             request.refusal.get_or_insert(refusal.clone());
         }

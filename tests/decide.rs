@@ -833,6 +833,21 @@ fn a_rule_with_a_schedule_writes_only_after_a_tick_and_holds_all_owners_of_a_pla
 }
 
 #[test]
+fn a_pull_secret_is_told_with_the_line_of_its_own_key() {
+    let text = "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata:\n  name: web\n  annotations:\n    \
+        repin.dev/image-list: my-web=r.example/a,web=r.example/b,o/web=r.example/c\n    \
+        repin.dev/my-web.pull-secret: x\n    repin.dev/o_web.pull-secret: y\n    repin.dev/web.pull-secret: z\n\
+        spec: {source: {repoURL: \"https://git.example/acme/gitops\", path: apps/web}}\n";
+    let (applications, _) = read_applications("gitops", &"web.yaml".parse().unwrap(), text);
+    let (_, problems) = resolve(&applications[0], &Configured::default());
+    let line = |name: &str| {
+        let said = format!("`pull-secret: {name}`");
+        problems.iter().find(|problem| problem.message.contains(&said)).and_then(|problem| problem.line)
+    };
+    assert_eq!(["x", "y", "z"].map(line), [Some(7), Some(8), Some(9)], "{problems:#?}");
+}
+
+#[test]
 fn a_pull_secret_asks_for_a_list_of_its_own() {
     let mut world = World::web("", "1.0.0", &["1.0.0", "1.1.0"]).with("pull-secret", "harbor");
     world.add("plain", "apps/plain/values.yaml", "");
