@@ -349,7 +349,7 @@ impl World {
                 std::fs::rename(&away, remote.path()).unwrap();
                 assert_eq!(report.unread_repositories, 1, "{:?}", report.problems);
             }
-            Event::LoseCache => std::fs::remove_dir_all(cache).unwrap(),
+            Event::LoseCache if cache.exists() => std::fs::remove_dir_all(cache).unwrap(),
             Event::Rules(writes, reaches) => {
                 self.configure(*writes, *reaches);
                 incremental.replace(self.options(cache)).unwrap();
@@ -359,7 +359,8 @@ impl World {
             | Event::RemoveValues(_)
             | Event::Override(_, false)
             | Event::RemoveKustomization(_)
-            | Event::RemoveManifests(_) => {}
+            | Event::RemoveManifests(_)
+            | Event::LoseCache => {}
         }
     }
 
