@@ -101,8 +101,10 @@ pub struct Timeline {
 /// The result of looking back.
 #[derive(Clone, Debug)]
 pub struct LookBack {
-    /// The highest allowed value, and the state that brought it.
+    /// The highest allowed value.
     pub mark: Option<String>,
+    /// When the mark came to stand there, where its image is gone and with it its date: it was built before that.
+    pub mark_came: Option<Timestamp>,
     /// The commit that went below the mark, if one did.
     pub taken_back_by: Option<Arc<CommitInfo>>,
     /// Tags that a commit released by name since something was taken back.
@@ -116,11 +118,11 @@ pub struct LookBack {
 impl LookBack {
     /// Tells whether a tag may follow although something was taken back.
     pub fn allows(&self, policy: &Policy, builds: &Builds, tag: &Tag) -> bool {
-        let above = policy.after_rollback == AfterRollback::Next
-            && self
-                .mark
-                .as_deref()
-                .is_none_or(|mark| selection::compare(policy, builds, tag.as_str(), mark) == Some(Ordering::Greater));
+        let is_above = |mark: &str| match selection::compare(policy, builds, tag.as_str(), mark) {
+            Some(order) => order == Ordering::Greater,
+            None => self.mark_came.zip(builds.get(tag)).is_some_and(|(came, built)| *built > came),
+        };
+        let above = policy.after_rollback == AfterRollback::Next && self.mark.as_deref().is_none_or(is_above);
         above || self.released.iter().any(|released| released == tag.as_str())
     }
 }
@@ -160,10 +162,11 @@ pub fn look_back(
         }
     }
     let order = |a: &str, b: &str| selection::compare(policy, builds, a, b);
-    // An image that is gone has no date, and is no mark.
-    let has_place = |value: &str| policy.strategy != Strategy::NewestBuild || is_dated(builds, value);
+    // An image that is gone has no date: it is a mark only if what stands now stood before it as well.
+    let (dated, undated): (Vec<_>, Vec<_>) =
+        values.into_iter().partition(|(_, value)| policy.strategy != Strategy::NewestBuild || is_dated(builds, value));
     let mut mark: Option<(usize, &str)> = None;
-    for (index, value) in values.into_iter().filter(|(_, value)| has_place(value)) {
+    for (index, value) in dated {
         // Of equal values the newest standing counts.
         if mark.is_none_or(|(_, highest)| order(value, highest) == Some(Ordering::Greater)) {
             mark = Some((index, value));
@@ -183,11 +186,19 @@ pub fn look_back(
         Some(_) => true,
         None => false,
     };
-    let taker = mark
-        .filter(|(index, highest)| *index > 0 && is_below(*index, highest))
-        .and_then(|(index, _)| taker(timeline, index));
+    let now = timeline.standings.first().map(|standing| &standing.stood);
+    let stood_before = |index: usize| {
+        let before = timeline.standings.get(index + 1..looked_at).unwrap_or_default();
+        before.iter().any(|standing| Some(&standing.stood) == now)
+    };
+    let taken = mark.filter(|(index, highest)| *index > 0 && is_below(*index, highest));
+    let gone = undated.into_iter().find(|(index, _)| *index > 0 && stood_before(*index));
+    let came = gone.filter(|_| taken.is_none()).and_then(|(index, _)| timeline.standings.get(index));
+    let taken = taken.or(gone);
+    let taker = taken.and_then(|(index, _)| taker(timeline, index));
     LookBack {
-        mark: mark.map(|(_, tag)| tag.to_owned()),
+        mark: taken.or(mark).map(|(_, tag)| tag.to_owned()),
+        mark_came: came.map(|standing| standing.commit.time),
         released: open_releases(&mine, taker, timeline),
         taken_back_by: taker.map(|taker| taker.commit.clone()),
         is_cut: timeline.is_cut && !reached_start,
@@ -376,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_build_that_stood_is_the_mark_and_what_is_gone_is_none() {
+    fn the_newest_build_that_stood_is_the_mark_also_when_it_is_gone() {
         let policy = Policy { strategy: Strategy::NewestBuild, ..Policy::default() };
         let builds: Builds = [("a", 1), ("b", 2), ("c", 3)]
             .map(|(tag, day)| (tag.parse().unwrap(), Timestamp::from_second(day * 86_400).unwrap()))
@@ -389,6 +400,10 @@ mod tests {
             ("x a y", Some("a"), None),
             ("x c a", Some("c"), Some(2)),
             ("x y", None, None),
+            ("a x a", Some("xx"), Some(2)),
+            ("a b x b", Some("xx"), Some(3)),
+            ("a x b", Some("b"), None),
+            ("a x b a", Some("b"), Some(3)),
             ("c x a", Some("c"), Some(1)),
         ] {
             // Words of a timeline mean something else where they are `x`.

@@ -100,7 +100,7 @@ fn what_stands_is_a_floor_by_its_date_though_a_filter_excludes_it() {
 }
 
 #[test]
-fn a_build_that_was_taken_back_waits_by_default_and_what_is_gone_is_no_mark() {
+fn a_build_that_was_taken_back_waits_by_default_also_when_it_is_gone() {
     let mut world = built("a", "a: 1, b: 2, c: 3");
     world.past = vec!["a", "b"];
     assert_eq!(world.outcomes(), ["held guard/rolled-back -"]);
@@ -108,9 +108,14 @@ fn a_build_that_was_taken_back_waits_by_default_and_what_is_gone_is_no_mark() {
     assert_eq!(next.outcomes(), ["pending pending c"]);
     let nothing = World { past: vec!["a", "c"], ..built("a", "a: 1, b: 2, c: 3").with("after-rollback", "next") };
     assert_eq!(nothing.outcomes(), ["held guard/rolled-back -"]);
-    // `z` is listed no more and gone: whether it was newer cannot be said, and it holds nothing.
+    // `z` is gone, as a bad build is deleted: it was newer than what stood before it.
     let gone = World { past: vec!["a", "z"], ..built("a", "a: 1, b: 2") };
-    assert_eq!(gone.outcomes(), ["pending pending b"]);
+    assert_eq!(gone.outcomes(), ["held guard/rolled-back -"]);
+    let undated = World { past: vec!["a", "z"], ..built("a", "a: 1, b: 2, z: ?") };
+    assert_eq!(undated.outcomes(), ["held guard/rolled-back -"]);
+    // It was built before it came to stand there, which the commit dates: here on the first day of 1970.
+    let next = World { past: vec!["a", "z"], ..built("a", "a: 1, b: 2").with("after-rollback", "next") };
+    assert_eq!(next.outcomes(), ["pending pending b"]);
     let mut unlisted = World { past: vec!["a", "z"], ..built("a", "a: 1, b: 2") };
     unlisted.images.insert("z", image("9"));
     assert_eq!(unlisted.outcomes(), ["held guard/rolled-back -"]);

@@ -67,6 +67,7 @@ pub fn look_back(policy: &Policy, application: &ApplicationKey, alias: &str, tim
     });
     LookBack {
         mark: mark.and_then(|(_, standing)| standing.stood.shown()),
+        mark_came: None,
         released: open_releases(&mine, taker, timeline),
         taken_back_by: taker.map(|taker| taker.commit.clone()),
         is_cut: timeline.is_cut && !reached_start,
