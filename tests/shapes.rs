@@ -59,6 +59,7 @@ fn shown(image: &TrackedImage) -> String {
     }
     let target = image.target.as_ref().unwrap();
     let place = match &target.search {
+        Search::Sources(all) => format!("{} sources", all.len()),
         Search::Helm(helm) => format!("{}#{}", helm.files.last().unwrap(), helm.key),
         Search::Values(values) => format!("{} by name", values.files.last().unwrap()),
         Search::Kustomization { directory, name } => {

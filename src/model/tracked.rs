@@ -85,6 +85,8 @@ pub enum Search {
     Manifests(RepoPath),
     /// Wherever the files of the source name the image.
     Auto(AutoSearch),
+    /// In each of several sources of one Application, the home source first.
+    Sources(Vec<Search>),
 }
 
 /// Value files in which the image is looked for by its name.
@@ -157,6 +159,7 @@ impl Search {
             Self::Values(values) => of_values(values),
             Self::Kustomization { directory, .. } => kustomizations(directory),
             Self::Manifests(path) => vec![path.clone()],
+            Self::Sources(all) => all.iter().flat_map(Self::files).collect(),
             Self::Auto(auto) => {
                 let mut files = of_values(&auto.values);
                 files.extend(auto.path.join(CHART));

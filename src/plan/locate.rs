@@ -122,13 +122,18 @@ pub fn locate(image: &TrackedImage, target: &Target, files: Files<'_>) -> Vec<Lo
         // Who cannot be read has no place; its refusal says why.
         return Vec::new();
     };
-    let search = auto::Auto { image, name, files };
-    match &target.search {
+    search(&target.search, auto::Auto { image, name, files })
+}
+
+fn search(wanted: &Search, search: auto::Auto<'_>) -> Vec<Located> {
+    let auto::Auto { image, name, files } = search;
+    match wanted {
         Search::Helm(helm) => vec![helm_values(name, helm, files)],
         Search::Values(values) => search.values(values),
         Search::Kustomization { directory, name } => search.kustomization(directory, name.as_deref()),
         Search::Manifests(path) => search.manifests(path),
         Search::Auto(auto) => search.anywhere(auto),
+        Search::Sources(all) => found::across(image, all.iter().map(|one| self::search(one, search)).collect()),
     }
 }
 

@@ -33,12 +33,26 @@ pub(super) struct Ground<'a> {
     pub(super) own: Vec<RepoPath>,
     /// Value files in the repository, in Helm's order.
     pub(super) listed: Vec<RepoPath>,
+    /// The other sources that own a path in the repository.
+    pub(super) others: Vec<Part>,
     /// The chart's own values, if the chart stands in the repository.
     default: Option<RepoPath>,
     /// Several charts have value files of their own there, and any of them may hold the key.
     pub(super) is_ambiguous: bool,
     sources: &'a [ApplicationSource],
     home: Home<'a>,
+}
+
+/// A source beside the home one.
+pub(super) struct Part {
+    /// Its path.
+    pub(super) path: RepoPath,
+    /// Its value files in Helm's order, the chart's own first.
+    pub(super) values: Vec<RepoPath>,
+    /// What it is rendered with, where it says so.
+    pub(super) tool: Option<Tool>,
+    /// Whether manifests below subdirectories are part of it.
+    pub(super) is_recursive: bool,
 }
 
 /// Why nothing can be written for an Application.
@@ -121,7 +135,7 @@ pub(super) fn ground<'a>(
         Some(template) => Some(MadeBranch { template: template.clone(), allowed: repository.branches.clone() }),
     };
     let path = source_path(home.source)?;
-    let (mut own, mut listed, mut charts) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut own, mut listed, mut charts, mut others) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for source in sources {
         let is_here = home.is_of(source);
         let directory = source_path(source)?;
@@ -130,6 +144,11 @@ pub(super) fn ground<'a>(
         }
         let files: Vec<RepoPath> =
             source.value_files.iter().filter_map(|file| place(sources, home, source, file).ok()).collect();
+        if is_here && owns_its_path(source) && !std::ptr::eq(source, home.source) && directory != path {
+            let values = directory.join("values.yaml").into_iter().chain(files.iter().cloned()).collect();
+            let (tool, is_recursive) = (source.tool, source.is_recursive);
+            others.push(Part { path: directory.clone(), values, tool, is_recursive });
+        }
         if !files.is_empty() {
             charts.push((is_here.then(|| directory.join("values.yaml")).flatten(), files.clone()));
             listed.extend(files);
@@ -143,7 +162,7 @@ pub(super) fn ground<'a>(
         _ => None,
     };
     let is_ambiguous = lists.len() > 1;
-    Ok(Ground { repository, base, made, path, own, listed, default, is_ambiguous, sources, home })
+    Ok(Ground { repository, base, made, path, own, listed, others, default, is_ambiguous, sources, home })
 }
 
 /// Value files that are none of the repository's: they are passed over, and that is said.

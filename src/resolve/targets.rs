@@ -6,7 +6,7 @@ use crate::model::problem::Problem;
 use crate::model::tracked::{
     AutoSearch, HelmSearch, Refusal, RemoteBranch, Search, Target, TrackedImage, ValuesSearch,
 };
-use crate::resolve::ground::Ground;
+use crate::resolve::ground::{Ground, Part};
 use crate::resolve::{annotation_line, problem, source_line};
 
 /// Turns one target of a request into a tracked image.
@@ -48,7 +48,10 @@ fn refused(application: &Application, request: &ImageRequest, ground: &Ground<'_
 fn search(request: &ImageRequest, ground: &Ground<'_>, target: &WriteBack) -> Result<Search, String> {
     let join = |path: &String| ground.file(path).map_err(|why| format!("the target `{path}` cannot be written: {why}"));
     let search = match target {
-        WriteBack::HelmValues => of_values(request, values(request, ground)),
+        WriteBack::HelmValues => {
+            let of_part = |part: &Part| of_values(request, values_of(request, part));
+            of_sources(of_values(request, values(request, ground)), ground.others.iter().map(of_part))
+        }
         WriteBack::HelmValuesFile(file) => {
             let file = join(file)?;
             let mut search = values(request, ground);
@@ -63,14 +66,36 @@ fn search(request: &ImageRequest, ground: &Ground<'_>, target: &WriteBack) -> Re
             name: request.kustomize_name.clone(),
         },
         WriteBack::Manifests(path) => Search::Manifests(join(path)?),
-        WriteBack::Auto => Search::Auto(AutoSearch {
-            path: ground.path.clone(),
-            values: values(request, ground),
-            tool: ground.tool(),
-            is_recursive: ground.is_recursive(),
-        }),
+        WriteBack::Auto => {
+            let of_part = |part: &Part| {
+                let (path, tool, is_recursive) = (part.path.clone(), part.tool, part.is_recursive);
+                Search::Auto(AutoSearch { path, values: values_of(request, part), tool, is_recursive })
+            };
+            let home = AutoSearch {
+                path: ground.path.clone(),
+                values: values(request, ground),
+                tool: ground.tool(),
+                is_recursive: ground.is_recursive(),
+            };
+            of_sources(Search::Auto(home), ground.others.iter().map(of_part))
+        }
     };
     Ok(search)
+}
+
+/// Looks into all sources that own a path, the home one first.
+fn of_sources(home: Search, others: impl Iterator<Item = Search>) -> Search {
+    let mut all: Vec<Search> = std::iter::once(home).chain(others).collect();
+    match all.pop() {
+        Some(only) if all.is_empty() => only,
+        last => Search::Sources(all.into_iter().chain(last).collect()),
+    }
+}
+
+fn values_of(request: &ImageRequest, part: &Part) -> ValuesSearch {
+    let fallback = part.values.first().cloned().unwrap_or_default();
+    let (files, values) = (part.values.clone(), part.values.clone());
+    ValuesSearch { files, fallback, values, name_key: request.name_key.clone() }
 }
 
 /// Gives the value files of a source in Helm's order: the chart's own first, then what the source lists.
@@ -94,7 +119,12 @@ pub(super) fn image(
     search: Option<Search>,
 ) -> TrackedImage {
     // What a kustomization or manifest holds is no key path of the annotations.
-    let key = request.key.as_ref().filter(|_| matches!(search, None | Some(Search::Helm(_))));
+    let is_of_key = match &search {
+        None | Some(Search::Helm(_)) => true,
+        Some(Search::Sources(all)) => matches!(all.first(), Some(Search::Helm(_))),
+        Some(Search::Values(_) | Search::Kustomization { .. } | Search::Manifests(_) | Search::Auto(_)) => false,
+    };
+    let key = request.key.as_ref().filter(|_| is_of_key);
     let key = key.map(|(key, _)| key.clone());
     let target = match (ground, search) {
         (Some(ground), Some(search)) => Some(Target {

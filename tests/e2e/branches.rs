@@ -455,3 +455,61 @@ fn a_pull_secret_is_used_by_whom_it_is_for_and_one_listing_is_not_another() {
         said.json["problems"].as_array().unwrap().iter().filter_map(|one| one["hint"].as_str()).collect();
     assert!(hints.iter().any(|hint| hint.contains("correct the pull secret `pullsecret:ci/harbor`")), "{hints:#?}");
 }
+
+#[test]
+fn the_tag_may_stand_in_any_source_that_owns_a_path() {
+    let world = World::create();
+    world.registry.publish("acme/web", &["1.0.0", "2.0.0"]);
+    let (url, image) = (world.remote.url(), world.image("web"));
+    let manifest = |name: &str, annotations: &str, paths: &[&str]| {
+        let text = table::manifest(&world, name, annotations, "path: x");
+        let source = |path: &&str| format!("  - {{repoURL: '{url}', targetRevision: main, path: apps/{path}}}\n");
+        let sources: String = paths.iter().map(source).collect();
+        format!("{}spec:\n  sources:\n{sources}", text.split_once("spec:\n").unwrap().0)
+    };
+    let by_name = format!("repin.dev/image-list: app={image}");
+    let pod = format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: web}}\nspec:\n  containers:\n  - name: app\n    image: {image}:"
+    );
+    let values = world.values("web", "1.0.0");
+    let rows: [(&str, &str, &[&str], &str); 7] = [
+        ("manifest", &by_name, &["none", "pod"], "pending apps/pod/pod.yaml"),
+        ("chart", &by_name, &["none", "chart"], "pending apps/chart/values.yaml"),
+        ("key", PLAIN, &["none", "chart"], "pending apps/chart/values.yaml"),
+        ("agree", &by_name, &["pod", "chart"], "pending apps/pod/pod.yaml"),
+        ("differ", &by_name, &["other", "chart"], "held target/ambiguous apps/other/pod.yaml"),
+        ("differ-key", PLAIN, &["older", "chart"], "held target/ambiguous apps/older/values.yaml"),
+        ("nowhere", &by_name, &["none", "none2"], "held target/not-found apps/none/values.yaml"),
+    ];
+    let manifests: Vec<(String, String)> = rows
+        .iter()
+        .map(|(name, annotations, paths, _)| (format!("argocd/{name}.yaml"), manifest(name, annotations, paths)))
+        .collect();
+    let mut files: Vec<(&str, &str)> = manifests.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let (same, other, older) = (format!("{pod}1.0.0\n"), format!("{pod}2.0.0\n"), world.values("web", "0.9.0"));
+    files.extend([
+        ("apps/pod/pod.yaml", same.as_str()),
+        ("apps/other/pod.yaml", other.as_str()),
+        ("apps/chart/Chart.yaml", "name: web\n"),
+        ("apps/chart/values.yaml", values.as_str()),
+        ("apps/older/Chart.yaml", "name: web\n"),
+        ("apps/older/values.yaml", older.as_str()),
+        ("apps/none/README.md", "nothing\n"),
+    ]);
+    world.remote.commit(&files, "Add all");
+    let said = world.repin(&["plan"]);
+    let found = |name: &str| -> Vec<String> {
+        let outcomes = said.json["outcomes"].as_array().unwrap();
+        let mine = outcomes.iter().filter(|one| one["application"] == format!("argocd/{name}"));
+        mine.map(|one| {
+            let code =
+                if one["result"] == "pending" { String::new() } else { format!("{} ", one["code"].as_str().unwrap()) };
+            format!("{} {code}{}", one["result"].as_str().unwrap(), one["file"].as_str().unwrap_or("-"))
+        })
+        .collect()
+    };
+    for (name, _, _, expected) in rows {
+        assert_eq!(found(name).first().map(String::as_str), Some(expected), "{name}: {said:#?}");
+    }
+    assert_eq!(found("agree"), ["pending apps/pod/pod.yaml", "pending apps/chart/values.yaml"]);
+}

@@ -107,6 +107,52 @@ pub(super) fn settle(
     vec![nowhere(file, "target/ambiguous", message, hint)]
 }
 
+/// Puts together what the searches of several sources found: what only one of them has, or what all hold alike.
+pub(super) fn across(image: &TrackedImage, searches: Vec<Vec<Located>>) -> Vec<Located> {
+    const ABSENT: [&str; 3] = ["target/not-found", "edit/no-such-key", "edit/no-such-file"];
+    let is_absent =
+        |one: &Located| one.site.as_ref().is_err_and(|failure| ABSENT.iter().any(|code| *code == failure.code));
+    let (absent, mut found): (Vec<_>, Vec<_>) =
+        searches.into_iter().partition(|search: &Vec<Located>| search.iter().all(is_absent));
+    if found.len() < 2 {
+        return found.pop().unwrap_or_else(|| nowhere_at_all(absent));
+    }
+    let mut all: Vec<Located> = Vec::new();
+    for one in found.into_iter().flatten() {
+        if !all.iter().any(|known| (&known.file, &known.spot) == (&one.file, &one.spot)) {
+            all.push(one);
+        }
+    }
+    let value = |one: &Located| one.site.as_ref().ok().map(Site::shown);
+    if all.iter().all(|one| value(one).is_some() && value(one) == all.first().and_then(value)) {
+        return all;
+    }
+    let listed = |one: &Located| {
+        let value = match &one.site {
+            Ok(site) => site.shown().unwrap_or_else(|| "(no tag)".to_owned()),
+            Err(failure) => failure.code.clone(),
+        };
+        format!("{} {} {value}", one.file, one.key.as_deref().unwrap_or_default())
+    };
+    let places: Vec<String> = all.iter().take(LISTED).map(listed).collect();
+    let message = format!("`{}` stands in several sources that differ: {}", image.image_text, places.join("; "));
+    let hint = "name the file that is meant in `write-back-target`".to_owned();
+    let file = all.swap_remove(0).file;
+    vec![nowhere(file, "target/ambiguous", message, hint)]
+}
+
+/// Says of every source that nothing was found there.
+fn nowhere_at_all(searches: Vec<Vec<Located>>) -> Vec<Located> {
+    let mut all = searches.into_iter().flatten();
+    let Some(mut first) = all.next() else { return Vec::new() };
+    if let Err(failure) = &mut first.site {
+        for other in all.filter_map(|one| one.site.err()) {
+            failure.message = format!("{}; {}", failure.message, other.message);
+        }
+    }
+    vec![first]
+}
+
 fn not_found(image: &TrackedImage, empty: &[Found], fallback: &RepoPath, looked: &str) -> Located {
     let alias = image.alias.replace('/', "_");
     let (message, hint) = match empty {
