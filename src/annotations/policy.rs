@@ -45,6 +45,13 @@ impl Reader<'_> {
         }
         policy.allow = self.allow(alias, obstacles);
         policy.extract = self.extract(alias, policy.allow.as_ref(), obstacles);
+        if let Some(order) = [Strategy::Digest, Strategy::NewestBuild].into_iter().find(|one| strategy == Some(*one))
+            && let (Some(_), Some((key, given))) = (&policy.extract, self.owned(alias, "extract"))
+        {
+            let message = format!("`{key}: {}` has no effect: the {order} order compares no text of tags", given.value);
+            let hint = "remove it, or use semver, alphabetical or numerical".to_owned();
+            self.problem(Severity::Warning, "annotation/unused", given.line, message, hint);
+        }
         if let Some((key, given)) = self.owned(alias, "ignore-tags") {
             policy.ignore = self.ignore_tags(&key, &given, obstacles);
         }

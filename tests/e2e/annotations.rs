@@ -401,6 +401,18 @@ fn values_that_no_grammar_takes_hold_their_image() {
         ),
         ("number", plus("repin.dev/strict: true"), "pending pending", &[]),
         ("two-keys", plus("repin.dev/app.helm.image-spec: spec"), "failed edit/no-such-key", &["annotation/unused"]),
+        (
+            "extract-of-nothing",
+            plus("repin.dev/update-strategy: alphabetical\nrepin.dev/allow-tags: regexp:^(.*)$\nrepin.dev/extract: $1"),
+            "pending pending",
+            &[],
+        ),
+        (
+            "extract-beside-digest",
+            plus("repin.dev/update-strategy: newest-build\nrepin.dev/allow-tags: regexp:^(.*)$\nrepin.dev/extract: $1"),
+            "held selection/none",
+            &["annotation/unused"],
+        ),
         ("nulled", plus("repin.dev/allow-tags:"), "held annotation/invalid", invalid),
         ("null-tilde", plus("repin.dev/app.ignore-tags: ~"), "held annotation/invalid", invalid),
         ("a-list", plus("repin.dev/ignore-tags: [latest]"), "held annotation/invalid", invalid),
