@@ -228,21 +228,29 @@ fn problems(snapshot: &Snapshot, judgements: &[Judgement]) -> Vec<Problem> {
         if is_registry && !registry_messages.insert(&judgement.message) {
             continue;
         }
-        let definition = image.application.file.as_ref().filter(|_| is_registry);
+        let is_defined_wrong = is_registry || is_of_definition(subject, judgement);
+        let definition = image.application.file.as_ref().filter(|_| is_defined_wrong);
         let is_repository =
             snapshot.repository_failures.get(repository).is_some_and(|failure| failure.message == judgement.message);
         let file = subject.located.as_ref().map(|located| located.file.to_string());
         found.insert(Problem {
             severity: Severity::Error,
             code: judgement.code.clone(),
-            repository: Some(if is_registry { &image.application.repository } else { repository }.clone()),
-            file: if is_registry || is_repository { definition.map(ToString::to_string) } else { file },
+            repository: Some(if is_defined_wrong { &image.application.repository } else { repository }.clone()),
+            file: if is_defined_wrong || is_repository { definition.map(ToString::to_string) } else { file },
             line: definition.map(|_| image.line).or(judgement.failure.as_ref().and_then(|failure| failure.line)),
             message: judgement.message.clone(),
             hint: Some(hint).filter(|hint| !hint.is_empty()),
         });
     }
     found.into_iter().collect()
+}
+
+/// Tells whether a problem is one of what the Application's manifest asks for, and no line of another file shows it.
+pub fn is_of_definition(subject: &Subject, judgement: &Judgement) -> bool {
+    let has_line = judgement.failure.as_ref().is_some_and(|failure| failure.line.is_some());
+    let is_asked_for = matches!(judgement.code.as_str(), "target/not-found" | "target/ambiguous");
+    is_asked_for && !has_line && subject.tracked.application.file.is_some()
 }
 
 /// Says what a person can do about a judgement that is a problem, empty if nothing is known; `None` if it is no problem

@@ -3,7 +3,7 @@
 use crate::model::problem::{Problem, Severity};
 use crate::plan::judge::{Judgement, before_scan};
 use crate::plan::locate::{FileState, refused_edit};
-use crate::plan::{Snapshot, Subject, hint};
+use crate::plan::{Snapshot, Subject, hint, is_of_definition};
 
 /// What `check` reports of files and rules: the places that cannot be read or may not be written.
 pub(super) fn file_problems(snapshot: &Snapshot) -> Vec<Problem> {
@@ -11,15 +11,17 @@ pub(super) fn file_problems(snapshot: &Snapshot) -> Vec<Problem> {
     for subject in &snapshot.subjects {
         let Some(judgement) = before_scan(snapshot, subject).or_else(|| refused(snapshot, subject)) else { continue };
         let (Some(located), Some(hint)) = (&subject.located, hint(subject, &judgement)) else { continue };
-        let target = subject.tracked.target.as_ref();
+        let (application, target) = (&subject.tracked.application, subject.tracked.target.as_ref());
+        let definition = application.file.as_ref().filter(|_| is_of_definition(subject, &judgement));
+        let written = target.map_or(&application.repository, |target| &target.base.repository);
         problems.push(Problem {
             severity: Severity::Error,
             code: judgement.code.clone(),
-            repository: Some(
-                target.map_or(&subject.tracked.application.repository, |target| &target.base.repository).clone(),
-            ),
-            file: Some(located.file.to_string()),
-            line: judgement.failure.as_ref().and_then(|failure| failure.line),
+            repository: Some(if definition.is_some() { &application.repository } else { written }.clone()),
+            file: Some(definition.unwrap_or(&located.file).to_string()),
+            line: definition
+                .map(|_| subject.tracked.line)
+                .or(judgement.failure.as_ref().and_then(|failure| failure.line)),
             message: format!(
                 "{} ({}): {}",
                 subject.tracked.application.label(),

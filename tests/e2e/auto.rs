@@ -243,7 +243,8 @@ fn what_is_found_is_listed_with_the_line_that_settles_it() {
     let world = table::world(&rows);
     let said = world.repin(&["plan"]);
     let told = |name: &str| {
-        let problem = problems(&said, &format!("{name}/values.yaml"))[0];
+        let problem = problems(&said, &format!("argocd/{name}.yaml"))[0];
+        assert!(problem["line"].as_u64().is_some(), "{problem:#}");
         assert_eq!(problem["message"], outcome(&said, name)["message"]);
         format!("{}\n{}", problem["message"].as_str().unwrap(), problem["hint"].as_str().unwrap())
     };
