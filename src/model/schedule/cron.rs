@@ -326,6 +326,7 @@ mod tests {
                 &["2026-10-25T02:30+02:00", "2026-10-26T02:30+01:00"],
             ),
             ("Europe/Berlin", "30 2 * * *", "2026-10-25T01:10:00Z", &["2026-10-26T02:30+01:00"]),
+            ("Europe/Berlin", "0 2,3 * * *", "2026-10-25T00:59:59Z", &["2026-10-25T03:00+01:00"]),
             (
                 "America/New_York",
                 "30 1 * * *",
@@ -432,15 +433,10 @@ mod tests {
     }
 
     /// A field of Unix cron that croner reads the same way: it knows a lone `*` as a star only, so days never begin with
-    /// one that is followed by a step; and it takes a time of day with a step for one that follows the wall clock, so
-    /// those have steps behind `*` only, where Vixie's cron agrees.
+    /// one that is followed by a step.
     fn field(least: u32, most: u32, may_step: bool) -> impl Strategy<Value = String> {
         let number = move || least..=most;
-        let is_time = least == 0 && most > 6;
-        let range = (number(), number(), 1_u32..6).prop_map(move |(a, b, step)| {
-            let step = if is_time { String::new() } else { format!("/{step}") };
-            format!("{}-{}{step}", a.min(b), a.max(b))
-        });
+        let range = (number(), number(), 1_u32..6).prop_map(|(a, b, step)| format!("{}-{}/{step}", a.min(b), a.max(b)));
         let star = if may_step {
             (1_u32..20).prop_map(|step| format!("*/{step}")).boxed()
         } else {
@@ -467,6 +463,9 @@ mod tests {
             near in prop_oneof![Just(0_i64), Just(1_774_746_000), Just(1_792_890_000), Just(1_772_953_200), Just(1_793_512_800), Just(1_775_314_800)],
             offset in -90_000_i64..90_000, far in 1_700_000_000_i64..1_900_000_000,
         ) {
+            // Lists and ranges of a time of day follow the wall clock for croner; for Vixie's cron only a `*` does.
+            let is_told_alike = [&minute, &hour].iter().all(|field| field.starts_with('*') || !field.contains([',', '-']));
+            let zone = if is_told_alike { zone } else { "UTC" };
             let text = format!("{minute} {hour} {day} {month} {weekday}");
             let at = Timestamp::from_second(if near == 0 { far } else { near + offset }).unwrap();
             let Ok(own) = Cron::new(&text, TimeZone::get(zone).unwrap()) else {
