@@ -25,6 +25,8 @@ pub enum Credentials {
     },
     /// A token, as HTTP Bearer (RFC 6750); for Git as the password of a user, see [`Credentials::for_git`].
     Token(Secret),
+    /// A refresh token of a registry's token service (`identitytoken` of docker's `config.json`); for registries only.
+    IdentityToken(Secret),
     /// A private key for ssh.
     SshKey {
         /// The key as OpenSSH writes it, PEM.
@@ -50,7 +52,7 @@ impl Credentials {
         match self {
             Self::Basic { username, password } => Some((username, password)),
             Self::Token(token) => Some(("x-access-token", token)),
-            Self::Anonymous | Self::SshKey { .. } | Self::SshAgent { .. } => None,
+            Self::Anonymous | Self::IdentityToken(_) | Self::SshKey { .. } | Self::SshAgent { .. } => None,
         }
     }
 }

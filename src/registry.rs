@@ -19,6 +19,7 @@ mod error;
 mod host;
 mod link;
 mod listing;
+mod login;
 mod manifest;
 mod metadata;
 mod options;
@@ -28,6 +29,7 @@ mod trust;
 
 pub use self::error::RegistryError;
 pub use self::listing::{Listing, Truncation};
+pub use self::login::Login;
 pub use self::options::{Limits, Options, PullSecretOptions, RegistryOptions};
 pub use self::public::{PUBLIC_REGISTRIES, PublicRegistry};
 
@@ -68,7 +70,7 @@ impl Registries {
                 let Some(host) = hosts.get(name) else { continue };
                 let same = registries.iter().find(|one| one.is_for(name)).cloned();
                 let same = same.unwrap_or_else(|| RegistryOptions { host: name.clone(), ..RegistryOptions::default() });
-                let checked = RegistryOptions { credentials: secret.credentials.clone(), ..same }.check(&limits)?;
+                let checked = RegistryOptions { login: secret.login.clone(), ..same }.check(&limits)?;
                 with_secrets.insert((name.clone(), secret.name.clone()), host.beside(checked)?);
             }
         }

@@ -46,7 +46,7 @@ fn registries(fake: &FakeRegistry) -> Registries {
 
 fn with_password(fake: &FakeRegistry) -> Registries {
     let credentials = Credentials::Basic { username: "robot".to_owned(), password: Secret::new(CANARY) };
-    with_limits(RegistryOptions { credentials, ..settings(fake) }, Limits::default())
+    with_limits(RegistryOptions { login: credentials.into(), ..settings(fake) }, Limits::default())
 }
 
 fn image(fake: &FakeRegistry, repository: &str) -> ImageName {

@@ -107,7 +107,7 @@ fn registry(settings: &RegistrySettings) -> RegistryOptions {
         insecure: settings.insecure,
         // A file that went away since the check is seen as no PEM, which the registry module refuses with its own error.
         ca: settings.ca.as_ref().map(|path| std::fs::read(path).unwrap_or_default()),
-        credentials: credentials(settings.credentials.as_ref()),
+        login: credentials(settings.credentials.as_ref()).into(),
         requests_per_second: settings.requests_per_second,
     }
 }
@@ -116,7 +116,7 @@ fn pull_secret(settings: &PullSecretSettings) -> PullSecretOptions {
     PullSecretOptions {
         name: settings.secret.name.clone(),
         registries: settings.secret.registries.clone(),
-        credentials: credentials(Some(&settings.credentials)),
+        login: credentials(Some(&settings.credentials)).into(),
     }
 }
 

@@ -49,7 +49,10 @@ impl Proof {
                 Ok(Self::Key(Arc::new(key)))
             }
             Credentials::SshAgent { socket } => Ok(Self::Agent(socket.clone())),
-            Credentials::Anonymous | Credentials::Basic { .. } | Credentials::Token(_) => {
+            Credentials::Anonymous
+            | Credentials::Basic { .. }
+            | Credentials::Token(_)
+            | Credentials::IdentityToken(_) => {
                 Err(SshError::Refused("it wants a key, and none are configured".to_owned()))
             }
         }

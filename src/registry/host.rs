@@ -23,6 +23,7 @@ use crate::model::names::ImageName;
 use crate::registry::answer::Answer;
 use crate::registry::challenge::Challenge;
 use crate::registry::error::RegistryError;
+use crate::registry::login::Login;
 use crate::registry::options::{Checked, Limits};
 use crate::registry::token::{Slot, Token, Tokens};
 use crate::registry::trust;
@@ -73,7 +74,8 @@ impl Host {
     pub(crate) fn new(checked: Checked, limits: Limits) -> Result<Self, RegistryError> {
         let mut credentials = CredentialStore::default();
         let settings = |rule: String| RegistryError::Settings { registry: checked.name.clone(), rule };
-        credentials.bind(&checked.api, checked.credentials.clone()).map_err(|error| settings(error.to_string()))?;
+        let Login::Fixed(fixed) = &checked.login;
+        credentials.bind(&checked.api, fixed.clone()).map_err(|error| settings(error.to_string()))?;
         let client = OnceLock::new();
         if checked.client.ca.is_some() {
             // Only these can be wrong by themselves; the others are made when they are needed first.
@@ -154,7 +156,8 @@ impl Host {
     /// Makes a text of the server fit for people: short, one line, without what the server was told.
     pub(crate) fn clean(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        for secret in secrets(&self.checked.credentials) {
+        let Login::Fixed(fixed) = &self.checked.login;
+        for secret in secrets(fixed) {
             text = text.replace(&secret, "***");
         }
         text.chars().map(|c| if c.is_control() || is_invisible(c) { ' ' } else { c }).take(200).collect()
@@ -209,7 +212,7 @@ impl Host {
             }
             Credentials::Token(token) => format!("Bearer {}", token.expose()),
             // Not for a registry; nothing is sent.
-            Credentials::SshKey { .. } | Credentials::SshAgent { .. } => return None,
+            Credentials::IdentityToken(_) | Credentials::SshKey { .. } | Credentials::SshAgent { .. } => return None,
         };
         let mut header = HeaderValue::from_str(&text).ok()?;
         header.set_sensitive(true);
@@ -363,7 +366,7 @@ fn secrets(credentials: &Credentials) -> Vec<String> {
             let sent = STANDARD.encode(format!("{username}:{}", password.expose()));
             vec![sent, password.expose().to_owned(), password.expose().to_ascii_lowercase()]
         }
-        Credentials::Token(token) => {
+        Credentials::Token(token) | Credentials::IdentityToken(token) => {
             vec![token.expose().to_owned(), token.expose().to_ascii_lowercase()]
         }
     };
@@ -385,7 +388,8 @@ mod tests {
     use crate::secret::Secret;
 
     fn host(name: &str, credentials: Credentials) -> Host {
-        let options = RegistryOptions { host: name.to_owned(), credentials, ..RegistryOptions::default() };
+        let options =
+            RegistryOptions { host: name.to_owned(), login: credentials.into(), ..RegistryOptions::default() };
         let limits = Limits::default();
         Host::new(options.check(&limits).unwrap(), limits).unwrap()
     }

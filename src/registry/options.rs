@@ -9,6 +9,7 @@ use crate::http;
 use crate::http::ClientOptions;
 use crate::model::names::ImageName;
 use crate::registry::error::RegistryError;
+use crate::registry::login::Login;
 use crate::registry::public;
 
 /// All registries that may be asked besides the public ones, and what an answer may cost.
@@ -29,8 +30,8 @@ pub struct PullSecretOptions {
     pub name: String,
     /// The hosts, as in image names, to which they are sent.
     pub registries: Vec<String>,
-    /// The credentials.
-    pub credentials: Credentials,
+    /// Where the credentials come from.
+    pub login: Login,
 }
 
 /// One configured registry.
@@ -44,8 +45,9 @@ pub struct RegistryOptions {
     pub insecure: bool,
     /// More certificate authorities for this registry, PEM.
     pub ca: Option<Vec<u8>>,
-    /// Sent to scheme, host and port of the API only. `Token` is sent as it is, as a Bearer token; it is not exchanged.
-    pub credentials: Credentials,
+    /// Where the credentials come from. They are sent to scheme, host and port of the API only. `Token` is sent as it is,
+    /// as a Bearer token; it is not exchanged.
+    pub login: Login,
     /// At most so many requests start in a second; default no limit.
     pub requests_per_second: Option<f64>,
 }
@@ -92,7 +94,7 @@ pub(crate) struct Checked {
     pub(crate) name: String,
     /// Where the API is, without `/v2` and trailing slash.
     pub(crate) api: Url,
-    pub(crate) credentials: Credentials,
+    pub(crate) login: Login,
     pub(crate) client: ClientOptions,
     /// Time between the starts of two requests.
     pub(crate) interval: Option<Duration>,
@@ -158,17 +160,20 @@ impl RegistryOptions {
             },
             redirects_to: if self.api_url.is_none() { public.map_or(&[], |public| public.redirects_to) } else { &[] },
             api,
-            credentials: self.credentials,
+            login: self.login,
             interval,
         })
     }
 
     fn credentials_are_sendable(&self) -> bool {
-        match &self.credentials {
+        let Login::Fixed(credentials) = &self.login;
+        match credentials {
             Credentials::Anonymous => true,
             // RFC 7617: the first colon ends the user.
             Credentials::Basic { username, .. } => !username.contains(':'),
-            Credentials::Token(token) => token.expose().bytes().all(|c| c.is_ascii_graphic()),
+            Credentials::Token(token) | Credentials::IdentityToken(token) => {
+                token.expose().bytes().all(|c| c.is_ascii_graphic())
+            }
             Credentials::SshKey { .. } | Credentials::SshAgent { .. } => false,
         }
     }
@@ -242,7 +247,7 @@ mod tests {
             ("no query", |o| o.api_url = url("https://x.example.com/?a=hunter2")),
             ("`requests_per_second`", |o| o.requests_per_second = Some(0.0)),
             ("`requests_per_second`", |o| o.requests_per_second = Some(f64::NAN)),
-            ("`credentials`", |o| o.credentials = Credentials::Token(Secret::new("hunter2\n"))),
+            ("`credentials`", |o| o.login = Credentials::Token(Secret::new("hunter2\n")).into()),
         ];
         for (expected, change) in table {
             let message = check(*change).unwrap_err();

@@ -166,7 +166,7 @@ async fn credentials_are_not_exchanged_for_a_token_and_not_sent_to_its_service()
     let fake = FakeRegistry::start();
     fake.publish("acme/web", &["1.0.0"]);
     fake.set("acme/web", Behaviour::Bearer(None));
-    let token = RegistryOptions { credentials: Credentials::Token(Secret::new(CANARY)), ..settings(&fake) };
+    let token = RegistryOptions { login: Credentials::Token(Secret::new(CANARY)).into(), ..settings(&fake) };
     for registries in [with_password(&fake), with_limits(token, Limits::default())] {
         let error = registries.list_tags(&image(&fake, "acme/web")).await.unwrap_err();
         let message = [&fake.host(), "exchanged for a Bearer token", "`acme/web`"];
@@ -181,7 +181,7 @@ async fn credentials_are_not_exchanged_for_a_token_and_not_sent_to_its_service()
 async fn a_configured_token_is_sent_as_it_is() {
     let fake = FakeRegistry::start();
     fake.publish("acme/web", &["1.0.0"]);
-    let token = RegistryOptions { credentials: Credentials::Token(Secret::new(CANARY)), ..settings(&fake) };
+    let token = RegistryOptions { login: Credentials::Token(Secret::new(CANARY)).into(), ..settings(&fake) };
     assert!(!format!("{token:?}").contains(CANARY));
     with_limits(token, Limits::default()).list_tags(&image(&fake, "acme/web")).await.unwrap();
     assert_eq!(fake.requests()[0].authorization.as_deref(), Some(format!("Bearer {CANARY}").as_str()));
@@ -193,7 +193,7 @@ async fn the_password_of_one_registry_is_not_sent_to_another() {
     other.publish("acme/web", &["1.0.0"]);
     let credentials = Credentials::Basic { username: "robot".to_owned(), password: Secret::new(CANARY) };
     let registries = repin::registry::Registries::new(repin::registry::Options {
-        registries: vec![RegistryOptions { credentials, ..settings(&one) }, settings(&other)],
+        registries: vec![RegistryOptions { login: credentials.into(), ..settings(&one) }, settings(&other)],
         ..repin::registry::Options::default()
     })
     .unwrap();
@@ -210,7 +210,7 @@ async fn a_pull_secret_is_sent_only_to_its_host_and_for_images_that_name_it() {
     let other = FakeRegistry::start();
     other.publish("acme/web", &["3.0.0"]);
     let credentials = Credentials::Basic { username: "puller".to_owned(), password: Secret::new(CANARY) };
-    let secret = PullSecretOptions { name: "harbor".into(), registries: vec![fake.host()], credentials };
+    let secret = PullSecretOptions { name: "harbor".into(), registries: vec![fake.host()], login: credentials.into() };
     let options = Options {
         registries: vec![settings(&fake), settings(&other)],
         pull_secrets: vec![secret],

@@ -44,7 +44,7 @@ fn serve_once(address: &str) -> (u16, thread::JoinHandle<Option<String>>) {
 
 fn settings(host: String, ca: Option<&[u8]>) -> RegistryOptions {
     let credentials = Credentials::Basic { username: "robot".to_owned(), password: Secret::new(CANARY) };
-    RegistryOptions { host, ca: ca.map(<[u8]>::to_vec), credentials, ..RegistryOptions::default() }
+    RegistryOptions { host, ca: ca.map(<[u8]>::to_vec), login: credentials.into(), ..RegistryOptions::default() }
 }
 
 #[tokio::test]
