@@ -10,6 +10,7 @@ mod commit;
 mod git_access;
 pub mod interval;
 pub mod keys;
+mod limits;
 pub mod options;
 mod pull_secrets;
 mod reader;

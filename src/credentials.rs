@@ -67,6 +67,25 @@ pub struct PlaceError {
     pub rule: &'static str,
 }
 
+/// A place that credentials are bound to, whichever they are.
+#[derive(Clone, Debug)]
+pub struct Binding(Place);
+
+impl Binding {
+    /// Binds to scheme, host, port and path prefix of a URL.
+    ///
+    /// # Errors
+    /// If the URL has no host, no known port, or an ambiguous path.
+    pub fn new(place: &Url) -> Result<Self, PlaceError> {
+        Place::of(place).map(Self).map_err(|rule| PlaceError { place: without_secrets(place), rule })
+    }
+
+    /// Tells whether a URL is inside the place.
+    pub fn covers(&self, url: &Url) -> bool {
+        Place::of(url).is_ok_and(|asked| self.0.holds(&asked))
+    }
+}
+
 /// Credentials by the place they were configured for.
 #[derive(Clone, Default)]
 pub struct CredentialStore {

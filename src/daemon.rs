@@ -28,7 +28,7 @@ use crate::model::outcome::OutcomeResult;
 use crate::model::problem::{Problem, Severity};
 use crate::reconcile::{CycleReport, Mode, Reconciler};
 use crate::server::{self, Status};
-use crate::telemetry::{Counts, CycleFigures, GitFigures};
+use crate::telemetry::{Counts, CycleFigures, GitFigures, RegistryFigures};
 
 /// How long a push in flight may take after SIGTERM.
 const GRACE: Duration = Duration::from_secs(25);
@@ -314,6 +314,12 @@ fn publish(report: &CycleReport, duration: Duration, status: &Status) {
         duration,
         ended_seconds: Timestamp::now().as_second(),
     });
+    let registries = report.registries.iter().map(|(registry, traffic)| RegistryFigures {
+        registry: registry.clone(),
+        throttled: traffic.throttled,
+        backoff: traffic.pause,
+    });
+    status.metrics.registries(registries);
     status.is_ready.store(true, Ordering::Relaxed);
     info!(
         current = counts.current,

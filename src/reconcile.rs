@@ -37,7 +37,7 @@ use crate::plan::judge::Judgement;
 use crate::plan::{self, Snapshot};
 use crate::reconcile::gather::Gathered;
 use crate::reconcile::repository::{Repository, RepositoryOptions};
-use crate::registry::Registries;
+use crate::registry::{Registries, Traffic};
 
 /// What a reconciler needs; made by `config`.
 #[derive(Clone, Debug)]
@@ -92,6 +92,8 @@ pub struct CycleReport {
     pub unread_repositories: usize,
     /// Registry requests of this cycle.
     pub registry_requests: u64,
+    /// What each registry was asked since the process began, and how long it is left alone.
+    pub registries: BTreeMap<String, Traffic>,
     /// Chart templates passed over as no YAML.
     pub unparsed_templates: usize,
     /// Names of all discovered Applications, for [`Mode::Check`] and [`Mode::Explain`].
@@ -143,7 +145,7 @@ impl Reconciler {
     /// # Errors
     /// As [`Reconciler::new`]; the running options stay.
     pub fn replace(&mut self, options: Options) -> Result<(), crate::registry::RegistryError> {
-        self.registries = Arc::new(Registries::new(options.registry.clone())?);
+        self.registries = Arc::new(self.registries.renewed(options.registry.clone())?);
         self.kept = scan::Answers::default();
         let mut old = std::mem::take(&mut self.repositories);
         let mut keep = |options: &RepositoryOptions| {
@@ -164,7 +166,8 @@ impl Reconciler {
     /// Runs one cycle over what is due, with the given decision clock. Cancelled before it writes it gives what it has, unfinished; what has
     /// begun to write finishes.
     pub async fn cycle(&mut self, now: Timestamp, mode: &Mode, due: &Due, cancel: &CancellationToken) -> CycleReport {
-        let requests_before: u64 = self.registries.requests().values().sum();
+        self.registries.begin_cycle();
+        let requests_before = self.registries.requests();
         let mut delivered: BTreeMap<String, Outcome> = BTreeMap::new();
         let mut written: Vec<ChangeSet> = Vec::new();
         let mut known = self.kept.of_resting(due, mode);
@@ -199,7 +202,9 @@ impl Reconciler {
                 *outcome = earlier;
             }
         }
-        report.registry_requests = self.registries.requests().values().sum::<u64>().saturating_sub(requests_before);
+        let traffic = self.registries.traffic();
+        report.registries = traffic.into_iter().map(|(host, traffic)| (host.to_owned(), traffic)).collect();
+        report.registry_requests = self.registries.requests().saturating_sub(requests_before);
         self.kept = known.that_are_good();
         report
     }

@@ -3,9 +3,10 @@
 //! A client for looking only; it never pulls an image and never writes. Nothing of a registry is believed that was not
 //! checked: only legal tags leave this module, a list is whole or an error, and no request and no credential goes to a
 //! host that the operator did not name or the rules of `trust` do not allow.
-//! Spec: OCI Distribution 1.1; Docker's token specification for the anonymous Bearer flow.
+//! Spec: OCI Distribution 1.1; Docker's token specification for Bearer tokens.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::model::metadata::{Metadata, Needs};
 use crate::model::names::Digest;
@@ -16,6 +17,7 @@ use crate::registry::host::Host;
 mod answer;
 mod challenge;
 mod error;
+mod exchange;
 mod host;
 mod link;
 mod listing;
@@ -23,22 +25,27 @@ mod login;
 mod manifest;
 mod metadata;
 mod options;
+mod pace;
+mod proof;
 mod public;
+mod standing;
 mod token;
 mod trust;
+mod wire;
 
 pub use self::error::RegistryError;
 pub use self::listing::{Listing, Truncation};
 pub use self::login::Login;
-pub use self::options::{Limits, Options, PullSecretOptions, RegistryOptions};
+pub use self::options::{CONCURRENCY, Limits, Options, PullSecretOptions, RegistryOptions};
+pub use self::pace::Traffic;
 pub use self::public::{PUBLIC_REGISTRIES, PublicRegistry};
 
 /// All registries that may be asked.
+#[derive(Default)]
 pub struct Registries {
-    hosts: BTreeMap<String, Host>,
+    hosts: BTreeMap<String, Arc<Host>>,
     /// The same hosts with pull secrets, by the host and the secret's name.
-    with_secrets: BTreeMap<(String, String), Host>,
-    limits: Limits,
+    with_secrets: BTreeMap<(String, String), Arc<Host>>,
 }
 
 impl Registries {
@@ -47,12 +54,20 @@ impl Registries {
     /// # Errors
     /// `Settings` names the first registry whose settings cannot be used, or that is there twice.
     pub fn new(options: Options) -> Result<Self, RegistryError> {
+        Self::default().renewed(options)
+    }
+
+    /// The same with other settings. Registries whose settings did not change keep their connections, tokens and pauses.
+    ///
+    /// # Errors
+    /// As [`Registries::new`].
+    pub fn renewed(&self, options: Options) -> Result<Self, RegistryError> {
         let Options { registries, pull_secrets, limits } = options;
-        let mut hosts = BTreeMap::new();
-        for registry in registries.iter().cloned() {
-            let checked = registry.check(&limits)?;
-            let name = checked.name.clone();
-            if hosts.insert(name.clone(), Host::new(checked, limits.clone())?).is_some() {
+        let mut hosts: BTreeMap<String, Arc<Host>> = BTreeMap::new();
+        for settings in &registries {
+            let host = self.host_of(settings, &limits)?;
+            let name = host.name().to_owned();
+            if hosts.insert(name.clone(), host).is_some() {
                 let rule = "each host stands there once".to_owned();
                 return Err(RegistryError::Settings { registry: name, rule });
             }
@@ -60,7 +75,7 @@ impl Registries {
         for public in PUBLIC_REGISTRIES {
             if !hosts.contains_key(public.host) {
                 let settings = RegistryOptions { host: public.host.to_owned(), ..RegistryOptions::default() };
-                hosts.insert(public.host.to_owned(), Host::new(settings.check(&limits)?, limits.clone())?);
+                hosts.insert(public.host.to_owned(), self.host_of(&settings, &limits)?);
             }
         }
         let mut with_secrets = BTreeMap::new();
@@ -68,13 +83,28 @@ impl Registries {
             for name in &secret.registries {
                 // A registry that is not configured is asked nothing, with or without a secret.
                 let Some(host) = hosts.get(name) else { continue };
-                let same = registries.iter().find(|one| one.is_for(name)).cloned();
-                let same = same.unwrap_or_else(|| RegistryOptions { host: name.clone(), ..RegistryOptions::default() });
-                let checked = RegistryOptions { login: secret.login.clone(), ..same }.check(&limits)?;
-                with_secrets.insert((name.clone(), secret.name.clone()), host.beside(checked)?);
+                let settings = host.with_login(secret.login.clone());
+                let key = (name.clone(), secret.name.clone());
+                let known = self.with_secrets.get(&key).filter(|known| known.is_made_of(&settings, &limits));
+                let known = known.filter(|known| known.shares_wire_with(host)).cloned();
+                let made = known.map_or_else(|| host.beside(settings).map(Arc::new), Ok)?;
+                with_secrets.insert(key, made);
             }
         }
-        Ok(Self { hosts, with_secrets, limits })
+        Ok(Self { hosts, with_secrets })
+    }
+
+    fn host_of(&self, settings: &RegistryOptions, limits: &Limits) -> Result<Arc<Host>, RegistryError> {
+        let mut all = self.hosts.values();
+        match all.find(|known| known.is_made_of(settings, limits)) {
+            Some(known) => Ok(known.clone()),
+            None => Host::new(settings.clone(), limits).map(Arc::new),
+        }
+    }
+
+    /// Begins a cycle: what each registry may be asked in one is there again.
+    pub fn begin_cycle(&self) {
+        self.hosts.values().chain(self.with_secrets.values()).for_each(|host| host.begin());
     }
 
     /// Tells whether the image's registry may be asked: it is configured, or one of [`PUBLIC_REGISTRIES`].
@@ -88,7 +118,7 @@ impl Registries {
     /// Any [`RegistryError`] but `BadManifest` and `Settings`. A list that is not whole is an error, unless one of our
     /// own limits cut it; then `truncated` says which.
     pub async fn list_tags(&self, image: &ImageName) -> Result<Listing, RegistryError> {
-        listing::list_tags(self.host(image)?, image, &self.limits).await
+        listing::list_tags(self.host(image)?, image).await
     }
 
     /// Gives the digest of the manifest that a tag names now; `None` if the registry has no such tag (404).
@@ -96,7 +126,8 @@ impl Registries {
     /// # Errors
     /// Any [`RegistryError`] but `BadListing`, `NotFound` and `Settings`.
     pub async fn resolve_tag(&self, image: &ImageName, tag: &Tag) -> Result<Option<Digest>, RegistryError> {
-        manifest::resolve_tag(self.host(image)?, image, tag, &self.limits).await
+        let host = self.host(image)?;
+        manifest::resolve_tag(host, image, tag, host.limits()).await
     }
 
     /// Reads what stands behind a digest: platforms, and the dates that are needed. What is known of it already is not
@@ -112,13 +143,19 @@ impl Registries {
         needs: &Needs,
         known: Option<&Metadata>,
     ) -> Result<Option<Metadata>, RegistryError> {
-        metadata::describe(self.host(image)?, image, digest, needs, known, &self.limits).await
+        let host = self.host(image)?;
+        metadata::describe(host, image, digest, needs, known, host.limits()).await
     }
 
-    /// Gives how many requests were sent to each registry that was asked, its token service and redirects included.
-    pub fn requests(&self) -> BTreeMap<&str, u64> {
-        let counts = self.hosts.iter().map(|(name, host)| (name.as_str(), host.requests()));
-        counts.filter(|(_, count)| *count > 0).collect()
+    /// Gives what each registry was asked so far that was asked anything.
+    pub fn traffic(&self) -> BTreeMap<&str, Traffic> {
+        let all = self.hosts.iter().map(|(name, host)| (name.as_str(), host.traffic()));
+        all.filter(|(_, traffic)| traffic.requests > 0 || !traffic.pause.is_zero()).collect()
+    }
+
+    /// Gives how many requests were sent in all, those to token services and redirects included.
+    pub fn requests(&self) -> u64 {
+        self.hosts.values().map(|host| host.traffic().requests).sum()
     }
 
     fn host(&self, image: &ImageName) -> Result<&Host, RegistryError> {
@@ -127,6 +164,6 @@ impl Registries {
             Some(name) => self.with_secrets.get(&(image.registry().to_owned(), name.to_owned())),
             None => self.hosts.get(image.registry()),
         };
-        host.ok_or_else(|| RegistryError::Unconfigured { image: image.clone() })
+        host.map(Arc::as_ref).ok_or_else(|| RegistryError::Unconfigured { image: image.clone() })
     }
 }

@@ -74,6 +74,22 @@ pub struct CycleFigures {
     pub ended_seconds: i64,
 }
 
+/// What one registry wants of us.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RegistryFigures {
+    /// Its host, as configured or public.
+    pub registry: String,
+    /// Answers that asked for a pause, since the process began.
+    pub throttled: u64,
+    /// How long it is left alone from now on.
+    pub backoff: Duration,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ByRegistry {
+    registry: String,
+}
+
 #[derive(Clone, Copy, Debug, EncodeLabelValue, Eq, Hash, PartialEq)]
 #[allow(non_camel_case_types, reason = "the names are the label's values")]
 enum ResultLabel {
@@ -112,6 +128,8 @@ pub struct Metrics {
     problems: Gauge,
     unread: Gauge,
     requests: Counter,
+    throttled: Family<ByRegistry, Counter>,
+    backoff: Family<ByRegistry, Gauge<f64, AtomicU64>>,
     git: Family<ByKind, Counter>,
     last: Gauge,
     reloads: Counter,
@@ -131,6 +149,8 @@ impl Default for Metrics {
             problems: Gauge::default(),
             unread: Gauge::default(),
             requests: Counter::default(),
+            throttled: Family::default(),
+            backoff: Family::default(),
             git: Family::default(),
             last: Gauge::default(),
             reloads: Counter::default(),
@@ -158,6 +178,16 @@ impl Default for Metrics {
             metrics.unread.clone(),
         );
         registry.register("registry_requests", "Requests sent to registries", metrics.requests.clone());
+        registry.register(
+            "registry_throttled",
+            "Answers of a registry that asked for a pause (429, 503, an allowance that is used up)",
+            metrics.throttled.clone(),
+        );
+        registry.register(
+            "registry_backoff_seconds",
+            "How long a registry is left alone, as it was at the end of the last cycle",
+            metrics.backoff.clone(),
+        );
         registry.register("git_requests", "Conversations with Git remotes by what they were for", metrics.git.clone());
         registry.register(
             "last_cycle_timestamp_seconds",
@@ -209,6 +239,17 @@ impl Metrics {
             self.git.get_or_create(&ByKind { kind }).inner().store(count, Ordering::Relaxed);
         }
         self.last.set(figures.ended_seconds);
+    }
+
+    /// Takes in what registries want of us.
+    pub fn registries(&self, figures: impl Iterator<Item = RegistryFigures>) {
+        // A registry that was taken out of the configuration is shown no more.
+        self.backoff.clear();
+        for RegistryFigures { registry, throttled, backoff } in figures {
+            let label = ByRegistry { registry };
+            self.throttled.get_or_create(&label).inner().store(throttled, Ordering::Relaxed);
+            self.backoff.get_or_create(&label).set(backoff.as_secs_f64());
+        }
     }
 
     /// Takes in a change of the configuration.
@@ -279,13 +320,24 @@ mod tests {
             ..CycleFigures::default()
         });
         metrics.reload(false);
+        let registry = |host: &str, throttled, backoff| RegistryFigures {
+            registry: host.to_owned(),
+            throttled,
+            backoff: Duration::from_millis(backoff),
+        };
+        metrics.registries([registry("gone.example", 1, 9000)].into_iter());
+        metrics.registries([registry("ghcr.io", 3, 1500), registry("quay.io", 0, 0)].into_iter());
         let text = metrics.text();
+        assert!(!text.contains("repin_registry_backoff_seconds{registry=\"gone.example\"}"), "{text}");
         for line in [
             "repin_cycles_total 1",
             "repin_outcomes{result=\"held\"} 1",
             "repin_deliveries_total 2",
             "repin_problems 4",
             "repin_registry_requests_total 7",
+            "repin_registry_throttled_total{registry=\"ghcr.io\"} 3",
+            "repin_registry_backoff_seconds{registry=\"ghcr.io\"} 1.5",
+            "repin_registry_backoff_seconds{registry=\"quay.io\"} 0.0",
             "repin_git_requests_total{kind=\"advertisement\"} 5",
             "repin_git_requests_total{kind=\"push\"} 2",
             "repin_last_cycle_timestamp_seconds 1800000000",

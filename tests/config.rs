@@ -23,6 +23,7 @@ use repin::model::remote_url::{RemoteUrl, Transport};
 use repin::model::rule::{Delivery, Glob, Match, Per, PullSecret, Rule};
 use repin::model::schedule::cron::Cron;
 use repin::model::schedule::{Interval, Schedule};
+use repin::registry::Limits;
 use repin::secret::Secret;
 use repin::yaml::{self, Node};
 
@@ -37,6 +38,24 @@ Update {{ applications[0].name }}{% if images|length == 1 %} to {{ images[0].new
 {% endfor %}
 ";
 const MINIMAL: &str = "repositories:\n  - {name: gitops, url: /srv/git/gitops.git}\n";
+
+/// A registry about which nothing is said but its host.
+fn anonymous(host: &str, line: u64) -> RegistrySettings {
+    RegistrySettings {
+        host: host.to_owned(),
+        api_url: None,
+        insecure: false,
+        credentials: None,
+        ca: None,
+        token_service: None,
+        requests_per_second: None,
+        requests_per_cycle: None,
+        concurrency: None,
+        limits: None,
+        schedule: None,
+        line,
+    }
+}
 
 fn read(text: &str) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
     let secrets = |reference: &SecretRef| match reference {
@@ -168,16 +187,8 @@ rules:
             schedule: None,
             line: 3,
         }],
-        registries: vec![RegistrySettings {
-            host: "127.0.0.1:5100".into(),
-            api_url: None,
-            insecure: true,
-            credentials: None,
-            ca: None,
-            requests_per_second: None,
-            schedule: None,
-            line: 8,
-        }],
+        registries: vec![RegistrySettings { insecure: true, ..anonymous("127.0.0.1:5100", 8) }],
+        registry_limits: Limits::default(),
         pull_secrets: vec![],
         rules: vec![Rule {
             matches: Match { path: Some("apps/**".parse().unwrap()), ..Match::default() },
@@ -273,36 +284,24 @@ fn every_setting_of_the_example_is_read() {
         ],
         registries: vec![
             RegistrySettings {
-                host: "ghcr.io".into(),
-                api_url: None,
-                insecure: false,
                 credentials: Some(Credentials::Token(secret())),
-                ca: None,
                 requests_per_second: Some(10.0),
+                requests_per_cycle: Some(2000),
+                concurrency: Some(4),
                 schedule: Some(Schedule::Cron(Cron::new("@hourly", TimeZone::UTC).unwrap())),
-                line: line("- host: ghcr.io"),
+                ..anonymous("ghcr.io", line("- host: ghcr.io"))
             },
             RegistrySettings {
-                host: "registry.example.com:5000".into(),
                 api_url: Some("https://registry-api.example.com".parse().unwrap()),
-                insecure: false,
                 credentials: Some(Credentials::Basic { username: secret(), password: secret() }),
                 ca: Some("/etc/repin/certs/example-ca.pem".into()),
-                requests_per_second: None,
-                schedule: None,
-                line: line("- host: registry.example.com"),
+                token_service: Some("https://login.example.net".parse().unwrap()),
+                limits: Some(Limits { page_size: 100, request_timeout: Duration::from_secs(60), ..Limits::default() }),
+                ..anonymous("registry.example.com:5000", line("- host: registry.example.com"))
             },
-            RegistrySettings {
-                host: "127.0.0.1:5100".into(),
-                api_url: None,
-                insecure: true,
-                credentials: None,
-                ca: None,
-                requests_per_second: None,
-                schedule: None,
-                line: line("- host: 127.0.0.1:5100"),
-            },
+            RegistrySettings { insecure: true, ..anonymous("127.0.0.1:5100", line("- host: 127.0.0.1:5100")) },
         ],
+        registry_limits: Limits::default(),
         pull_secrets: vec![
             PullSecretSettings {
                 secret: PullSecret {
@@ -428,6 +427,13 @@ fn the_example_shows_every_key() {
         "registries[].credentials.username.env",
         "registries[].credentials.password.env",
         "registries[].credentials.token.env",
+        "registries[].limits.page_bytes",
+        "registries[].limits.manifest_bytes",
+        "registries[].limits.pages",
+        "registries[].limits.tags",
+        "registries[].limits.listing_time",
+        "registries[].limits.connect_timeout",
+        "registries[].limits.longest_pause",
         "registries[].schedule.cron",
         "registries[].schedule.time_zone",
         "registries[].schedule.interval",
@@ -463,6 +469,41 @@ fn collect(node: Node<'_>, prefix: &str, into: &mut BTreeSet<String>) {
 /// Asserts the problems of the keys that tell how a repository is reached.
 fn check_access(url: &str, keys: &str, expected: &[&str]) {
     check_whole(&format!("repositories: [{{name: a, url: \"{url}\", {keys}}}]\n"), expected);
+}
+
+#[test]
+fn limits_of_registries_are_read_and_out_of_range_is_named() {
+    let text = |more: &str| format!("{MINIMAL}{more}");
+    let (settings, _) = read(&text(
+        "registry_limits: {tags: 50000, page_bytes: 1000, longest_pause: 0s}\nregistries:\n  - host: a.example\n    limits: {pages: 3}\n",
+    ))
+    .unwrap();
+    let all = Limits { tags: 50_000, bytes_per_page: 1000, longest_pause: Duration::ZERO, ..Limits::default() };
+    assert_eq!(settings.registry_limits, all);
+    assert_eq!(settings.registries[0].limits, Some(Limits { pages: 3, ..all }));
+    check_whole(
+        &text(
+            "registry_limits: {tags: 0, pages: 2000000000, listing_time: 0s, connect_timeout: 2h, longest_pause: 2h, page_size: x}\n",
+        ),
+        &[
+            "3 config/invalid-value: `registry_limits.pages` is `2000000000`: it is at most 1073741824",
+            "3 config/invalid-value: `registry_limits.tags` is `0`: it is a whole number from 1",
+            "3 config/invalid-value: `registry_limits.page_size` is `x`: it is a whole number from 1",
+            "3 config/invalid-value: `registry_limits.listing_time` is `0s`: it is at least 1s and at most 1h",
+            "3 config/invalid-value: `registry_limits.connect_timeout` is `2h`: it is at least 1s and at most 1h",
+            "3 config/invalid-value: `registry_limits.longest_pause` is `2h`: it is at most 1h",
+        ],
+    );
+    check_whole(
+        &text(
+            "registries:\n  - {host: a.example, concurrency: 257, requests_per_cycle: 0, token_service: \"http://x.example\"}\n",
+        ),
+        &[
+            "4 config/invalid-value: `registries[0].concurrency` is `257`: it is a whole number from 1 to 256",
+            "4 config/invalid-value: `registries[0].token_service` is no URL of a service: http:// needs `insecure: true`",
+            "4 config/invalid-value: `registries[0].requests_per_cycle` is `0`: it is a whole number from 1",
+        ],
+    );
 }
 
 #[test]
@@ -1091,11 +1132,11 @@ fn a_registry_is_a_host_with_consistent_settings() {
     check(
         r#"registries: [{host: ghcr.io, api_url: "http://ghcr.io"}, {host: a.b, insecure: true, api_url: "https://a.b"}, {host: a.c, api_url: "ftp://x"}, {host: a.d, api_url: x}, {host: a.e, api_url: "https://x/?a=b"}]"#,
         &[
-            "3 config/invalid-value: `registries[0].api_url` is no URL of an API: http:// needs `insecure: true`",
-            "3 config/invalid-value: `registries[1].api_url` is no URL of an API: https:// contradicts `insecure: true`",
-            "3 config/invalid-value: `registries[2].api_url` is no URL of an API: it starts with https://, or with http:// where `insecure: true` is set",
-            "3 config/invalid-value: `registries[3].api_url` is no URL of an API: relative URL without a base",
-            "3 config/invalid-value: `registries[4].api_url` is no URL of an API: it has no query and no fragment",
+            "3 config/invalid-value: `registries[0].api_url` is no URL of a service: http:// needs `insecure: true`",
+            "3 config/invalid-value: `registries[1].api_url` is no URL of a service: https:// contradicts `insecure: true`",
+            "3 config/invalid-value: `registries[2].api_url` is no URL of a service: it starts with https://, or with http:// where `insecure: true` is set",
+            "3 config/invalid-value: `registries[3].api_url` is no URL of a service: relative URL without a base",
+            "3 config/invalid-value: `registries[4].api_url` is no URL of a service: it has no query and no fragment",
         ],
     );
     check(

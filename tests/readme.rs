@@ -11,12 +11,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use regex::Regex;
 use repin::annotations::keys::KEYS;
 use repin::config::keys::{COMMIT, REGISTRY, REPOSITORY, RULE, TOP};
 use repin::registry::PUBLIC_REGISTRIES;
-use repin::telemetry::{CycleFigures, Metrics};
+use repin::telemetry::{CycleFigures, Metrics, RegistryFigures};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -158,7 +159,9 @@ fn codes_of_the_sources() -> BTreeSet<String> {
         .iter()
         .flat_map(|(_, text)| literal.captures_iter(text).map(|found| found[1].to_owned()).collect::<Vec<_>>())
         .filter(|code| {
-            !["json", "octet-stream", "openmetrics-text"].iter().any(|end| *code == format!("application/{end}"))
+            ["json", "octet-stream", "openmetrics-text", "x-www-form-urlencoded"]
+                .iter()
+                .all(|end| *code != format!("application/{end}"))
         })
         .collect();
     assert!(found.len() > 60, "{found:?}");
@@ -314,6 +317,8 @@ fn the_readme_names_every_metric_and_every_public_registry() {
     let readme: BTreeSet<String> = readme.into_iter().map(bare).collect();
     let metrics = Metrics::default();
     metrics.cycle(&CycleFigures::default());
+    let registry = RegistryFigures { registry: "ghcr.io".to_owned(), throttled: 1, backoff: Duration::ZERO };
+    metrics.registries([registry].into_iter());
     let text = metrics.text();
     let given = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
     assert_eq!(readme, given.map(str::to_owned).collect());

@@ -9,6 +9,8 @@ mod fake;
 mod authentication;
 #[path = "registry/demo.rs"]
 mod demo;
+#[path = "registry/exchange.rs"]
+mod exchange;
 #[path = "registry/limits.rs"]
 mod limits;
 #[path = "registry/listing.rs"]
@@ -17,6 +19,10 @@ mod listing;
 mod manifest;
 #[path = "registry/metadata.rs"]
 mod metadata;
+#[path = "registry/pace.rs"]
+mod pace;
+#[path = "registry/paging.rs"]
+mod paging;
 #[path = "registry/tls.rs"]
 mod tls;
 
@@ -71,6 +77,11 @@ fn assert_error(error: &RegistryError, code: &str, message: &[&str], hint: &str)
         assert!(!said.chars().any(char::is_control), "{said:?}");
     }
     assert!(!text.ends_with('.') && text.len() < 500, "{text}");
+}
+
+/// Limits with which no pause is waited for.
+fn impatient() -> Limits {
+    Limits { longest_pause: Duration::ZERO, ..Limits::default() }
 }
 
 fn short_timeouts() -> Limits {

@@ -3,6 +3,10 @@
 //! The reader takes unknown, missing and unbuilt keys from here, and [`crate::config::schema`] the JSON schema. Nothing
 //! here reads.
 
+mod registries;
+
+pub use self::registries::{REGISTRY, REGISTRY_LIMITS};
+
 /// What a key holds.
 #[derive(Clone, Copy, Debug)]
 pub enum Shape {
@@ -83,6 +87,11 @@ pub const TOP: Table = Table {
             "registries",
             Shape::List(&REGISTRY),
             "Registries; public ones are read anonymously without an entry.",
+        ),
+        optional(
+            "registry_limits",
+            Shape::Map(&REGISTRY_LIMITS),
+            "What one answer of a registry may cost; more is refused, or cut and said.",
         ),
         optional("rules", Shape::List(&RULE), "What may be written and how; later rules override field by field."),
         optional("observe", Shape::Bool, "Decide and report everything, write nothing. Default false."),
@@ -168,20 +177,6 @@ pub const HISTORY: Table = Table {
     keys: &[
         optional("commits", Shape::Count, "At most this many commits along first parents."),
         optional("days", Shape::Count, "No commits older than this many days."),
-    ],
-    ..PLAIN
-};
-
-/// `registries[]`.
-pub const REGISTRY: Table = Table {
-    keys: &[
-        required("host", Shape::Text, "Host and port as in image names, such as ghcr.io or 127.0.0.1:5000."),
-        optional("api_url", Shape::Text, "Where its API is, if not at the host itself."),
-        optional("insecure", Shape::Bool, "Plain HTTP. Default false. Unverified TLS does not exist: give `ca`."),
-        optional("credentials", Shape::Map(&CREDENTIALS), "Default: it is asked anonymously."),
-        optional("ca", Shape::Text, "PEM file with the certificates of its own authority."),
-        optional("requests_per_second", Shape::Rate, "Most requests per second, up to 1000."),
-        optional("schedule", Shape::Schedule, "When it is asked. Default: the `schedule` of the file."),
     ],
     ..PLAIN
 };

@@ -23,7 +23,7 @@ pub fn reconcile(settings: &Settings, file: &Path) -> Options {
         registry: crate::registry::Options {
             registries: settings.registries.iter().map(registry).collect(),
             pull_secrets: settings.pull_secrets.iter().map(pull_secret).collect(),
-            limits: crate::registry::Limits::default(),
+            limits: settings.registry_limits.clone(),
         },
         rules: settings.rules.clone(),
         observe: settings.observe,
@@ -108,7 +108,11 @@ fn registry(settings: &RegistrySettings) -> RegistryOptions {
         // A file that went away since the check is seen as no PEM, which the registry module refuses with its own error.
         ca: settings.ca.as_ref().map(|path| std::fs::read(path).unwrap_or_default()),
         login: credentials(settings.credentials.as_ref()).into(),
+        token_service: settings.token_service.clone(),
         requests_per_second: settings.requests_per_second,
+        concurrency: settings.concurrency,
+        requests_per_cycle: settings.requests_per_cycle,
+        limits: settings.limits.clone(),
     }
 }
 

@@ -3,14 +3,17 @@
 use crate::config::access::{authorities, credentials, path, warn_plain};
 use crate::config::git_access::access;
 use crate::config::keys;
+use crate::config::limits::limits;
 use crate::config::reader::Value;
 use crate::config::schedule::schedule;
 use crate::config::settings::{HistorySettings, RegistrySettings, RepositorySettings};
 use crate::http::is_loopback;
 use crate::model::names::{Branch, ImageName, NameError};
 use crate::model::remote_url::{RemoteUrl, Transport};
+use crate::registry::Limits;
 
 const MOST_REQUESTS_PER_SECOND: f64 = 1000.0;
+const MOST_AT_ONCE: usize = 256;
 
 pub(super) fn repository(value: &Value<'_>) -> Option<RepositorySettings> {
     let fields = value.fields(&keys::REPOSITORY);
@@ -88,11 +91,11 @@ fn history(value: &Value<'_>) -> HistorySettings {
     HistorySettings { commits: count("commits"), days: count("days") }
 }
 
-pub(super) fn registry(value: &Value<'_>) -> Option<RegistrySettings> {
+pub(super) fn registry(value: &Value<'_>, base: &Limits) -> Option<RegistrySettings> {
     let fields = value.fields(&keys::REGISTRY);
     let host = fields.get("host").and_then(host);
     let insecure = fields.written("insecure").and_then(Value::boolean).unwrap_or(false);
-    let api_url = fields.get("api_url").map(|value| api_url(value, insecure));
+    let api_url = fields.get("api_url").map(|value| service_url(value, insecure));
     let credentials = fields.get("credentials").map(|value| (value, credentials(value)));
     if let Some((value, _)) = credentials.as_ref().filter(|_| insecure) {
         warn_plain(value, host.as_deref());
@@ -113,13 +116,24 @@ pub(super) fn registry(value: &Value<'_>) -> Option<RegistrySettings> {
         }
         number
     });
+    let concurrency = fields.get("concurrency").and_then(|value| {
+        let number = usize::try_from(value.count()?).ok().filter(|number| *number <= MOST_AT_ONCE);
+        if number.is_none() {
+            value.invalid("it is a whole number from 1 to 256", "leave the key out for the default");
+        }
+        number
+    });
     Some(RegistrySettings {
         host: host?,
         api_url: api_url.unwrap_or_default(),
         insecure,
         credentials: credentials.and_then(|(_, read)| read),
         ca,
+        token_service: fields.get("token_service").and_then(|value| service_url(value, insecure)),
         requests_per_second,
+        requests_per_cycle: fields.get("requests_per_cycle").and_then(Value::count),
+        concurrency,
+        limits: fields.get("limits").map(|value| limits(value, base)),
         schedule: fields.get("schedule").and_then(schedule),
         line: value.line,
     })
@@ -152,10 +166,11 @@ pub(super) fn host(value: &Value<'_>) -> Option<String> {
     }
 }
 
-fn api_url(value: &Value<'_>, insecure: bool) -> Option<url::Url> {
+/// Reads the URL of an API, or of a token service.
+fn service_url(value: &Value<'_>, insecure: bool) -> Option<url::Url> {
     let text = value.text()?;
-    let hint = "write where the API is, without /v2/, such as `https://registry.example.com`";
-    let fail = |rule: &str| value.error("config/invalid-value", format!("is no URL of an API: {rule}"), hint);
+    let hint = "write where it is, such as `https://registry.example.com`; an API without /v2/";
+    let fail = |rule: &str| value.error("config/invalid-value", format!("is no URL of a service: {rule}"), hint);
     let url = match url::Url::parse(text) {
         Ok(url) => url,
         Err(error) => {

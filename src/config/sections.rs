@@ -10,6 +10,7 @@ use crate::config::access::path;
 use crate::config::checks;
 use crate::config::commit::commit;
 use crate::config::keys;
+use crate::config::limits::limits;
 use crate::config::pull_secrets::{self, pull_secret};
 use crate::config::reader::{Fields, Value};
 use crate::config::remotes::{name, registry, repository};
@@ -20,6 +21,7 @@ use crate::config::settings::{
 use crate::model::names::RepoPath;
 use crate::model::rule::{Delivery, Glob, Match, Per, Rule};
 use crate::model::schedule::{Interval, Schedule};
+use crate::registry::Limits;
 use crate::rules;
 
 const DEFAULT_SCHEDULE: Duration = Duration::from_secs(120);
@@ -48,7 +50,9 @@ pub(super) fn settings(root: &Value<'_>) -> Option<Settings> {
     let rules = list("rules");
     let applications = list("applications");
     let repositories: Vec<_> = repositories.iter().map(|value| (value, repository(value))).collect();
-    let registries: Vec<_> = registries.iter().map(|value| (value, registry(value))).collect();
+    let default = Limits::default();
+    let registry_limits = top.get("registry_limits").map_or(default.clone(), |value| limits(value, &default));
+    let registries: Vec<_> = registries.iter().map(|value| (value, registry(value, &registry_limits))).collect();
     let rules: Vec<_> = rules.iter().map(|value| (value, rule(value))).collect();
     let applications: Vec<_> = applications.iter().map(|value| (value, application(value))).collect();
     let pull_secrets = list("pull_secrets");
@@ -65,6 +69,7 @@ pub(super) fn settings(root: &Value<'_>) -> Option<Settings> {
         argocd,
         repositories: repositories.into_iter().map(|(_, read)| read).collect::<Option<_>>()?,
         registries: registries.into_iter().map(|(_, read)| read).collect::<Option<_>>()?,
+        registry_limits,
         pull_secrets: pull_secrets.into_iter().map(|(_, read)| read).collect::<Option<_>>()?,
         rules: rules.into_iter().map(|(_, read)| read).collect(),
         commit,

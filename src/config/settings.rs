@@ -12,6 +12,7 @@ use crate::model::names::{Branch, RepoPath};
 use crate::model::remote_url::RemoteUrl;
 use crate::model::rule::{Glob, PullSecret, Rule};
 use crate::model::schedule::Schedule;
+use crate::registry::Limits;
 use crate::secret::Secret;
 
 /// A checked configuration.
@@ -25,6 +26,8 @@ pub struct Settings {
     pub repositories: Vec<RepositorySettings>,
     /// Hosts are unique.
     pub registries: Vec<RegistrySettings>,
+    /// What one answer may cost at registries without limits of their own.
+    pub registry_limits: Limits,
     /// Names are unique.
     pub pull_secrets: Vec<PullSecretSettings>,
     /// In file order.
@@ -136,8 +139,16 @@ pub struct RegistrySettings {
     pub credentials: Option<Credentials>,
     /// File with the certificates (PEM) of its own authority; absolute or relative to the working directory.
     pub ca: Option<PathBuf>,
+    /// Origin of its token service, if that is not in the registry's own domain.
+    pub token_service: Option<url::Url>,
     /// Most requests per second; above 0.
     pub requests_per_second: Option<f64>,
+    /// Most requests in one cycle; none = no limit.
+    pub requests_per_cycle: Option<u64>,
+    /// Most requests under way at once; none = the default.
+    pub concurrency: Option<usize>,
+    /// Its own limits; none = those for all.
+    pub limits: Option<Limits>,
     /// When it is asked; none = as the file says for all.
     pub schedule: Option<Schedule>,
     /// Line in the file, from 1.

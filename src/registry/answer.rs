@@ -57,6 +57,14 @@ impl Answer {
         known.map(|known| format!(" {known}")).unwrap_or_default()
     }
 
+    /// Gives what a token service says in words (Docker's and OAuth 2's forms). They are somebody's words: clean them.
+    pub(crate) fn words(&self) -> Option<String> {
+        let body: serde_json::Value = serde_json::from_slice(self.body.as_ref().ok()?).ok()?;
+        let places = ["/errors/0/message", "/error_description", "/details", "/message", "/error"];
+        let words = places.iter().find_map(|place| body.pointer(place).and_then(|words| words.as_str()));
+        words.map(str::trim).filter(|words| !words.is_empty()).map(|words| words.chars().take(120).collect())
+    }
+
     /// Reads `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date; at most a day.
     pub(crate) fn retry_after(&self, now: Timestamp) -> Option<Duration> {
         let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();

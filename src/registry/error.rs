@@ -129,11 +129,31 @@ pub enum RegistryError {
         /// What is wrong.
         reason: &'static str,
     },
-    /// Credentials are configured, and the registry wants them exchanged for a token.
-    #[error("registry {} wants the credentials exchanged for a Bearer token to read `{}`", image.registry(), image.repository())]
-    BearerUnsupported {
-        /// What was asked for.
+    /// The registry asked to be left alone, for longer than anybody waits. Nothing was sent.
+    #[error("registry {} asked to be left alone, so it is not asked for `{}` for another {}", image.registry(), image.repository(), seconds(whole(*left)))]
+    Paused {
+        /// What would have been asked for.
         image: ImageName,
+        /// How long from now on.
+        left: Duration,
+    },
+    /// The requests of one cycle are used up. Nothing was sent.
+    #[error("registry {} was sent the {most} requests of this cycle before it could be asked for `{}`", image.registry(), image.repository())]
+    OverBudget {
+        /// What would have been asked for.
+        image: ImageName,
+        /// The requests of one cycle.
+        most: u64,
+    },
+    /// Where the credentials come from gives none. Nothing was sent to the registry.
+    #[error("registry {} is not asked for `{}`: {reason}", image.registry(), image.repository())]
+    Login {
+        /// What would have been asked for.
+        image: ImageName,
+        /// Who gives none, and why.
+        reason: String,
+        /// Whether the next cycle may get some.
+        is_passing: bool,
     },
     /// The registry is neither configured nor one of the public ones.
     #[error("registry {} of `{}` is not configured", image.registry(), image.repository())]
@@ -160,14 +180,15 @@ impl Diagnostic for RegistryError {
             Self::Unauthorized { .. } => "registry/unauthorized",
             Self::Forbidden { .. } => "registry/forbidden",
             Self::NotFound { .. } => "registry/not-found",
-            Self::RateLimited { .. } => "registry/rate-limited",
+            Self::RateLimited { .. } | Self::Paused { .. } => "registry/rate-limited",
             Self::ServerError { .. } => "registry/server-error",
             Self::BadListing { .. } => "registry/bad-listing",
             Self::BadManifest { .. } => "registry/bad-manifest",
             Self::TooLarge { .. } => "registry/too-large",
             Self::UntrustedUrl { .. } => "registry/untrusted-url",
             Self::Redirect { .. } => "registry/redirect",
-            Self::BearerUnsupported { .. } => "registry/bearer-unsupported",
+            Self::OverBudget { .. } => "registry/over-budget",
+            Self::Login { .. } => "registry/login",
             Self::Unconfigured { .. } => "registry/unconfigured",
             Self::Settings { .. } => "registry/settings",
         }
@@ -207,7 +228,7 @@ impl Diagnostic for RegistryError {
                 "correct the image's name in `image-list`; a private repository may look missing without credentials"
                     .to_owned()
             }
-            Self::RateLimited { image, .. } => format!(
+            Self::RateLimited { image, .. } | Self::Paused { image, .. } => format!(
                 "set `requests_per_second` of `{0}` in `registries`, a longer `schedule`, or `credentials` for a higher limit",
                 image.registry()
             ),
@@ -218,14 +239,19 @@ impl Diagnostic for RegistryError {
             Self::TooLarge { .. } => {
                 "delete old tags in the repository, or point `api_url` at a registry that pages".to_owned()
             }
+            Self::UntrustedUrl { image, what: "token realm", .. } => format!(
+                "if that is its token service, set `token_service` of `{}` in `registries` to it",
+                image.registry()
+            ),
             Self::UntrustedUrl { image, .. } | Self::Redirect { image, .. } => format!(
                 "if the registry's API is at that place, set `api_url` of `{}` in `registries` to it",
                 image.registry()
             ),
-            Self::BearerUnsupported { image } => format!(
-                "remove {} if the repository can be read anonymously; Bearer tokens with credentials are not supported yet",
-                setting(image)
+            Self::OverBudget { image, .. } => format!(
+                "its turn comes in one of the next cycles; raise `requests_per_cycle` of `{}` in `registries` if that takes too long",
+                image.registry()
             ),
+            Self::Login { image, .. } => format!("check {}, and what it names", setting(image)),
             Self::Unconfigured { image } => {
                 format!("add `- host: {}` to `registries`", image.registry())
             }
@@ -236,7 +262,10 @@ impl Diagnostic for RegistryError {
 
     fn retry(&self) -> Retry {
         match self {
-            Self::RateLimited { retry_after: Some(after), .. } => Retry::After(*after),
+            Self::RateLimited { retry_after: Some(after), .. } | Self::Paused { left: after, .. } => {
+                Retry::After(*after)
+            }
+            Self::OverBudget { .. } | Self::Login { is_passing: true, .. } => Retry::Later,
             Self::Unreachable { .. } | Self::Timeout { .. } | Self::RateLimited { .. } | Self::ServerError { .. } => {
                 Retry::Later
             }
@@ -249,7 +278,7 @@ impl Diagnostic for RegistryError {
             | Self::NotFound { .. }
             | Self::TooLarge { .. }
             | Self::UntrustedUrl { .. }
-            | Self::BearerUnsupported { .. }
+            | Self::Login { is_passing: false, .. }
             | Self::Unconfigured { .. }
             | Self::Settings { .. } => Retry::Never,
         }
@@ -275,6 +304,11 @@ fn joint(reference: &str) -> &'static str {
 
 fn after(delay: Option<Duration>) -> String {
     delay.map(|delay| format!(", try again in {}", seconds(delay))).unwrap_or_default()
+}
+
+/// Rounds up to whole seconds.
+fn whole(duration: Duration) -> Duration {
+    Duration::from_secs(duration.as_secs() + u64::from(duration.subsec_nanos() > 0))
 }
 
 fn seconds(duration: Duration) -> String {

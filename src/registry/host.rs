@@ -1,49 +1,40 @@
-//! One registry: how it is reached, how fast, and with what proof.
+//! One registry: what is asked of it, with what proof, and where it may send us.
 
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::OnceLock;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, LOCATION};
-use reqwest::{Client, Method, StatusCode};
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep_until};
+use reqwest::header::{HeaderValue, LOCATION};
+use reqwest::{Method, StatusCode};
+use tokio::time::Instant;
 use url::Url;
 
-use crate::credentials::CredentialStore;
-use crate::credentials::Credentials;
-use crate::http;
-use crate::http::HttpError;
+use crate::credentials::{Binding, Credentials};
 use crate::model::names::ImageName;
 use crate::registry::answer::Answer;
 use crate::registry::challenge::Challenge;
 use crate::registry::error::RegistryError;
-use crate::registry::login::Login;
-use crate::registry::options::{Checked, Limits};
-use crate::registry::token::{Slot, Token, Tokens};
+use crate::registry::login::{Login, Source};
+use crate::registry::options::{Checked, Limits, RegistryOptions};
+use crate::registry::pace::Traffic;
+use crate::registry::proof::{Proof, clean};
+use crate::registry::standing::Standing;
+use crate::registry::token::{Grant, Slot, Tokens, pull_scope};
 use crate::registry::trust;
+pub(crate) use crate::registry::wire::Budget;
+use crate::registry::wire::{Request, Wire};
 
-/// Requests in flight per registry.
-const CONCURRENCY: usize = 8;
 const MAX_REDIRECTS: usize = 3;
-const MAX_TOKEN_BYTES: usize = 256 * 1024;
-const MAX_ERROR_BYTES: usize = 16 * 1024;
 
 /// One registry with its connections, tokens and limits.
 pub(crate) struct Host {
-    checked: Checked,
+    pub(super) settings: RegistryOptions,
+    pub(super) checked: Checked,
     limits: Limits,
-    credentials: CredentialStore,
-    client: OnceLock<Client>,
-    tokens: Tokens,
-    slots: Arc<Semaphore>,
-    next_start: Arc<Mutex<Option<Instant>>>,
-    requests: Arc<AtomicU64>,
+    source: Source,
+    binding: Binding,
+    pub(super) wire: Arc<Wire>,
+    pub(super) tokens: Tokens,
+    standing: Standing,
+    page: Mutex<PageHabits>,
 }
 
 /// What is asked of a registry.
@@ -57,47 +48,90 @@ pub(crate) struct Question<'a> {
     pub(crate) is_blob: bool,
 }
 
-/// The time left for one listing. Waiting for a free place or for the rate limit does not count.
-pub(crate) struct Budget(Duration);
+/// How a registry pages, as far as it showed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct PageHabits {
+    /// How often it refused the number of tags that was asked for.
+    pub(crate) refusals: u8,
+    /// It links the next page, or takes no notice of `last`: a page without a link is the last one.
+    pub(crate) is_told_whole: bool,
+}
 
-impl Budget {
-    pub(crate) fn new(time: Duration) -> Self {
-        Self(time)
-    }
-
-    pub(crate) fn is_spent(&self) -> bool {
-        self.0.is_zero()
-    }
+/// How one attempt ended.
+enum Attempt {
+    Answered(Answer),
+    /// Nobody may see it with these credentials.
+    Refused(RegistryError),
 }
 
 impl Host {
-    pub(crate) fn new(checked: Checked, limits: Limits) -> Result<Self, RegistryError> {
-        let mut credentials = CredentialStore::default();
-        let settings = |rule: String| RegistryError::Settings { registry: checked.name.clone(), rule };
-        let Login::Fixed(fixed) = &checked.login;
-        credentials.bind(&checked.api, fixed.clone()).map_err(|error| settings(error.to_string()))?;
-        let client = OnceLock::new();
-        if checked.client.ca.is_some() {
-            // Only these can be wrong by themselves; the others are made when they are needed first.
-            drop(client.set(http::client(&checked.client).map_err(|error| settings(error.to_string()))?));
-        }
-        Ok(Self {
-            checked,
-            limits,
-            credentials,
-            client,
-            tokens: Tokens::default(),
-            slots: Arc::new(Semaphore::new(CONCURRENCY)),
-            next_start: Arc::default(),
-            requests: Arc::default(),
-        })
+    /// Makes the way to a registry. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// `Settings` with the rule that is broken.
+    pub(crate) fn new(settings: RegistryOptions, limits: &Limits) -> Result<Self, RegistryError> {
+        let limits = settings.limits.clone().unwrap_or_else(|| limits.clone());
+        let checked = settings.clone().check(&limits)?;
+        let wire = Wire::new(&checked, &limits)
+            .map_err(|error| RegistryError::Settings { registry: checked.name.clone(), rule: error.to_string() })?;
+        Self::with(settings, checked, limits, Arc::new(wire))
     }
 
     /// Makes a way to the same registry with other credentials: it has tokens of its own, and one pace with the first.
-    pub(crate) fn beside(&self, checked: Checked) -> Result<Self, RegistryError> {
-        let other = Self::new(checked, self.limits.clone())?;
-        let (slots, next_start) = (self.slots.clone(), self.next_start.clone());
-        Ok(Self { slots, next_start, requests: self.requests.clone(), ..other })
+    pub(crate) fn beside(&self, settings: RegistryOptions) -> Result<Self, RegistryError> {
+        let checked = settings.clone().check(&self.limits)?;
+        Self::with(settings, checked, self.limits.clone(), self.wire.clone())
+    }
+
+    fn with(
+        settings: RegistryOptions,
+        checked: Checked,
+        limits: Limits,
+        wire: Arc<Wire>,
+    ) -> Result<Self, RegistryError> {
+        let binding = Binding::new(&checked.api)
+            .map_err(|error| RegistryError::Settings { registry: checked.name.clone(), rule: error.to_string() })?;
+        Ok(Self {
+            source: Source::new(checked.login.clone()),
+            settings,
+            checked,
+            limits,
+            binding,
+            wire,
+            tokens: Tokens::default(),
+            standing: Standing::default(),
+            page: Mutex::default(),
+        })
+    }
+
+    /// Tells whether this is what these settings would make; then its tokens and its pace can be kept.
+    pub(crate) fn is_made_of(&self, settings: &RegistryOptions, limits: &Limits) -> bool {
+        self.settings == *settings && self.limits == *settings.limits.as_ref().unwrap_or(limits)
+    }
+
+    /// Gives the host in image names.
+    pub(crate) fn name(&self) -> &str {
+        &self.checked.name
+    }
+
+    /// Gives the settings with another source of credentials.
+    pub(crate) fn with_login(&self, login: Login) -> RegistryOptions {
+        RegistryOptions { login, ..self.settings.clone() }
+    }
+
+    /// Tells whether both have one connection and one pace.
+    pub(crate) fn shares_wire_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.wire, &other.wire)
+    }
+
+    /// Begins a cycle: its requests are there again, and refused credentials get one more try.
+    pub(crate) fn begin(&self) {
+        self.wire.begin();
+        self.standing.begin();
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Gives a URL of the API below `/v2/`.
@@ -109,12 +143,25 @@ impl Host {
         })
     }
 
-    /// Gives how many requests were sent, those to its token service included.
-    pub(crate) fn requests(&self) -> u64 {
-        self.requests.load(Ordering::Relaxed)
+    /// Gives where the API is, without `/v2` and trailing slash.
+    pub(crate) fn api(&self) -> &Url {
+        &self.checked.api
     }
 
-    /// Asks, with the configured credentials or an anonymous token if the registry wants one.
+    /// Gives what was asked so far, on all ways to the registry.
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.wire.traffic()
+    }
+
+    pub(crate) fn page_habits(&self) -> PageHabits {
+        *self.page.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn learn_page_habits(&self, habits: PageHabits) {
+        *self.page.lock().unwrap_or_else(PoisonError::into_inner) = habits;
+    }
+
+    /// Asks, with the credentials of the registry's settings, exchanged for a token where the registry wants one.
     ///
     /// # Errors
     /// All but what the status and the body mean for the question; 401 is an error here.
@@ -125,42 +172,141 @@ impl Host {
         budget: &mut Budget,
     ) -> Result<Answer, RegistryError> {
         let image = question.image;
-        let used = self.tokens.usable(image.repository(), Instant::now());
-        let answer = self.follow(question, url.clone(), used.as_ref(), budget).await?;
+        let mut is_second = false;
+        loop {
+            let credentials = self.source.credentials().await.map_err(|error| RegistryError::Login {
+                image: image.clone(),
+                is_passing: error.is_passing,
+                reason: error.to_string(),
+            })?;
+            self.standing.check(image, &credentials)?;
+            match self.attempt(question, url.clone(), &credentials, budget).await? {
+                Attempt::Answered(answer) => return Ok(answer),
+                Attempt::Refused(error) => {
+                    if is_second || !self.source.refuse(&credentials).await {
+                        return Err(error);
+                    }
+                    is_second = true;
+                    self.tokens.forget();
+                }
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        question: &Question<'_>,
+        url: Url,
+        credentials: &Credentials,
+        budget: &mut Budget,
+    ) -> Result<Attempt, RegistryError> {
+        let image = question.image;
+        let mut used = None;
+        if let Some(grant) = self.tokens.grant(image.repository()) {
+            match self.token(image, &grant, None, credentials, budget).await? {
+                Ok(slot) => used = Some(slot),
+                Err(refused) => return Ok(Attempt::Refused(refused)),
+            }
+        }
+        let proof = used.as_ref().map_or(Proof::direct(credentials), Proof::Bearer);
+        let answer = self.follow(question, url.clone(), &proof, credentials, budget).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
-            return Ok(answer);
+            self.standing.note_answer(credentials, !matches!(proof, Proof::Nothing));
+            return Ok(Attempt::Answered(answer));
         }
         let challenges = answer.challenges();
         let bearer = challenges.iter().find(|challenge| challenge.is("bearer"));
-        if *self.credentials.for_url(&answer.url) != Credentials::Anonymous {
-            let is_basic = challenges.iter().any(|challenge| challenge.is("basic"));
-            return Err(match bearer {
-                Some(_) if !is_basic => RegistryError::BearerUnsupported { image: image.clone() },
-                _ => self.refusal(image, &answer),
-            });
-        }
-        let (Some(bearer), true) = (bearer, trust::same_origin(&answer.url, &self.checked.api)) else {
-            return Err(self.refusal(image, &answer));
+        // Who takes Basic and refused it would refuse the same user at its token service.
+        let is_basic_refused = matches!(proof, Proof::Direct(Credentials::Basic { .. }))
+            && challenges.iter().any(|challenge| challenge.is("basic"));
+        let is_own = trust::same_origin(&answer.url, &self.checked.api);
+        let Some(bearer) = bearer.filter(|_| is_own && !is_basic_refused) else {
+            return Ok(self.refused(image, &answer, credentials));
         };
-        let slot = self.tokens.renew(image.repository(), used.as_ref(), Instant::now());
-        slot.get_or_try_init(|| self.fetch_token(image, bearer, budget)).await?;
-        let answer = self.follow(question, url, Some(&slot), budget).await?;
-        if answer.status == StatusCode::UNAUTHORIZED { Err(self.refusal(image, &answer)) } else { Ok(answer) }
+        let grant = self.tokens.learn(image.repository(), self.read_grant(image, bearer, credentials)?);
+        let slot = match self.token(image, &grant, used.as_ref(), credentials, budget).await? {
+            Ok(slot) => slot,
+            Err(refused) => return Ok(Attempt::Refused(refused)),
+        };
+        let answer = self.follow(question, url, &Proof::Bearer(&slot), credentials, budget).await?;
+        if answer.status == StatusCode::UNAUTHORIZED {
+            return Ok(self.refused(image, &answer, credentials));
+        }
+        Ok(Attempt::Answered(answer))
+    }
+
+    /// Gives a usable token, or why its service gives none to these credentials.
+    async fn token(
+        &self,
+        image: &ImageName,
+        grant: &Arc<Grant>,
+        refused: Option<&Slot>,
+        credentials: &Credentials,
+        budget: &mut Budget,
+    ) -> Result<Result<Slot, RegistryError>, RegistryError> {
+        let slot = self.tokens.slot(grant, refused, Instant::now());
+        match slot.get_or_try_init(|| self.exchange(image, grant, credentials, budget)).await {
+            Ok(_) => {
+                self.standing.note_answer(credentials, true);
+                Ok(Ok(slot))
+            }
+            Err(error @ RegistryError::Unauthorized { .. }) => {
+                self.standing.note_refusal(credentials);
+                Ok(Err(error))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn refused(&self, image: &ImageName, answer: &Answer, credentials: &Credentials) -> Attempt {
+        self.standing.note_refusal(credentials);
+        Attempt::Refused(self.status_error(image, "registry", answer, credentials))
+    }
+
+    /// Reads what a token is to be asked for, once its realm is trusted.
+    fn read_grant(
+        &self,
+        image: &ImageName,
+        bearer: &Challenge,
+        credentials: &Credentials,
+    ) -> Result<Grant, RegistryError> {
+        let unauthorized = |detail: &str| RegistryError::Unauthorized {
+            image: image.clone(),
+            with_credentials: *credentials != Credentials::Anonymous,
+            detail: detail.to_owned(),
+        };
+        let text = bearer.parameter("realm").ok_or_else(|| unauthorized(" with a Bearer challenge without a realm"))?;
+        let mut realm = Url::parse(text).map_err(|_| unauthorized(" with a Bearer challenge whose realm is no URL"))?;
+        let checked = &self.checked;
+        let known = trust::Registry {
+            api: &checked.api,
+            name: &checked.name,
+            is_insecure: checked.client.insecure,
+            token_service: checked.token_service.as_ref(),
+        };
+        trust::check_realm(&realm, &known).map_err(|rule| RegistryError::UntrustedUrl {
+            image: image.clone(),
+            what: "token realm",
+            url: clean(&trust::place(&realm), credentials),
+            rule,
+        })?;
+        realm.set_fragment(None);
+        let scope = bearer.parameter("scope").filter(|scope| !scope.is_empty()).map(str::to_owned);
+        let scope = scope.unwrap_or_else(|| pull_scope(image.repository()));
+        Ok(Grant { realm, service: bearer.parameter("service").map(str::to_owned), scope })
     }
 
     /// Gives the error for a status that answers no question.
     pub(crate) fn refusal(&self, image: &ImageName, answer: &Answer) -> RegistryError {
-        self.status_error(image, "registry", answer)
+        // What was sent is not known here any more; whether something was, is.
+        let credentials = self.standing.credentials();
+        self.status_error(image, "registry", answer, &credentials)
     }
 
-    /// Makes a text of the server fit for people: short, one line, without what the server was told.
-    pub(crate) fn clean(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        let Login::Fixed(fixed) = &self.checked.login;
-        for secret in secrets(fixed) {
-            text = text.replace(&secret, "***");
-        }
-        text.chars().map(|c| if c.is_control() || is_invisible(c) { ' ' } else { c }).take(200).collect()
+    /// Shows where a URL leads that a registry named.
+    pub(crate) fn shown(&self, url: &Url) -> String {
+        let credentials = self.standing.credentials();
+        clean(&trust::place(url), &credentials)
     }
 
     /// Sends, and follows redirects that stay with the registry.
@@ -168,13 +314,22 @@ impl Host {
         &self,
         question: &Question<'_>,
         mut url: Url,
-        token: Option<&Slot>,
+        proof: &Proof<'_>,
+        credentials: &Credentials,
         budget: &mut Budget,
     ) -> Result<Answer, RegistryError> {
         let image = question.image;
         for _ in 0..=MAX_REDIRECTS {
-            let authorization = self.authorization(&url, token);
-            let answer = self.send(question, url.clone(), authorization, budget).await?;
+            let request = Request {
+                image,
+                method: question.method.clone(),
+                url: url.clone(),
+                accept: question.accept,
+                cap: question.cap,
+                authorization: self.authorization(&url, proof),
+                form: None,
+            };
+            let answer = self.wire.send(&request, budget, &|text| clean(text, credentials)).await?;
             if !matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok(answer);
             }
@@ -186,7 +341,7 @@ impl Host {
                 return Err(RegistryError::UntrustedUrl {
                     image: image.clone(),
                     what: "redirect",
-                    url: self.clean(&trust::place(&target)),
+                    url: clean(&trust::place(&target), credentials),
                     rule: "a redirect stays at the scheme, host and port of the registry's API",
                 });
             }
@@ -201,153 +356,28 @@ impl Host {
         known && target.scheme() == "https" && target.port().is_none()
     }
 
-    fn authorization(&self, url: &Url, token: Option<&Slot>) -> Option<HeaderValue> {
-        let text = match self.credentials.for_url(url) {
-            Credentials::Anonymous => {
-                let token = token.and_then(|slot| slot.get())?;
-                return trust::same_origin(url, &self.checked.api).then(|| token.header.clone());
-            }
-            Credentials::Basic { username, password } => {
-                format!("Basic {}", STANDARD.encode(format!("{username}:{}", password.expose())))
-            }
-            Credentials::Token(token) => format!("Bearer {}", token.expose()),
-            // Not for a registry; nothing is sent.
-            Credentials::IdentityToken(_) | Credentials::SshKey { .. } | Credentials::SshAgent { .. } => return None,
-        };
-        let mut header = HeaderValue::from_str(&text).ok()?;
-        header.set_sensitive(true);
-        Some(header)
+    fn authorization(&self, url: &Url, proof: &Proof<'_>) -> Option<HeaderValue> {
+        if !self.binding.covers(url) {
+            return None;
+        }
+        proof.header()
     }
 
-    async fn fetch_token(
+    pub(super) fn status_error(
         &self,
         image: &ImageName,
-        bearer: &Challenge,
-        budget: &mut Budget,
-    ) -> Result<Token, RegistryError> {
-        let place = "the token service of registry";
-        let realm = self.token_url(image, bearer)?;
-        let question =
-            Question { image, method: Method::GET, accept: "application/json", cap: MAX_TOKEN_BYTES, is_blob: false };
-        let answer = self.send(&question, realm, None, budget).await?;
-        if answer.status != StatusCode::OK {
-            return Err(self.status_error(image, place, &answer));
-        }
-        let body = answer.body.as_ref().ok();
-        body.and_then(|body| Token::parse(body, Instant::now())).ok_or_else(|| RegistryError::ServerError {
-            image: image.clone(),
-            place,
-            status: answer.status.as_u16(),
-            detail: " without a token".to_owned(),
-        })
-    }
-
-    /// Gives the URL to ask for an anonymous token, once its realm is trusted.
-    fn token_url(&self, image: &ImageName, bearer: &Challenge) -> Result<Url, RegistryError> {
-        let unauthorized = |detail: &str| RegistryError::Unauthorized {
-            image: image.clone(),
-            with_credentials: false,
-            detail: detail.to_owned(),
-        };
-        let text = bearer.parameter("realm").ok_or_else(|| unauthorized(" with a Bearer challenge without a realm"))?;
-        let mut realm = Url::parse(text).map_err(|_| unauthorized(" with a Bearer challenge whose realm is no URL"))?;
-        trust::check_realm(&realm, &self.checked.api, &self.checked.name, self.checked.client.insecure).map_err(
-            |rule| RegistryError::UntrustedUrl {
-                image: image.clone(),
-                what: "token realm",
-                url: self.clean(&trust::place(&realm)),
-                rule,
-            },
-        )?;
-        realm.set_fragment(None);
-        let own_scope = format!("repository:{}:pull", image.repository());
-        let scope = bearer.parameter("scope").filter(|scope| !scope.is_empty()).unwrap_or(&own_scope);
-        let mut query = realm.query_pairs_mut();
-        if let Some(service) = bearer.parameter("service") {
-            query.append_pair("service", service);
-        }
-        query.append_pair("scope", scope);
-        drop(query);
-        Ok(realm)
-    }
-
-    /// Sends one request, when there is room, and reads the whole answer.
-    async fn send(
-        &self,
-        question: &Question<'_>,
-        url: Url,
-        authorization: Option<HeaderValue>,
-        budget: &mut Budget,
-    ) -> Result<Answer, RegistryError> {
-        let image = question.image;
-        let unreachable = |reason: String| RegistryError::Unreachable { image: image.clone(), reason };
-        let client = self.client(image)?;
-        let _place = self.slots.acquire().await.map_err(|error| unreachable(error.to_string()))?;
-        self.wait_for_turn().await;
-        self.requests.fetch_add(1, Ordering::Relaxed);
-
-        let limit = self.limits.request_timeout.min(budget.0);
-        let started = Instant::now();
-        let mut request = client.request(question.method.clone(), url.clone()).timeout(limit);
-        request = request.header(ACCEPT, question.accept);
-        if let Some(authorization) = authorization {
-            request = request.header(AUTHORIZATION, authorization);
-        }
-        let sent = request.send().await;
-        let result = match sent {
-            Ok(response) => {
-                let (status, headers) = (response.status(), response.headers().clone());
-                let deadline = started + limit;
-                let body = if status.is_success() {
-                    http::read_capped(response, question.cap, deadline).await
-                } else {
-                    let soon = deadline.min(Instant::now() + Duration::from_secs(2));
-                    Ok(http::read_capped(response, MAX_ERROR_BYTES, soon).await.unwrap_or_default())
-                };
-                Ok(Answer { url, status, headers, body })
-            }
-            Err(error) => Err(match http::tls_failure(&error) {
-                Some(reason) => RegistryError::Tls { image: image.clone(), reason: self.clean(&reason) },
-                None if error.is_timeout() && !error.is_connect() => {
-                    RegistryError::Timeout { image: image.clone(), limit }
-                }
-                None => unreachable(self.clean(&http::root_cause(&error))),
-            }),
-        };
-        budget.0 = budget.0.saturating_sub(started.elapsed());
-        let answer = result?;
-        match answer.body {
-            Err(HttpError::Timeout) => Err(RegistryError::Timeout { image: image.clone(), limit }),
-            Err(HttpError::TooLarge { cap }) => Err(RegistryError::TooLarge { image: image.clone(), limit: cap }),
-            _ => Ok(answer),
-        }
-    }
-
-    fn client(&self, image: &ImageName) -> Result<&Client, RegistryError> {
-        if let Some(client) = self.client.get() {
-            return Ok(client);
-        }
-        let made = http::client(&self.checked.client)
-            .map_err(|error| RegistryError::Tls { image: image.clone(), reason: error.to_string() })?;
-        Ok(self.client.get_or_init(|| made))
-    }
-
-    /// Waits until the rate limit allows the next request to start.
-    async fn wait_for_turn(&self) {
-        let Some(interval) = self.checked.interval else { return };
-        let start = {
-            let mut next = self.next_start.lock().unwrap_or_else(PoisonError::into_inner);
-            let start = next.unwrap_or_else(Instant::now).max(Instant::now());
-            *next = Some(start + interval);
-            start
-        };
-        sleep_until(start).await;
-    }
-
-    fn status_error(&self, image: &ImageName, place: &'static str, answer: &Answer) -> RegistryError {
+        place: &'static str,
+        answer: &Answer,
+        credentials: &Credentials,
+    ) -> RegistryError {
         let image = image.clone();
-        let with_credentials = *self.credentials.for_url(&answer.url) != Credentials::Anonymous;
-        let detail = answer.error_code();
+        let with_credentials = *credentials != Credentials::Anonymous;
+        let mut detail = answer.error_code();
+        if place != "registry"
+            && let Some(words) = answer.words()
+        {
+            detail = format!(" (its token service says \"{}\")", clean(&words, credentials).trim());
+        }
         match answer.status.as_u16() {
             401 => RegistryError::Unauthorized { image, with_credentials, detail },
             403 => RegistryError::Forbidden { image, with_credentials, detail },
@@ -358,40 +388,18 @@ impl Host {
     }
 }
 
-/// Gives every form in which credentials are sent.
-fn secrets(credentials: &Credentials) -> Vec<String> {
-    let mut forms = match credentials {
-        Credentials::Anonymous | Credentials::SshKey { .. } | Credentials::SshAgent { .. } => Vec::new(),
-        Credentials::Basic { username, password } => {
-            let sent = STANDARD.encode(format!("{username}:{}", password.expose()));
-            vec![sent, password.expose().to_owned(), password.expose().to_ascii_lowercase()]
-        }
-        Credentials::Token(token) | Credentials::IdentityToken(token) => {
-            vec![token.expose().to_owned(), token.expose().to_ascii_lowercase()]
-        }
-    };
-    forms.retain(|form| !form.is_empty());
-    forms
-}
-
-/// Characters that change what a reader sees without being seen (bidirectional marks, zero widths).
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::registry::options::RegistryOptions;
+    use crate::registry::token::Token;
     use crate::secret::Secret;
 
     fn host(name: &str, credentials: Credentials) -> Host {
         let options =
             RegistryOptions { host: name.to_owned(), login: credentials.into(), ..RegistryOptions::default() };
-        let limits = Limits::default();
-        Host::new(options.check(&limits).unwrap(), limits).unwrap()
+        Host::new(options, &Limits::default()).unwrap()
     }
 
     fn password() -> Credentials {
@@ -402,8 +410,10 @@ mod tests {
     fn a_proof_goes_to_scheme_host_and_port_of_the_api_only() {
         let slot = Slot::default();
         slot.set(Token::parse(br#"{"token":"x"}"#, Instant::now()).unwrap_or_else(|| unreachable!())).ok().unwrap();
-        let hub = |credentials| host("docker.io", credentials);
-        let named = [hub(password()), hub(Credentials::Token(Secret::new("hunter2"))), hub(Credentials::Anonymous)];
+        let (host, token) = (host("docker.io", password()), Credentials::Token(Secret::new("hunter2")));
+        let (basic, identity) = (password(), Credentials::IdentityToken(Secret::new("hunter2")));
+        let proofs = [Proof::direct(&basic), Proof::direct(&token), Proof::Bearer(&slot)];
+        assert!(matches!(Proof::direct(&identity), Proof::Nothing));
         for (url, expected) in [
             ("https://registry-1.docker.io/v2/library/nginx/tags/list", true),
             ("https://registry-1.docker.io:443/v2/", true),
@@ -414,8 +424,8 @@ mod tests {
             ("https://registry-1.docker.io.evil.example/v2/", false),
             ("https://evil.example/registry-1.docker.io/", false),
         ] {
-            for host in &named {
-                let header = host.authorization(&url.parse().unwrap(), Some(&slot));
+            for proof in &proofs {
+                let header = host.authorization(&url.parse().unwrap(), proof);
                 assert_eq!(header.is_some(), expected, "{url}");
                 assert!(header.is_none_or(|header| header.is_sensitive()));
             }
@@ -437,14 +447,5 @@ mod tests {
             assert_eq!(kubernetes.is_companion(&url.parse().unwrap()), expected, "{url}");
             assert!(!github.is_companion(&url.parse().unwrap()), "{url}");
         }
-    }
-
-    #[test]
-    fn words_of_a_server_are_shown_short_on_one_line_and_without_the_password() {
-        let host = host("ghcr.io", password());
-        let sent = STANDARD.encode("robot:hunter2");
-        let said = host.clean(&format!("a\n\u{1b}[31mb\u{202e} hunter2 {sent} {}", "x".repeat(500)));
-        assert!(said.starts_with("a  [31mb  *** *** xxx"), "{said}");
-        assert_eq!(said.chars().count(), 200);
     }
 }

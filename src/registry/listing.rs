@@ -1,23 +1,29 @@
 //! Tag lists: page after page until there is no next one (OCI Distribution 1.1, "Listing Tags").
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
+use std::fmt;
 
 use reqwest::header::LINK;
 use reqwest::{Method, StatusCode};
-use serde::Deserialize;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use url::Url;
 
 use crate::model::names::ImageName;
 use crate::model::names::Tag;
 use crate::registry::answer::Answer;
 use crate::registry::error::RegistryError;
-use crate::registry::host::{Budget, Host, Question};
+use crate::registry::host::{Budget, Host, PageHabits, Question};
 use crate::registry::link;
 use crate::registry::options::Limits;
 use crate::registry::trust;
 
 /// Pages in a row that may bring no new tag before the listing counts as endless.
 const MAX_EMPTY_PAGES: usize = 3;
+/// A number of tags in a page that every registry takes, and to which some cut what is asked for.
+const SMALL_PAGE: u32 = 100;
+/// How often a registry may refuse the number of tags: then it is asked for a small page, then without any number.
+const MAX_SIZE_REFUSALS: u8 = 2;
 
 /// The tags of one repository.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -52,76 +58,265 @@ impl Truncation {
     }
 }
 
-pub(crate) async fn list_tags(host: &Host, image: &ImageName, limits: &Limits) -> Result<Listing, RegistryError> {
-    let bad = |reason: String| RegistryError::BadListing { image: image.clone(), reason };
-    let question =
-        Question { image, method: Method::GET, accept: "application/json", cap: limits.bytes_per_page, is_blob: false };
-    let mut budget = Budget::new(limits.listing_time);
-    let mut tags: BTreeSet<Tag> = BTreeSet::new();
-    let mut dropped = 0;
-    let mut visited: HashSet<Url> = HashSet::new();
-    let mut empty_pages = 0;
-    let mut url = host.url(image, &format!("tags/list?n={}", limits.page_size))?;
-    let truncated = loop {
-        visited.insert(url.clone());
-        let answer = match host.ask(&question, url, &mut budget).await {
-            Err(RegistryError::Timeout { .. }) if budget.is_spent() && visited.len() > 1 => {
-                break Some(Truncation::Time);
+pub(crate) async fn list_tags(host: &Host, image: &ImageName) -> Result<Listing, RegistryError> {
+    let mut reading = Reading {
+        host,
+        image,
+        limits: host.limits(),
+        budget: Budget::new(host.limits().listing_time),
+        tags: Vec::new(),
+        dropped: 0,
+        visited: HashSet::new(),
+        empty_pages: 0,
+    };
+    let truncated = reading.read().await?;
+    let Reading { mut tags, dropped, limits, .. } = reading;
+    tags.truncate(limits.tags);
+    tags.shrink_to_fit();
+    Ok(Listing { tags, dropped, truncated })
+}
+
+/// A listing while it is read.
+struct Reading<'a> {
+    host: &'a Host,
+    image: &'a ImageName,
+    limits: &'a Limits,
+    budget: Budget,
+    /// Sorted, each once.
+    tags: Vec<Tag>,
+    dropped: usize,
+    visited: HashSet<Url>,
+    /// Pages in a row that brought nothing new.
+    empty_pages: usize,
+}
+
+/// One page as it came.
+struct Page {
+    /// How many entries it has, legal or not.
+    len: usize,
+    /// How many tags it brought that were not known.
+    fresh: usize,
+    /// Its last tag.
+    last: Option<Tag>,
+    next: Option<Url>,
+}
+
+impl Reading<'_> {
+    /// Reads all pages. Gives which of our own limits cut them short.
+    async fn read(&mut self) -> Result<Option<Truncation>, RegistryError> {
+        let Some(mut page) = self.first_page().await? else { return Ok(Some(Truncation::Time)) };
+        loop {
+            let is_probe = page.next.is_none();
+            let Some(next) = page.next.take().map_or_else(|| self.unlinked(&page), |next| Ok(Some(next)))? else {
+                return Ok((self.tags.len() > self.limits.tags).then_some(Truncation::Tags));
+            };
+            if self.visited.contains(&next) {
+                return Err(self.bad("its pages go round: a next page was read before".to_owned()));
             }
+            self.empty_pages = if page.fresh == 0 { self.empty_pages + 1 } else { 0 };
+            if self.empty_pages >= MAX_EMPTY_PAGES {
+                return Err(
+                    self.bad(format!("{MAX_EMPTY_PAGES} pages in a row hold no new tag, and there is a next one"))
+                );
+            }
+            let (visited, tags) = (self.visited.len(), self.tags.len());
+            let cuts = [
+                (tags >= self.limits.tags, Truncation::Tags),
+                (visited >= self.limits.pages, Truncation::Pages),
+                (self.budget.is_spent(), Truncation::Time),
+            ];
+            if let Some((_, cut)) = cuts.into_iter().find(|(is_reached, _)| *is_reached) {
+                return Ok(Some(cut));
+            }
+            page = match self.page(next).await {
+                Ok(Some(page)) => page,
+                Ok(None) => return Ok(Some(Truncation::Time)),
+                // Who does not know `last` may refuse it; the page before was the whole list then.
+                Err(RegistryError::NotFound { .. } | RegistryError::ServerError { status: 400..=499, .. })
+                    if is_probe =>
+                {
+                    self.learn(|habits| habits.is_told_whole = true);
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            };
+            if is_probe && page.fresh == 0 {
+                self.learn(|habits| habits.is_told_whole |= page.len > 0);
+                return Ok((self.tags.len() > self.limits.tags).then_some(Truncation::Tags));
+            }
+        }
+    }
+
+    /// Asks for the first page with fewer tags where the registry refuses so many. None if time is up.
+    async fn first_page(&mut self) -> Result<Option<Page>, RegistryError> {
+        loop {
+            let habits = self.host.page_habits();
+            let url = self.host.url(self.image, &format!("tags/list{}", self.page_size(habits.refusals)))?;
+            match self.page(url).await {
+                Err(error) if is_too_many(&error) => {
+                    self.visited.clear();
+                    // Refused without a number too, it was not the number.
+                    let is_hopeless = habits.refusals >= MAX_SIZE_REFUSALS;
+                    self.learn(|habits| habits.refusals = if is_hopeless { 0 } else { habits.refusals + 1 });
+                    if is_hopeless {
+                        return Err(error);
+                    }
+                }
+                Err(error) => return Err(error),
+                Ok(page) => return Ok(page),
+            }
+        }
+    }
+
+    /// The query for the number of tags in a page.
+    fn page_size(&self, refusals: u8) -> String {
+        match refusals {
+            0 => format!("?n={}", self.limits.page_size),
+            1 => format!("?n={}", self.limits.page_size.min(SMALL_PAGE)),
+            _ => String::new(),
+        }
+    }
+
+    /// Reads one page. None if the time of the whole listing is up and pages were read before.
+    async fn page(&mut self, url: Url) -> Result<Option<Page>, RegistryError> {
+        self.visited.insert(url.clone());
+        let question = Question {
+            image: self.image,
+            method: Method::GET,
+            accept: "application/json",
+            cap: self.limits.bytes_per_page,
+            is_blob: false,
+        };
+        let answer = match self.host.ask(&question, url, &mut self.budget).await {
+            Err(RegistryError::Timeout { .. }) if self.budget.is_spent() && self.visited.len() > 1 => return Ok(None),
             other => other?,
         };
         if answer.status != StatusCode::OK {
-            return Err(host.refusal(image, &answer));
+            return Err(self.host.refusal(self.image, &answer));
         }
-        let before = tags.len();
-        for text in page(&answer).map_err(bad)? {
-            match text.parse() {
-                Ok(tag) => {
-                    tags.insert(tag);
-                }
-                Err(_) => dropped += 1,
+        let entries = page(&answer).map_err(|reason| self.bad(reason))?;
+        let (len, last) = (entries.tags.len() + entries.dropped, entries.tags.last().cloned());
+        let next = next_page(self.host, self.image, &answer)?;
+        if next.is_some() && !self.host.page_habits().is_told_whole {
+            self.learn(|habits| habits.is_told_whole = true);
+        }
+        let before = self.tags.len();
+        self.dropped += entries.dropped;
+        self.tags.extend(entries.tags);
+        // Sorted runs are merged without being sorted anew.
+        self.tags.sort();
+        self.tags.dedup();
+        Ok(Some(Page { len, fresh: self.tags.len() - before, last, next }))
+    }
+
+    /// Gives the page after one without `Link` that is as full as pages get: some registries know `last` and no `Link`.
+    fn unlinked(&self, page: &Page) -> Result<Option<Url>, RegistryError> {
+        let habits = self.host.page_habits();
+        let asked = self.limits.page_size as usize;
+        let is_full = page.len > 0 && (page.len == asked || page.len == (SMALL_PAGE as usize).min(asked));
+        let (Some(last), true) = (&page.last, is_full && !habits.is_told_whole) else { return Ok(None) };
+        let mut url = self.host.url(self.image, &format!("tags/list{}", self.page_size(habits.refusals)))?;
+        url.query_pairs_mut().append_pair("last", last.as_str());
+        Ok(Some(url).filter(|url| !self.visited.contains(url)))
+    }
+
+    fn learn(&self, change: impl FnOnce(&mut PageHabits)) {
+        let mut habits = self.host.page_habits();
+        change(&mut habits);
+        self.host.learn_page_habits(habits);
+    }
+
+    fn bad(&self, reason: String) -> RegistryError {
+        RegistryError::BadListing { image: self.image.clone(), reason }
+    }
+}
+
+/// Tells whether a registry refuses the number of tags that was asked for: Distribution 3 answers 400 with
+/// PAGINATION_NUMBER_INVALID, others answer 405, 416 or 422.
+fn is_too_many(error: &RegistryError) -> bool {
+    match error {
+        RegistryError::ServerError { status: 400, detail, .. } => {
+            detail.is_empty() || detail.contains("PAGINATION_NUMBER_INVALID")
+        }
+        RegistryError::ServerError { status, .. } => matches!(status, 405 | 413 | 414 | 416 | 422),
+        _ => false,
+    }
+}
+
+/// The tags of one page.
+#[derive(Default)]
+struct Entries {
+    tags: Vec<Tag>,
+    /// How many entries are no legal tags.
+    dropped: usize,
+}
+
+/// One entry; none if it is no legal tag.
+struct Entry(Option<Tag>);
+
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Entry;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Entry, E> {
+                Ok(Entry(text.parse().ok()))
             }
         }
-        let Some(next) = next_page(host, image, &answer)? else {
-            break (tags.len() > limits.tags).then_some(Truncation::Tags);
-        };
-        if visited.contains(&next) {
-            return Err(bad("its pages go round: a next page was read before".to_owned()));
+        from.deserialize_str(Text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = Entries;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of texts")
+            }
+
+            fn visit_unit<E>(self) -> Result<Entries, E> {
+                Ok(Entries::default())
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Entries, A::Error> {
+                let mut entries = Entries::default();
+                while let Some(Entry(tag)) = list.next_element()? {
+                    match tag {
+                        Some(tag) => entries.tags.push(tag),
+                        None => entries.dropped += 1,
+                    }
+                }
+                Ok(entries)
+            }
         }
-        empty_pages = if tags.len() == before { empty_pages + 1 } else { 0 };
-        if empty_pages >= MAX_EMPTY_PAGES {
-            return Err(bad(format!("{MAX_EMPTY_PAGES} pages in a row hold no new tag, and there is a next one")));
-        }
-        if tags.len() >= limits.tags {
-            break Some(Truncation::Tags);
-        }
-        if visited.len() >= limits.pages {
-            break Some(Truncation::Pages);
-        }
-        if budget.is_spent() {
-            break Some(Truncation::Time);
-        }
-        url = next;
-    };
-    Ok(Listing { tags: tags.into_iter().take(limits.tags).collect(), dropped, truncated })
+        from.deserialize_any(List)
+    }
 }
 
 /// Reads one page. `tags` must be there; `null` is what some registries answer for none.
-fn page(answer: &Answer) -> Result<Vec<String>, String> {
+fn page(answer: &Answer) -> Result<Entries, String> {
     #[derive(Deserialize)]
-    struct Page {
+    struct Document {
         #[serde(default, deserialize_with = "present")]
-        tags: Option<Option<Vec<String>>>,
+        tags: Option<Entries>,
     }
-    fn present<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Option<Vec<String>>>, D::Error> {
-        Option::deserialize(from).map(Some)
+    fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Entries>, D::Error> {
+        Entries::deserialize(from).map(Some)
     }
 
     let body = answer.body.as_ref().map_err(ToString::to_string)?;
     if answer.is_html() {
         return Err("it is a web page (HTML), not JSON".to_owned());
     }
-    let page: Page = serde_json::from_slice(body).map_err(|error| {
+    let document: Document = serde_json::from_slice(body).map_err(|error| {
         if error.is_eof() {
             format!("it ends too early, after {} bytes", body.len())
         } else if error.is_data() {
@@ -130,7 +325,7 @@ fn page(answer: &Answer) -> Result<Vec<String>, String> {
             format!("it is no JSON (line {}, column {})", error.line(), error.column())
         }
     })?;
-    Ok(page.tags.ok_or("it holds no `tags`")?.unwrap_or_default())
+    document.tags.ok_or_else(|| "it holds no `tags`".to_owned())
 }
 
 fn next_page(host: &Host, image: &ImageName, answer: &Answer) -> Result<Option<Url>, RegistryError> {
@@ -142,15 +337,32 @@ fn next_page(host: &Host, image: &ImageName, answer: &Answer) -> Result<Option<U
         reason: "its next page is no URL".to_owned(),
     })?;
     next.set_fragment(None);
+    at_the_api(&mut next, &answer.url, host.api());
     if trust::same_origin(&next, &answer.url) && next.username().is_empty() && next.password().is_none() {
         return Ok(Some(next));
     }
     Err(RegistryError::UntrustedUrl {
         image: image.clone(),
         what: "next page",
-        url: host.clean(&trust::place(&next)),
+        url: host.shown(&next),
         rule: "the next page stays at the scheme, host and port of the registry's API",
     })
+}
+
+/// Corrects what a registry behind a proxy says of itself. It may not know that TLS ends there, and so write `http` and no
+/// port; and it may not know the path under which the proxy shows it. What is asked stays where the page came from.
+fn at_the_api(next: &mut Url, answered: &Url, api: &Url) {
+    let is_own_name = next.host() == answered.host() && next.port().is_none();
+    if is_own_name && next.scheme() == "http" && answered.scheme() == "https" {
+        // Both are special schemes, and the port is one that an URL may have.
+        let _ = next.set_scheme("https");
+        let _ = next.set_port(answered.port());
+    }
+    let prefix = api.path().trim_end_matches('/');
+    if !prefix.is_empty() && next.path().starts_with("/v2/") && answered.path().starts_with(prefix) {
+        let path = format!("{prefix}{}", next.path());
+        next.set_path(&path);
+    }
 }
 
 #[cfg(test)]
@@ -169,6 +381,26 @@ mod tests {
             headers: HeaderMap::new(),
             body: Ok(BytesMut::from(body)),
         })
+        .map(|entries| entries.tags.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn a_next_page_is_asked_for_where_the_page_came_from() {
+        let answered = "https://r.example:8443/hub/v2/a/tags/list?n=2";
+        for (link, api, expected) in [
+            ("http://r.example/hub/v2/a?x", "https://r.example:8443/hub", "https://r.example:8443/hub/v2/a?x"),
+            ("/v2/a?x", "https://r.example:8443/hub", "https://r.example:8443/hub/v2/a?x"),
+            ("/v2/a?x", "https://r.example:8443/", "https://r.example:8443/v2/a?x"),
+            ("?x", "https://r.example:8443/hub", "https://r.example:8443/hub/v2/a/tags/list?x"),
+            ("http://evil.example/v2/a", "https://r.example:8443/", "http://evil.example/v2/a"),
+            ("http://r.example:80/v2/a", "https://r.example:8443/", "https://r.example:8443/v2/a"),
+            ("http://r.example:81/v2/a", "https://r.example:8443/", "http://r.example:81/v2/a"),
+        ] {
+            let answered: Url = answered.parse().unwrap();
+            let mut next = answered.join(link).unwrap();
+            at_the_api(&mut next, &answered, &api.parse().unwrap());
+            assert_eq!(next.as_str(), expected, "{link} at {api}");
+        }
     }
 
     #[test]

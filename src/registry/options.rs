@@ -13,7 +13,7 @@ use crate::registry::login::Login;
 use crate::registry::public;
 
 /// All registries that may be asked besides the public ones, and what an answer may cost.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Options {
     /// The configured registries; each host once.
     pub registries: Vec<RegistryOptions>,
@@ -24,7 +24,7 @@ pub struct Options {
 }
 
 /// Credentials that are used for images that name them ([`ImageName::pull_secret`]).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PullSecretOptions {
     /// Their name.
     pub name: String,
@@ -35,7 +35,7 @@ pub struct PullSecretOptions {
 }
 
 /// One configured registry.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RegistryOptions {
     /// The host as it stands in image names, with its port: `ghcr.io`, `127.0.0.1:5000`.
     pub host: String,
@@ -45,12 +45,24 @@ pub struct RegistryOptions {
     pub insecure: bool,
     /// More certificate authorities for this registry, PEM.
     pub ca: Option<Vec<u8>>,
-    /// Where the credentials come from. They are sent to scheme, host and port of the API only. `Token` is sent as it is,
-    /// as a Bearer token; it is not exchanged.
+    /// Where the credentials come from. They are sent to scheme, host and port of the API, and to its token service.
     pub login: Login,
+    /// Where its token service is, if that does not belong to the registry's own domain: scheme, host and port count.
+    pub token_service: Option<Url>,
     /// At most so many requests start in a second; default no limit.
     pub requests_per_second: Option<f64>,
+    /// At most so many requests are under way at once; default [`CONCURRENCY`].
+    pub concurrency: Option<usize>,
+    /// At most so many requests are sent in one cycle; default no limit.
+    pub requests_per_cycle: Option<u64>,
+    /// Limits for this registry instead of those for all.
+    pub limits: Option<Limits>,
 }
+
+/// Requests under way at one registry, unless its settings say otherwise.
+pub const CONCURRENCY: usize = 8;
+/// The most that settings may allow.
+const MAX_CONCURRENCY: usize = 256;
 
 /// What one answer may cost.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -71,6 +83,10 @@ pub struct Limits {
     pub request_timeout: Duration,
     /// Time to connect, TLS included.
     pub connect_timeout: Duration,
+    /// How long a registry is left alone after its first 429 or 503 that says no time; it doubles with each.
+    pub first_pause: Duration,
+    /// The longest pause that a question waits for; longer ones fail it for this cycle.
+    pub longest_pause: Duration,
 }
 
 impl Default for Limits {
@@ -84,6 +100,8 @@ impl Default for Limits {
             listing_time: Duration::from_secs(120),
             request_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
+            first_pause: Duration::from_secs(1),
+            longest_pause: Duration::from_secs(10),
         }
     }
 }
@@ -95,18 +113,17 @@ pub(crate) struct Checked {
     /// Where the API is, without `/v2` and trailing slash.
     pub(crate) api: Url,
     pub(crate) login: Login,
+    /// Where its token service is, if the operator says so.
+    pub(crate) token_service: Option<Url>,
     pub(crate) client: ClientOptions,
     /// Time between the starts of two requests.
     pub(crate) interval: Option<Duration>,
+    pub(crate) concurrency: usize,
+    pub(crate) requests_per_cycle: Option<u64>,
     pub(crate) redirects_to: &'static [&'static str],
 }
 
 impl RegistryOptions {
-    /// Tells whether these are the settings of a host, which is given as in image names.
-    pub(crate) fn is_for(&self, host: &str) -> bool {
-        format!("{}/x", self.host).parse::<ImageName>().is_ok_and(|image| image.registry() == host)
-    }
-
     /// Checks the settings.
     ///
     /// # Errors
@@ -143,6 +160,15 @@ impl RegistryOptions {
             Some(rate) if (0.001..=1e6).contains(&rate) => Some(Duration::from_secs_f64(1.0 / rate)),
             Some(_) => return Err(fail("`requests_per_second` is a number from 0.001 to 1000000")),
         };
+        let concurrency = self.concurrency.unwrap_or(CONCURRENCY);
+        if !(1..=MAX_CONCURRENCY).contains(&concurrency) {
+            return Err(fail("`concurrency` is a whole number from 1 to 256"));
+        }
+        if self.requests_per_cycle == Some(0) {
+            return Err(fail("`requests_per_cycle` is a whole number from 1"));
+        }
+        let token_service = self.token_service.as_ref().map(|url| token_service(url, self.insecure)).transpose();
+        let token_service = token_service.map_err(fail)?;
         if !self.credentials_are_sendable() {
             return Err(fail("`credentials` hold a character that no HTTP header can hold, or a user with a colon"));
         }
@@ -161,7 +187,10 @@ impl RegistryOptions {
             redirects_to: if self.api_url.is_none() { public.map_or(&[], |public| public.redirects_to) } else { &[] },
             api,
             login: self.login,
+            token_service,
             interval,
+            concurrency,
+            requests_per_cycle: self.requests_per_cycle,
         })
     }
 
@@ -194,6 +223,18 @@ fn api_url(url: &Url) -> Result<Url, &'static str> {
     let path = path.strip_suffix("/v2").unwrap_or(path).trim_end_matches('/').to_owned();
     url.set_path(&path);
     Ok(url)
+}
+
+/// A token service is named by its origin; paths come with each challenge.
+fn token_service(url: &Url, is_insecure: bool) -> Result<Url, &'static str> {
+    let is_known = url.scheme() == "https" || (url.scheme() == "http" && is_insecure);
+    if !is_known || url.host_str().is_none() {
+        return Err("`token_service` is a https URL, or a http URL if `insecure`");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("`token_service` holds no user and no password; they belong to `credentials`");
+    }
+    Ok(url.clone())
 }
 
 #[cfg(test)]
@@ -247,6 +288,11 @@ mod tests {
             ("no query", |o| o.api_url = url("https://x.example.com/?a=hunter2")),
             ("`requests_per_second`", |o| o.requests_per_second = Some(0.0)),
             ("`requests_per_second`", |o| o.requests_per_second = Some(f64::NAN)),
+            ("`concurrency`", |o| o.concurrency = Some(0)),
+            ("`concurrency`", |o| o.concurrency = Some(257)),
+            ("`requests_per_cycle`", |o| o.requests_per_cycle = Some(0)),
+            ("`token_service` is a https", |o| o.token_service = url("http://auth.example.com")),
+            ("`token_service` holds no user", |o| o.token_service = url("https://u:hunter2@auth.example.com")),
             ("`credentials`", |o| o.login = Credentials::Token(Secret::new("hunter2\n")).into()),
         ];
         for (expected, change) in table {

@@ -1,17 +1,33 @@
-//! Anonymous tokens of registries that hand one to everybody (the Bearer flow of Docker's token specification).
+//! Bearer tokens by what a registry grants with them (Docker's token specification, OAuth 2 for identity tokens).
 //!
-//! No credentials take part in it. Tokens are kept per repository until shortly before they end, and asked for once,
-//! however many requests wait for them.
+//! What a token is asked for is written in the challenge of a refused request: realm, service and scope. Tokens are kept
+//! by that until shortly before they end, and asked for once, however many requests wait for one. From the challenge for
+//! one repository that of another one of the same registry can be told, so only the first request of all is refused.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::time::Duration;
 
 use reqwest::header::HeaderValue;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
+use url::Url;
+
+/// The longest time that a token is kept, whatever its service says.
+const LONGEST: u64 = 24 * 3600;
+/// How long before its end a token is not used any more, for the way and for clocks; a quarter of a short life.
+const MARGIN: u64 = 10;
+
+/// What a token is asked for. The realm was checked.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct Grant {
+    pub(crate) realm: Url,
+    pub(crate) service: Option<String>,
+    pub(crate) scope: String,
+}
 
 /// A token and when to stop using it.
 #[derive(Clone)]
@@ -21,26 +37,47 @@ pub(crate) struct Token {
     ends: Instant,
 }
 
-/// The place of one repository's token: empty while it is asked for.
+/// The place of one token: empty while it is asked for.
 pub(crate) type Slot = Arc<OnceCell<Token>>;
 
-/// The tokens of one registry by repository.
+/// The tokens of one registry.
 #[derive(Default)]
 pub(crate) struct Tokens {
-    slots: Mutex<HashMap<String, Slot>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    by_repository: HashMap<String, Arc<Grant>>,
+    slots: HashMap<Arc<Grant>, Slot>,
+    /// A grant whose scope names its repository and nothing else.
+    pattern: Option<Arc<Grant>>,
 }
 
 impl Tokens {
-    /// Gives the place of a token that can be used now.
-    pub(crate) fn usable(&self, repository: &str, now: Instant) -> Option<Slot> {
-        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        slots.get(repository).filter(|slot| slot.get().is_some_and(|token| now < token.ends)).cloned()
+    /// Gives what is to be asked for before a request to this repository; none if the registry wanted no token so far.
+    pub(crate) fn grant(&self, repository: &str) -> Option<Arc<Grant>> {
+        let state = self.state();
+        let known = state.by_repository.get(repository).cloned();
+        known.or_else(|| {
+            let pattern = state.pattern.as_ref()?;
+            Some(Arc::new(Grant { scope: pull_scope(repository), ..Grant::clone(pattern) }))
+        })
     }
 
-    /// Gives the place to take a new token from, after the registry refused `refused` (or no token at all).
-    pub(crate) fn renew(&self, repository: &str, refused: Option<&Slot>, now: Instant) -> Slot {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let slot = slots.entry(repository.to_owned()).or_default();
+    /// Remembers what the registry wants for a repository.
+    pub(crate) fn learn(&self, repository: &str, grant: Grant) -> Arc<Grant> {
+        let mut state = self.state();
+        let grant = Arc::new(grant);
+        state.pattern = (grant.scope == pull_scope(repository)).then(|| grant.clone());
+        state.by_repository.insert(repository.to_owned(), grant.clone());
+        grant
+    }
+
+    /// Gives the place to take a token from. It is a new one if the last token ended, or is the one that was refused.
+    pub(crate) fn slot(&self, grant: &Arc<Grant>, refused: Option<&Slot>, now: Instant) -> Slot {
+        let mut state = self.state();
+        let slot = state.slots.entry(grant.clone()).or_default();
         let is_refused = refused.is_some_and(|refused| Arc::ptr_eq(refused, slot));
         // An empty place is being filled by another request, a usable one has just been filled: both are shared.
         if is_refused || slot.get().is_some_and(|token| token.ends <= now) {
@@ -48,6 +85,20 @@ impl Tokens {
         }
         slot.clone()
     }
+
+    /// Forgets all tokens, and keeps what they were asked for: the next ones are asked for with other credentials.
+    pub(crate) fn forget(&self) {
+        self.state().slots.clear();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The scope to read one repository.
+pub(crate) fn pull_scope(repository: &str) -> String {
+    format!("repository:{repository}:pull")
 }
 
 impl Token {
@@ -60,11 +111,12 @@ impl Token {
             expires_in: Option<u64>,
         }
         let answer: Answer = serde_json::from_slice(body).ok()?;
-        let token = answer.token.or(answer.access_token).filter(|token| !token.is_empty())?;
-        let mut header = HeaderValue::from_str(&format!("Bearer {token}")).ok()?;
+        let given = [answer.token, answer.access_token].into_iter().flatten().find(|token| !token.is_empty())?;
+        let mut header = HeaderValue::from_str(&format!("Bearer {given}")).ok()?;
         header.set_sensitive(true);
-        // The specification's default is 60 s. Ten of them are kept as a margin for the way and for clocks.
-        let lifetime = Duration::from_secs(answer.expires_in.unwrap_or(60).clamp(20, 3600) - 10);
+        // The specification's default is 60 s, and no token is of use that ends at once.
+        let life = answer.expires_in.unwrap_or(60).clamp(1, LONGEST);
+        let lifetime = Duration::from_millis(life * 1000 - (life * 250).min(MARGIN * 1000));
         Some(Self { header, ends: now + lifetime })
     }
 }
@@ -75,11 +127,21 @@ mod tests {
 
     use super::*;
 
+    fn grant(repository: &str, scope: &str) -> (String, Grant) {
+        let realm = "https://auth.example.com/token".parse().unwrap();
+        (repository.to_owned(), Grant { realm, service: Some("r".to_owned()), scope: scope.to_owned() })
+    }
+
+    fn token(expires_in: u64, now: Instant) -> Token {
+        Token::parse(format!(r#"{{"token":"x","expires_in":{expires_in}}}"#).as_bytes(), now).unwrap()
+    }
+
     #[test]
     fn a_token_is_read_in_both_spellings_and_never_breaks_a_header() {
         for (body, expected) in [
             (r#"{"token":"a"}"#, Some("Bearer a")),
             (r#"{"access_token":"b","expires_in":0}"#, Some("Bearer b")),
+            (r#"{"token":"","access_token":"b"}"#, Some("Bearer b")),
             (r#"{"token":"a","access_token":"b","expires_in":18446744073709551615}"#, Some("Bearer a")),
             (r#"{"token":"a\r\nHost: evil"}"#, None),
             (r#"{"token":""}"#, None),
@@ -93,29 +155,53 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_used_until_shortly_before_its_end_and_renewed_once() {
-        let (tokens, now) = (Tokens::default(), Instant::now());
-        assert!(tokens.usable("a", now).is_none());
-        let slot = tokens.renew("a", None, now);
-        assert!(Arc::ptr_eq(&slot, &tokens.renew("a", None, now)), "one request asks, the others wait");
-        slot.set(Token::parse(br#"{"token":"x","expires_in":300}"#, now).unwrap()).ok().unwrap();
-        assert!(tokens.usable("a", now + Duration::from_secs(289)).is_some());
-        assert!(tokens.usable("b", now).is_none());
-        let later = now + Duration::from_secs(290);
-        assert!(tokens.usable("a", later).is_none());
-        assert!(!Arc::ptr_eq(&slot, &tokens.renew("a", None, later)));
+    fn a_token_is_used_until_shortly_before_its_end() {
+        let now = Instant::now();
+        for (life, usable_ms) in [(300, 290_000), (60, 50_000), (4, 3_000), (1, 750), (0, 750), (90_000, 86_390_000)] {
+            let ends = token(life, now).ends;
+            assert_eq!((ends - now).as_millis(), usable_ms, "{life}");
+        }
     }
 
     #[test]
-    fn a_refused_token_is_not_given_again() {
+    fn a_token_is_asked_for_once_by_scope_and_renewed_when_it_ends_or_is_refused() {
         let (tokens, now) = (Tokens::default(), Instant::now());
-        let slot = tokens.renew("a", None, now);
-        slot.set(Token::parse(br#"{"token":"x"}"#, now).unwrap()).ok().unwrap();
-        let renewed = tokens.renew("a", Some(&slot), now);
-        assert!(!Arc::ptr_eq(&slot, &renewed));
-        assert!(
-            Arc::ptr_eq(&renewed, &tokens.renew("a", Some(&slot), now)),
-            "the second refusal shares the first's renewal"
-        );
+        let (web, wanted) = grant("web", "repository:web:pull");
+        let grant_of_web = tokens.learn(&web, wanted);
+        let slot = tokens.slot(&grant_of_web, None, now);
+        assert!(Arc::ptr_eq(&slot, &tokens.slot(&grant_of_web, None, now)), "one request asks, the others wait");
+        slot.set(token(300, now)).ok().unwrap();
+        assert!(Arc::ptr_eq(&slot, &tokens.slot(&grant_of_web, None, now + Duration::from_secs(289))));
+        let later = tokens.slot(&grant_of_web, None, now + Duration::from_secs(290));
+        assert!(!Arc::ptr_eq(&slot, &later));
+        later.set(token(300, now)).ok().unwrap();
+        let renewed = tokens.slot(&grant_of_web, Some(&later), now);
+        assert!(!Arc::ptr_eq(&later, &renewed));
+        let second = tokens.slot(&grant_of_web, Some(&later), now);
+        assert!(Arc::ptr_eq(&renewed, &second), "the second refusal shares the first's renewal");
+        renewed.set(token(300, now)).ok().unwrap();
+        tokens.forget();
+        assert!(tokens.slot(&grant_of_web, None, now).get().is_none());
+    }
+
+    #[test]
+    fn what_another_repository_needs_is_told_from_the_first_one_where_scopes_name_repositories() {
+        let tokens = Tokens::default();
+        assert_eq!(tokens.grant("web"), None);
+        let (web, wanted) = grant("web", "repository:web:pull");
+        tokens.learn(&web, wanted);
+        assert_eq!(*tokens.grant("api").unwrap(), grant("api", "repository:api:pull").1);
+        // One scope for everything, or more than to pull: nothing is told from it, and it is shared.
+        for scope in ["all", "repository:web:pull,push"] {
+            let tokens = Tokens::default();
+            let (web, wanted) = grant("web", scope);
+            tokens.learn(&web, wanted);
+            assert_eq!(tokens.grant("api"), None, "{scope}");
+            let (api, wanted) = grant("api", scope);
+            let api = tokens.learn(&api, wanted);
+            let now = Instant::now();
+            let slot = tokens.slot(&tokens.grant("web").unwrap(), None, now);
+            assert!(Arc::ptr_eq(&slot, &tokens.slot(&api, None, now)), "{scope}");
+        }
     }
 }

@@ -5,13 +5,16 @@
 //! - A blob may also be fetched from the storage of a public cloud or the content network of a public registry, over
 //!   https at its own port and without credentials: whoever answers there, its bytes must have the digest that was asked
 //!   for. No such name can mean a machine of a private network.
-//! - A token realm is https, or http if the registry is `insecure` and the realm is the registry's own host. It is the
+//! - A token realm is https, or http if the realm is the registry's own host and that is `insecure` or this machine. It is the
 //!   registry's own host (any port), or has a name that belongs to the same family: the realm is the parent of the
 //!   registry's name or a name below that parent. The parent has two labels at least, and three if the last two are such
-//!   as `co.uk`. Addresses and single names such as `localhost` have no family.
+//!   as `co.uk`. Addresses and single names such as `localhost` have no family. Any other token service must be named by
+//!   the operator.
 
 use url::Host;
 use url::Url;
+
+use crate::http;
 
 /// Tells whether two URLs have the same scheme, host and port.
 pub(crate) fn same_origin(a: &Url, b: &Url) -> bool {
@@ -47,21 +50,39 @@ pub(crate) fn is_storage(url: &Url) -> bool {
     url.scheme() == "https" && url.port().is_none() && (is_s3 || STORAGE.iter().any(is_known))
 }
 
-/// Checks the realm of a Bearer challenge against the API's URL and the name under which the registry is known.
+/// A registry, as far as it says which realm is its own.
+pub(crate) struct Registry<'a> {
+    /// Where its API is.
+    pub(crate) api: &'a Url,
+    /// The host in image names.
+    pub(crate) name: &'a str,
+    /// It speaks plain HTTP.
+    pub(crate) is_insecure: bool,
+    /// The token service that the operator named.
+    pub(crate) token_service: Option<&'a Url>,
+}
+
+/// Checks the realm of a Bearer challenge against what is known of the registry.
 ///
 /// # Errors
 /// The rule that the realm breaks.
-pub(crate) fn check_realm(realm: &Url, api: &Url, name: &str, insecure: bool) -> Result<(), &'static str> {
+pub(crate) fn check_realm(realm: &Url, registry: &Registry<'_>) -> Result<(), &'static str> {
     if !realm.username().is_empty() || realm.password().is_some() {
         return Err("a realm holds no user and no password");
     }
     let realm_host = host(realm).ok_or("a realm has a host")?;
+    if registry.token_service.is_some_and(|service| same_origin(realm, service)) {
+        return Ok(());
+    }
+    let api = registry.api;
     let api_host = host(api).unwrap_or_default();
-    let name = name.rsplit_once(':').map_or(name, |(host, _)| host).to_ascii_lowercase();
+    let name = registry.name.rsplit_once(':').map_or(registry.name, |(host, _)| host).to_ascii_lowercase();
     let own_host = realm_host == api_host || realm_host == name;
+    // What goes to the same address of this machine crosses no network.
+    let is_here = realm_host == api_host && http::is_loopback(&realm_host);
     match realm.scheme() {
         "https" => {}
-        "http" if insecure && own_host => {}
+        "http" if own_host && (registry.is_insecure || is_here) => {}
         "http" => return Err("a realm is https, or http at the host of a registry that is `insecure`"),
         _ => return Err("a realm is an https URL"),
     }
@@ -119,10 +140,26 @@ mod tests {
 
     use super::*;
 
-    fn realm(realm: &str, api: &str, name: &str) -> bool {
-        let api: Url = api.parse().unwrap();
-        let insecure = api.scheme() == "http";
-        check_realm(&realm.parse().unwrap(), &api, name, insecure).is_ok()
+    fn realm(realm: &str, api: &str, name: &str, service: Option<&str>) -> bool {
+        let (api, service): (Url, Option<Url>) = (api.parse().unwrap(), service.map(|url| url.parse().unwrap()));
+        let is_insecure = api.scheme() == "http";
+        let registry = Registry { api: &api, name, is_insecure, token_service: service.as_ref() };
+        check_realm(&realm.parse().unwrap(), &registry).is_ok()
+    }
+
+    #[test]
+    fn a_token_service_that_the_operator_named_is_believed_at_its_own_origin() {
+        let named = Some("https://sso.other.example:8443");
+        for (url, expected) in [
+            ("https://sso.other.example:8443/token", true),
+            ("https://sso.other.example/token", false),
+            ("http://sso.other.example:8443/token", false),
+            ("https://u:p@sso.other.example:8443/token", false),
+            ("https://evil.example/token", false),
+            ("https://registry.corp.example/token", true),
+        ] {
+            assert_eq!(realm(url, "https://registry.corp.example", "registry.corp.example", named), expected, "{url}");
+        }
     }
 
     #[test]
@@ -152,11 +189,13 @@ mod tests {
             ("https://auth.acme.co.uk/t", ("https://registry.acme.co.uk", "registry.acme.co.uk"), true),
             ("http://127.0.0.1:5001/token", ("http://127.0.0.1:5000", "127.0.0.1:5000"), true),
             ("http://127.0.0.2:5001/token", ("http://127.0.0.1:5000", "127.0.0.1:5000"), false),
+            ("http://127.0.0.1:5001/token", ("https://127.0.0.1:5000", "127.0.0.1:5000"), true),
+            ("http://10.0.0.1:5001/token", ("https://10.0.0.1:5000", "10.0.0.1:5000"), false),
             ("https://1.0.0.1/token", ("http://127.0.0.1:5000", "127.0.0.1:5000"), false),
             ("https://x.0.0.1.example.com/", ("http://127.0.0.1:5000", "127.0.0.1:5000"), false),
             ("http://auth.corp.example/token", ("http://registry.corp.example", "registry.corp.example"), false),
         ] {
-            assert_eq!(realm(url, api, name), expected, "{url} for {name}");
+            assert_eq!(realm(url, api, name, None), expected, "{url} for {name}");
         }
     }
 

@@ -61,7 +61,6 @@ fn every_fault_of_a_registry_is_named_and_all_other_images_are_delivered() {
         ("denied", Behaviour::Basic("u".into(), "p".into()), "registry/unauthorized", "401", "set `credentials`"),
         ("forbidden", Behaviour::Status(403, "DENIED"), "registry/forbidden", "403 DENIED", "account that may pull"),
         ("missing", Behaviour::Status(404, "NAME_UNKNOWN"), "registry/not-found", "404", "image-list"),
-        ("limited", Behaviour::RateLimited("17"), "registry/rate-limited", "17 s", "requests_per_second"),
         ("broken", Behaviour::Status(500, "UNKNOWN"), "registry/server-error", "500", "next cycle"),
         ("gateway", Behaviour::Status(502, "UNKNOWN"), "registry/server-error", "502", "next cycle"),
         ("html", Behaviour::Html, "registry/bad-listing", "HTML", "login page"),
@@ -98,7 +97,7 @@ fn every_fault_of_a_registry_is_named_and_all_other_images_are_delivered() {
             Behaviour::Bearer(Some(other("/token?kept=yes").replace("127.0.0.1", "localhost"))),
             "registry/untrusted-url",
             "",
-            "api_url",
+            "token_service",
         ),
         ("token-fails", Behaviour::TokenAnswer(500, "{}".into()), "registry/server-error", "token", "next cycle"),
     ];
@@ -146,6 +145,32 @@ fn every_fault_of_a_registry_is_named_and_all_other_images_are_delivered() {
     world.registry.publish("acme/good-a", &["1.2.0"]);
     let said = world.repin(&["plan"]);
     assert_eq!((said.code, outcome(&said, "good-a")["result"].as_str()), (1, Some("pending")));
+}
+
+#[test]
+fn a_registry_that_wants_a_long_pause_gets_it_and_costs_no_other_registry_anything() {
+    let world = World::create();
+    let other = FakeRegistry::start();
+    world.configure(
+        &world.standard_config().replace("rules:", &format!("  - host: {}\n    insecure: true\nrules:", other.host())),
+    );
+    let names = ["limited", "beside-a", "beside-b", "beside-c"];
+    for name in names {
+        world.registry.publish(&format!("acme/{name}"), &["1.0.0", "1.1.0"]);
+        world.registry.set(&format!("acme/{name}"), Behaviour::RateLimited("17"));
+    }
+    other.publish("acme/good", &["1.0.0", "1.1.0"]);
+    add_apps(&world, &names, &world.registry.host());
+    add_apps(&world, &["good"], &other.host());
+    let said = world.repin(&["once"]);
+    for name in names {
+        let failed = outcome(&said, name);
+        assert_eq!(failed["code"], "registry/rate-limited", "{failed:#}");
+        assert!(failed["message"].as_str().unwrap().contains("17 s"), "{failed:#}");
+        assert!(hint(&said, failed).contains("requests_per_second"), "{said:#?}");
+    }
+    assert_eq!(outcome(&said, "good")["result"], "delivered");
+    assert!(world.registry.requests().len() <= names.len(), "nobody asked again");
 }
 
 #[test]
@@ -221,20 +246,21 @@ fn basic_credentials_are_sent_right_wrong_and_missing() {
 }
 
 #[test]
-fn an_anonymous_token_is_fetched_and_credentials_for_one_are_not_supported_yet() {
+fn a_token_is_fetched_for_anybody_and_for_who_has_a_password() {
     let world = World::with_web(&["1.0.0", "1.1.0"]);
     world.registry.set("acme/web", Behaviour::Bearer(None));
     let outcome_now = world.once();
     assert_eq!(outcome_now["result"], "delivered", "{outcome_now:#}");
     world.registry.publish("acme/web", &["1.2.0"]);
-    world.registry.forget_requests();
+    world.registry.set("acme/web", Behaviour::TokenLogin("robot".into(), CANARY.into()));
     world.configure(&with_registry_lines(&world, CREDENTIALS));
-    let (said, output) = once_with_canary(&world, CANARY);
+    let (said, output) = once_with_canary(&world, "not-the-canary");
     let failed = outcome(&said, "web");
-    assert_eq!((said.code, failed["result"].as_str()), (1, Some("failed")));
-    assert_eq!(failed["code"], "registry/bearer-unsupported");
-    assert!(hint(&said, failed).contains("remove `credentials`"), "{said:#?}");
-    assert!(!world.registry.requests().iter().any(|seen| seen.path.starts_with("/token")), "no token was asked for");
+    assert_eq!((said.code, failed["code"].as_str()), (1, Some("registry/unauthorized")));
+    assert!(failed["message"].as_str().unwrap().contains("incorrect username or password"), "{failed:#}");
+    no_canary("stderr", &output.stderr);
+    let (said, output) = once_with_canary(&world, CANARY);
+    assert_eq!((said.code, outcome(&said, "web")["to"].as_str()), (0, Some("1.2.0")), "{said:#?}");
     no_canary("stdout", &output.stdout);
     no_canary("stderr", &output.stderr);
 }
@@ -246,8 +272,13 @@ fn no_credential_leaves_for_another_host() {
     let cases = [
         ("link", Behaviour::Link(Link::To(format!("http://{}/v2/acme/link/tags/list", elsewhere.host())))),
         ("redirect", Behaviour::Redirect(format!("http://{}/moved", elsewhere.host()))),
-        ("realm", Behaviour::Bearer(Some(format!("http://{}/token?kept=yes", elsewhere.host())))),
         // The same address under another name is another host.
+        (
+            "realm",
+            Behaviour::Bearer(Some(
+                format!("http://{}/token?kept=yes", elsewhere.host()).replace("127.0.0.1", "localhost"),
+            )),
+        ),
         (
             "alias",
             Behaviour::Redirect(format!("http://localhost:{}/moved", elsewhere.host().rsplit_once(':').unwrap().1)),

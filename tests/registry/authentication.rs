@@ -73,7 +73,7 @@ async fn an_anonymous_token_is_fetched_once_for_each_repository() {
     let seen = fake.requests();
     assert_eq!(token_requests(&fake), 2);
     let refused = seen.iter().filter(|request| request.authorization.is_none() && request.path.starts_with("/v2/"));
-    assert_eq!(refused.count(), 2, "only the very first request of a repository goes without a token");
+    assert_eq!(refused.count(), 1, "only the very first request of all goes without a token");
     assert!(seen.iter().filter(|request| request.path.starts_with("/token")).all(|r| r.authorization.is_none()));
 }
 
@@ -147,7 +147,7 @@ async fn a_realm_elsewhere_is_not_asked() {
         fake.publish("acme/web", &["1.0.0"]);
         fake.set("acme/web", Behaviour::Bearer(Some(realm)));
         let error = registries(&fake).list_tags(&image(&fake, "acme/web")).await.unwrap_err();
-        assert_error(&error, "registry/untrusted-url", &["token realm", "acme/web", &place], "api_url");
+        assert_error(&error, "registry/untrusted-url", &["token realm", "acme/web", &place], "token_service");
         assert_eq!(fake.requests().len(), 1);
     }
     assert_eq!(stranger.requests(), []);
@@ -159,22 +159,6 @@ async fn a_realm_that_is_no_url_is_an_error() {
     fake.set("acme/web", Behaviour::Bearer(Some("/token".to_owned())));
     let error = registries(&fake).list_tags(&image(&fake, "acme/web")).await.unwrap_err();
     assert_error(&error, "registry/unauthorized", &["acme/web", "realm is no URL"], "set `credentials`");
-}
-
-#[tokio::test]
-async fn credentials_are_not_exchanged_for_a_token_and_not_sent_to_its_service() {
-    let fake = FakeRegistry::start();
-    fake.publish("acme/web", &["1.0.0"]);
-    fake.set("acme/web", Behaviour::Bearer(None));
-    let token = RegistryOptions { login: Credentials::Token(Secret::new(CANARY)).into(), ..settings(&fake) };
-    for registries in [with_password(&fake), with_limits(token, Limits::default())] {
-        let error = registries.list_tags(&image(&fake, "acme/web")).await.unwrap_err();
-        let message = [&fake.host(), "exchanged for a Bearer token", "`acme/web`"];
-        let hint = format!("remove `credentials` of `{}`", fake.host());
-        assert_error(&error, "registry/bearer-unsupported", &message, &hint);
-    }
-    assert_eq!(token_requests(&fake), 0);
-    assert_eq!(fake.requests().len(), 2);
 }
 
 #[tokio::test]
@@ -243,5 +227,5 @@ async fn a_pull_secret_is_sent_only_to_its_host_and_for_images_that_name_it() {
     fake.set("acme/web", basic("somebody-else"));
     let error = registries.list_tags(&asked).await.unwrap_err();
     assert_error(&error, "registry/unauthorized", &["refused the credentials"], "correct the pull secret `harbor`");
-    assert!(registries.requests().values().sum::<u64>() > 5, "all requests count");
+    assert!(registries.requests() > 5, "all requests count");
 }

@@ -24,11 +24,12 @@ fn settings(demo: &DemoRegistry) -> RegistryOptions {
 #[tokio::test]
 async fn the_demo_registry_pages_as_the_specification_says() {
     let (demo, image) = demo().await;
-    for (page_size, requests) in [(1000, 1), (5, 1), (4, 2), (2, 3), (1, 5)] {
+    // A full page without a link is asked whether there is more, as long as the registry linked none.
+    for (page_size, requests) in [(1000, 1), (5, 2), (4, 2), (2, 3), (1, 5)] {
         let registries = with_limits(settings(&demo), Limits { page_size, ..Limits::default() });
         let listing = registries.list_tags(&image).await.unwrap();
         assert_eq!(tags(&listing), ["1.0.0", "1.1.0", "1.10.0", "1.2.0", "latest"]);
-        assert_eq!(registries.requests().values().copied().collect::<Vec<_>>(), [requests], "{page_size}");
+        assert_eq!(registries.requests(), requests, "{page_size}");
     }
 }
 

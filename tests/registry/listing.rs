@@ -1,7 +1,7 @@
 use repin::registry::{Limits, PUBLIC_REGISTRIES, Truncation};
 
 use crate::fake::{Behaviour, FakeRegistry, Link};
-use crate::{assert_error, image, registries, settings, tags, with_limits, with_password};
+use crate::{assert_error, image, impatient, registries, settings, tags, with_limits, with_password};
 
 fn versions(count: usize) -> Vec<String> {
     let mut versions: Vec<String> = (0..count).map(|n| format!("1.{n}.0")).collect();
@@ -31,7 +31,8 @@ async fn a_listing_is_whole_however_the_registry_pages() {
         assert_eq!(tags(&listing), all, "{behaviours:?}");
         assert_eq!((listing.dropped, listing.truncated), (0, None), "{behaviours:?}");
         assert_eq!(fake.requests().len(), requests, "{behaviours:?}");
-        assert_eq!(registries.requests().get(fake.host().as_str()), Some(&u64::try_from(requests).unwrap()));
+        let traffic = registries.traffic()[fake.host().as_str()];
+        assert_eq!((traffic.requests, traffic.throttled), (u64::try_from(requests).unwrap(), 0));
     }
 }
 
@@ -95,14 +96,12 @@ async fn what_is_no_listing_is_an_error_that_says_why() {
             "refused anonymous access",
             "set `credentials`",
         ),
-        (Behaviour::RateLimited("7"), "registry/rate-limited", "429, try again in 7 s", "requests_per_second"),
-        (Behaviour::RateLimited("soon"), "registry/rate-limited", "429", "requests_per_second"),
     ] {
         let fake = FakeRegistry::start();
         fake.publish("acme/web", &["1.0.0"]);
         fake.publish("acme/api", &["1.0.0"]);
         fake.set("acme/web", behaviour);
-        let registries = registries(&fake);
+        let registries = with_limits(settings(&fake), impatient());
         let error = registries.list_tags(&image(&fake, "acme/web")).await.unwrap_err();
         assert_error(&error, code, &[&fake.host(), "acme/web", message], hint);
         let other = registries.list_tags(&image(&fake, "acme/api")).await.unwrap();
@@ -124,7 +123,9 @@ async fn retry_after_is_told_as_seconds_or_as_a_date() {
     ] {
         let fake = FakeRegistry::start();
         fake.set("acme/web", Behaviour::RateLimited(header));
-        let error = registries(&fake).list_tags(&image(&fake, "acme/web")).await.unwrap_err();
+        let registries = with_limits(settings(&fake), impatient());
+        let error = registries.list_tags(&image(&fake, "acme/web")).await.unwrap_err();
+        assert_error(&error, "registry/rate-limited", &[&fake.host(), "acme/web", "429"], "requests_per_second");
         assert_eq!(error.retry(), expected, "{header}");
     }
 }
@@ -215,7 +216,7 @@ async fn only_configured_and_public_registries_are_asked() {
     let error = registries.list_tags(&stranger).await.unwrap_err();
     let message = ["registry.example.com", "`acme/web`", "not configured"];
     assert_error(&error, "registry/unconfigured", &message, "add `- host: registry.example.com` to `registries`");
-    assert!(registries.requests().is_empty());
+    assert!(registries.traffic().is_empty() && registries.requests() == 0);
 }
 
 #[tokio::test]

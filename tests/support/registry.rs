@@ -10,11 +10,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -45,6 +46,7 @@ pub struct Seen {
     pub path: String,
     pub authorization: Option<String>,
     pub user_agent: String,
+    pub body: String,
 }
 
 /// The running registry.
@@ -60,8 +62,10 @@ struct World {
     addr: String,
     repositories: BTreeMap<String, Repository>,
     seen: Vec<Seen>,
-    tokens: BTreeMap<String, String>,
+    tokens: BTreeMap<String, (String, Instant)>,
     tokens_given: usize,
+    /// How often repositories refused to answer for now.
+    refused: BTreeMap<String, usize>,
 }
 
 #[derive(Clone, Default)]
@@ -169,34 +173,43 @@ impl Drop for FakeRegistry {
 }
 
 async fn answer(State(world): State<Arc<Mutex<World>>>, request: Request) -> Response {
-    let (decided, delay) = decide(&world, &request);
-    drop(request);
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, 64 * 1024).await.unwrap_or_default();
+    let (decided, delay) = decide(&world, &parts, &String::from_utf8_lossy(&body));
     if let Some(delay) = delay {
         tokio::time::sleep(delay).await;
     }
     decided
 }
 
-fn decide(world: &Mutex<World>, request: &Request) -> (Response, Option<Duration>) {
-    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+fn decide(world: &Mutex<World>, request: &Parts, body: &str) -> (Response, Option<Duration>) {
+    let path = request.uri.path_and_query().map_or("/", |path| path.as_str());
+    let header = |name| request.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let authorization = header("authorization");
     let mut world = world.lock().unwrap();
     world.seen.push(Seen {
-        method: request.method().to_string(),
+        method: request.method.to_string(),
         path: path.to_owned(),
         authorization: authorization.clone(),
         user_agent: header("user-agent").unwrap_or_default(),
+        body: body.to_owned(),
     });
-    world.decide(request.method(), path, authorization.as_deref())
+    world.decide(&request.method, path, authorization.as_deref(), body)
 }
 
 impl World {
-    fn decide(&mut self, method: &Method, path: &str, authorization: Option<&str>) -> (Response, Option<Duration>) {
+    fn decide(
+        &mut self,
+        method: &Method,
+        path: &str,
+        authorization: Option<&str>,
+        body: &str,
+    ) -> (Response, Option<Duration>) {
         let url = url::Url::parse("http://fake").unwrap().join(path).unwrap();
         let query: BTreeMap<String, String> = url.query_pairs().into_owned().collect();
         if url.path() == "/token" {
-            return (self.token(&query), None);
+            let form = url::form_urlencoded::parse(body.as_bytes()).into_owned();
+            return (self.token(method, &query.into_iter().chain(form).collect(), authorization), None);
         }
         let moved = url.path().starts_with("/moved");
         let rest = url.path().trim_start_matches("/moved").trim_start_matches("/v2/");
@@ -211,6 +224,9 @@ impl World {
             Behaviour::Delay(delay) => Some(*delay),
             _ => None,
         });
+        if let Some(early) = self.put_off(&repository, name) {
+            return (early, delay);
+        }
         if let Some(early) = self.gate(&repository, name, authorization, path, moved) {
             return (early, delay);
         }
@@ -220,6 +236,20 @@ impl World {
             _ => repository.manifest(name, last, method),
         };
         (response, delay)
+    }
+
+    /// Refuses to answer for now, as often as was said.
+    fn put_off(&mut self, repository: &Repository, name: &str) -> Option<Response> {
+        let refused = self.refused.entry(name.to_owned()).or_default();
+        let (answer, most) = repository.behaviours.iter().find_map(|behaviour| match behaviour {
+            Behaviour::Throttled(most, after) => {
+                Some((with(error(429, "TOOMANYREQUESTS"), "retry-after", after), *most))
+            }
+            Behaviour::Busy(most) => Some((error(503, "UNAVAILABLE"), *most)),
+            _ => None,
+        })?;
+        *refused += 1;
+        (*refused <= most).then_some(answer)
     }
 
     /// What stands before every answer of a repository.
@@ -241,7 +271,8 @@ impl World {
                 }
                 Behaviour::Bearer(realm) => {
                     let token = sent.and_then(|sent| sent.strip_prefix("Bearer ")).unwrap_or_default();
-                    if self.tokens.get(token).map(String::as_str) != Some(name) {
+                    let known = self.tokens.get(token).filter(|(_, ends)| Instant::now() < *ends);
+                    if known.map(|(repository, _)| repository.as_str()) != Some(name) {
                         let own = format!("http://{}/token?kept=yes", self.addr);
                         let realm = realm.as_ref().unwrap_or(&own);
                         return Some(challenge(&format!(
@@ -255,7 +286,7 @@ impl World {
         None
     }
 
-    fn token(&mut self, query: &BTreeMap<String, String>) -> Response {
+    fn token(&mut self, method: &Method, query: &BTreeMap<String, String>, sent: Option<&str>) -> Response {
         let scope = query.get("scope").map(String::as_str).unwrap_or_default();
         let name = scope.strip_prefix("repository:").and_then(|rest| rest.strip_suffix(":pull")).unwrap_or_default();
         let Some(repository) = self.repositories.get(name) else { return error(400, "UNSUPPORTED") };
@@ -263,14 +294,33 @@ impl World {
             return error(400, "UNSUPPORTED");
         }
         for behaviour in repository.behaviours.iter().rev() {
-            if let Behaviour::TokenAnswer(status, body) = behaviour {
-                return json_answer(*status, body);
+            let is_let_in = match behaviour {
+                Behaviour::TokenAnswer(status, body) => return json_answer(*status, body),
+                Behaviour::TokenLogin(user, password) => {
+                    let wanted = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+                    method == Method::GET && sent == Some(wanted.as_str())
+                }
+                Behaviour::TokenRefresh(token) => {
+                    method == Method::POST
+                        && query.get("grant_type").map(String::as_str) == Some("refresh_token")
+                        && query.get("refresh_token") == Some(token)
+                        && query.contains_key("client_id")
+                }
+                _ => true,
+            };
+            if !is_let_in {
+                return json_answer(401, r#"{"details":"incorrect username\nor password"}"#);
             }
         }
+        let life = repository.behaviours.iter().find_map(|behaviour| match behaviour {
+            Behaviour::TokenLife(seconds) => Some(*seconds),
+            _ => None,
+        });
+        let life = life.unwrap_or(300);
         self.tokens_given += 1;
         let token = format!("anonymous-{}", self.tokens_given);
-        self.tokens.insert(token.clone(), name.to_owned());
-        json_answer(200, &json!({"token": token, "expires_in": 300}).to_string())
+        self.tokens.insert(token.clone(), (name.to_owned(), Instant::now() + Duration::from_secs(life)));
+        json_answer(200, &json!({"token": token, "expires_in": life}).to_string())
     }
 
     fn list(&self, repo: &Repository, name: &str, url: &url::Url, query: &BTreeMap<String, String>) -> Response {
@@ -307,6 +357,13 @@ impl World {
                 }
                 Behaviour::Stalled => return streamed(stream::pending().boxed(), None),
                 Behaviour::List(status, headers, body) => return raw(*status, headers, body),
+                Behaviour::MostTags(most, code) if limit != usize::MAX && limit > *most => return error(400, code),
+                Behaviour::MostTags(most, _) => limit = limit.min(*most),
+                Behaviour::Unlinked => {
+                    let last = query.get("last").map(String::as_str).unwrap_or_default();
+                    let page: Vec<&String> = tags.iter().filter(|tag| tag.as_str() > last).take(limit).collect();
+                    return json_answer(200, &json!({"name": name, "tags": page}).to_string());
+                }
                 _ => {}
             }
         }

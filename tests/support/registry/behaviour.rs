@@ -21,6 +21,20 @@ pub enum Behaviour {
     Basic(String, String),
     /// 401 with a Bearer challenge; the realm's own, or this text. Anybody gets a token for the right scope.
     Bearer(Option<String>),
+    /// The token endpoint wants this user and password by Basic; others are told so in words.
+    TokenLogin(String, String),
+    /// The token endpoint wants this refresh token by OAuth 2.
+    TokenRefresh(String),
+    /// How long tokens live, in seconds, and then are refused.
+    TokenLife(u64),
+    /// More than so many tags at once are refused with 400 and this error code.
+    MostTags(usize, &'static str),
+    /// Pages by `n` and `last`, and links none.
+    Unlinked,
+    /// The first so many requests are answered with 429 and this `Retry-After`.
+    Throttled(usize, &'static str),
+    /// The first so many requests are answered with 503 and nothing else.
+    Busy(usize),
     /// What the token endpoint answers instead.
     TokenAnswer(u16, String),
     /// This status with an error body of the specification, for every request.
