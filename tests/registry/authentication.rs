@@ -6,7 +6,7 @@ use repin::registry::{Limits, Options, PullSecretOptions, Registries, RegistryOp
 use repin::secret::Secret;
 
 use crate::fake::{Behaviour, FakeRegistry};
-use crate::{CANARY, assert_error, image, registries, settings, tags, with_limits, with_password};
+use crate::{CANARY, assert_error, image, impatient, registries, settings, tags, with_limits, with_password};
 
 fn basic(user: &str) -> Behaviour {
     Behaviour::Basic(user.to_owned(), CANARY.to_owned())
@@ -125,7 +125,8 @@ async fn a_token_service_that_fails_is_named() {
         fake.publish("acme/web", &["1.0.0"]);
         fake.set("acme/web", Behaviour::Bearer(None));
         fake.set("acme/web", Behaviour::TokenAnswer(status, body.to_owned()));
-        let error = registries(&fake).list_tags(&image(&fake, "acme/web")).await.unwrap_err();
+        let registries = with_limits(settings(&fake), impatient());
+        let error = registries.list_tags(&image(&fake, "acme/web")).await.unwrap_err();
         assert_error(&error, code, &[&fake.host(), "acme/web", message], "");
     }
 }

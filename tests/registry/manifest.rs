@@ -1,7 +1,7 @@
 use repin::registry::Limits;
 
 use crate::fake::{Behaviour, FakeRegistry, OCI_MANIFEST};
-use crate::{assert_error, image, registries, settings, with_limits};
+use crate::{assert_error, image, impatient, registries, settings, with_limits};
 
 const OTHER: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
@@ -84,7 +84,7 @@ async fn what_is_no_manifest_is_an_error_and_never_a_missing_tag() {
         if !head {
             fake.set("acme/web", Behaviour::NoHead);
         }
-        let registries = with_limits(settings(&fake), Limits { bytes_per_manifest: 2000, ..Limits::default() });
+        let registries = with_limits(settings(&fake), Limits { bytes_per_manifest: 2000, ..impatient() });
         let error = registries.resolve_tag(&image(&fake, "acme/web"), &"1.0.0".parse().unwrap()).await.unwrap_err();
         assert_error(&error, code, &[&fake.host(), "acme/web", message], "");
     }
