@@ -35,7 +35,10 @@ mod wire;
 
 pub use self::error::RegistryError;
 pub use self::listing::{Listing, Truncation};
-pub use self::login::Login;
+pub use self::login::{
+    Absent, AzureOptions, Description, DockerOptions, EcrOptions, GoogleOptions, Login, LoginError, Source, StaticKeys,
+    Target, Variables,
+};
 pub use self::options::{CONCURRENCY, Limits, Options, PullSecretOptions, RegistryOptions};
 pub use self::pace::Traffic;
 pub use self::public::{PUBLIC_REGISTRIES, PublicRegistry};

@@ -15,6 +15,8 @@ mod exchange;
 mod limits;
 #[path = "registry/listing.rs"]
 mod listing;
+#[path = "registry/login.rs"]
+mod login;
 #[path = "registry/manifest.rs"]
 mod manifest;
 #[path = "registry/metadata.rs"]

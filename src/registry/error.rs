@@ -251,7 +251,7 @@ impl Diagnostic for RegistryError {
                 "its turn comes in one of the next cycles; raise `requests_per_cycle` of `{}` in `registries` if that takes too long",
                 image.registry()
             ),
-            Self::Login { image, .. } => format!("check {}, and what it names", setting(image)),
+            Self::Login { image, .. } => format!("check {}, and what it names", source(image)),
             Self::Unconfigured { image } => {
                 format!("add `- host: {}` to `registries`", image.registry())
             }
@@ -290,6 +290,14 @@ fn setting(image: &ImageName) -> String {
     match image.pull_secret() {
         Some(name) => format!("the pull secret `{name}` in `pull_secrets`"),
         None => format!("`credentials` of `{}` in `registries`", image.registry()),
+    }
+}
+
+/// Where the source of the credentials stands.
+fn source(image: &ImageName) -> String {
+    match image.pull_secret() {
+        Some(_) => setting(image),
+        None => format!("{} or `docker_config`", setting(image)),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::model::names::ImageName;
 use crate::registry::answer::Answer;
 use crate::registry::challenge::Challenge;
 use crate::registry::error::RegistryError;
-use crate::registry::login::{Login, Source};
+use crate::registry::login::{Login, Source, Target, Variables};
 use crate::registry::options::{Checked, Limits, RegistryOptions};
 use crate::registry::pace::Traffic;
 use crate::registry::proof::{Proof, clean};
@@ -91,8 +91,14 @@ impl Host {
     ) -> Result<Self, RegistryError> {
         let binding = Binding::new(&checked.api)
             .map_err(|error| RegistryError::Settings { registry: checked.name.clone(), rule: error.to_string() })?;
+        let target = Target {
+            host: checked.name.clone(),
+            api: checked.api.clone(),
+            client: checked.client.clone(),
+            variables: Variables::of_process(),
+        };
         Ok(Self {
-            source: Source::new(checked.login.clone()),
+            source: Source::new(checked.login.clone(), target),
             settings,
             checked,
             limits,
@@ -174,10 +180,8 @@ impl Host {
         let image = question.image;
         let mut is_second = false;
         loop {
-            let credentials = self.source.credentials().await.map_err(|error| RegistryError::Login {
-                image: image.clone(),
-                is_passing: error.is_passing,
-                reason: error.to_string(),
+            let credentials = self.source.credentials(image.repository()).await.map_err(|error| {
+                RegistryError::Login { image: image.clone(), is_passing: error.is_passing, reason: error.to_string() }
             })?;
             self.standing.check(image, &credentials)?;
             match self.attempt(question, url.clone(), &credentials, budget).await? {

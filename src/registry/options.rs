@@ -195,8 +195,8 @@ impl RegistryOptions {
     }
 
     fn credentials_are_sendable(&self) -> bool {
-        let Login::Fixed(credentials) = &self.login;
-        match credentials {
+        // What a source gives is checked when it gives it.
+        match self.login.fixed().unwrap_or(&Credentials::Anonymous) {
             Credentials::Anonymous => true,
             // RFC 7617: the first colon ends the user.
             Credentials::Basic { username, .. } => !username.contains(':'),
