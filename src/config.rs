@@ -11,9 +11,11 @@ mod git_access;
 pub mod interval;
 pub mod keys;
 mod limits;
+mod login;
 pub mod options;
 mod pull_secrets;
 mod reader;
+mod registries_conf;
 mod remotes;
 mod schedule;
 pub mod schema;
@@ -108,7 +110,7 @@ pub fn locate(flag: Option<&Path>) -> PathBuf {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Fingerprint([u8; 32]);
 
-/// Gives the fingerprint of a configuration file and of the files of secrets and certificates that it names; none if the file itself
+/// Gives the fingerprint of a configuration file and of the files of secrets, certificates and registries that it names; none if the file itself
 /// cannot be read. A named file that cannot be read counts as a state of its own, and so does a file that is no YAML.
 pub fn fingerprint(path: &Path) -> Option<Fingerprint> {
     let text = read(path).ok()?;
@@ -118,19 +120,37 @@ pub fn fingerprint(path: &Path) -> Option<Fingerprint> {
         hash.update(bytes);
     };
     add(text.as_bytes());
-    for document in crate::yaml::parse(&text).unwrap_or_default() {
-        for node in document.nodes().filter(|node| matches!(node.kind(), Kind::Map { .. })) {
-            let entries = node.entries();
-            let files = entries.iter().filter(|(key, _)| matches!(key.as_str(), Some("file" | "ca" | "cert")));
-            for file in files.filter_map(|(_, value)| value.as_str()) {
-                match read_regular(&path.parent().unwrap_or(Path::new("")).join(file)) {
-                    Ok(text) => add(text.as_bytes()),
-                    Err(reason) => add(reason.as_bytes()),
-                }
+    let mut left = named_files(path, &text);
+    while let Some((is_peers, file)) = left.pop() {
+        match read_regular(&file) {
+            Ok(text) => {
+                add(text.as_bytes());
+                // It names certificates itself, and no file of its own kind.
+                left.extend(
+                    if is_peers { named_files(&file, &text) } else { Vec::new() }.into_iter().filter(|(is, _)| !is),
+                );
             }
+            Err(reason) => add(reason.as_bytes()),
         }
     }
     Some(Fingerprint(hash.finalize().into()))
+}
+
+/// Gives the files that are read when a configuration is loaded, and whether it is a `registries.conf`. Files that are
+/// read when they are used, such as `docker_config`, are none of them.
+fn named_files(path: &Path, text: &str) -> Vec<(bool, PathBuf)> {
+    let mut found = Vec::new();
+    for document in crate::yaml::parse(text).unwrap_or_default() {
+        for node in document.nodes().filter(|node| matches!(node.kind(), Kind::Map { .. })) {
+            for (key, value) in node.entries() {
+                let is_peers = key.as_str() == Some("registries_conf");
+                let is_named = is_peers || matches!(key.as_str(), Some("file" | "ca" | "ca_file" | "cert"));
+                let file = value.as_str().filter(|_| is_named);
+                found.extend(file.map(|file| (is_peers, path.parent().unwrap_or(Path::new("")).join(file))));
+            }
+        }
+    }
+    found
 }
 
 fn locate_with(flag: Option<&Path>, variable: Option<std::ffi::OsString>) -> PathBuf {
@@ -227,6 +247,15 @@ mod tests {
         step(true);
         std::fs::write(directory.path().join("own.pem"), "renewed with the same key").unwrap();
         step(true);
+        std::fs::write(&path, "registries_conf: registries.conf\ndocker_config: config.json\n").unwrap();
+        step(true);
+        let peers = directory.path().join("registries.conf");
+        std::fs::write(&peers, "registries: [{ca_file: peers.pem, registries_conf: registries.conf}]").unwrap();
+        step(true);
+        std::fs::write(directory.path().join("peers.pem"), "pem").unwrap();
+        step(true);
+        std::fs::write(directory.path().join("config.json"), "read when it is used").unwrap();
+        step(false);
         std::fs::write(&path, "registries: [").unwrap();
         step(true);
     }

@@ -37,7 +37,7 @@ pub use self::error::RegistryError;
 pub use self::listing::{Listing, Truncation};
 pub use self::login::{
     Absent, AzureOptions, Description, DockerOptions, EcrOptions, GoogleOptions, Login, LoginError, Source, StaticKeys,
-    Target, Variables,
+    Target, Variables, is_endpoint,
 };
 pub use self::options::{CONCURRENCY, Limits, Options, PullSecretOptions, RegistryOptions};
 pub use self::pace::Traffic;
@@ -65,7 +65,7 @@ impl Registries {
     /// # Errors
     /// As [`Registries::new`].
     pub fn renewed(&self, options: Options) -> Result<Self, RegistryError> {
-        let Options { registries, pull_secrets, limits } = options;
+        let Options { registries, pull_secrets, login, limits } = options;
         let mut hosts: BTreeMap<String, Arc<Host>> = BTreeMap::new();
         for settings in &registries {
             let host = self.host_of(settings, &limits)?;
@@ -77,7 +77,8 @@ impl Registries {
         }
         for public in PUBLIC_REGISTRIES {
             if !hosts.contains_key(public.host) {
-                let settings = RegistryOptions { host: public.host.to_owned(), ..RegistryOptions::default() };
+                let (host, login) = (public.host.to_owned(), login.clone());
+                let settings = RegistryOptions { host, login, ..RegistryOptions::default() };
                 hosts.insert(public.host.to_owned(), self.host_of(&settings, &limits)?);
             }
         }

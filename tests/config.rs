@@ -1,7 +1,7 @@
 //! The configuration file: what is accepted, and every problem with its place.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use repin::annotations::ArgocdMethod;
 use repin::config::secrets::SecretRef;
 use repin::config::settings::{
     AccessSettings, AnnotationSetting, ApplicationSettings, CacheSettings, ClientCertificateSettings, CommitSettings,
-    Credentials, HistorySettings, LogFormat, LogLevel, LogSettings, PullSecretSettings, RegistrySettings,
-    RepositorySettings, ServerSettings, Settings,
+    Credentials, HistorySettings, LogFormat, LogLevel, LogSettings, PullSecretSettings, RegistryCredentials,
+    RegistrySettings, RepositorySettings, ServerSettings, Settings,
 };
 use repin::config::{Surroundings, interval, keys, load, parse, schema};
 use repin::git::{Authorship, Identity, Signer};
@@ -23,7 +23,7 @@ use repin::model::remote_url::{RemoteUrl, Transport};
 use repin::model::rule::{Delivery, Glob, Match, Per, PullSecret, Rule};
 use repin::model::schedule::cron::Cron;
 use repin::model::schedule::{Interval, Schedule};
-use repin::registry::Limits;
+use repin::registry::{AzureOptions, EcrOptions, GoogleOptions, Limits, StaticKeys};
 use repin::secret::Secret;
 use repin::yaml::{self, Node};
 
@@ -47,6 +47,7 @@ fn anonymous(host: &str, line: u64) -> RegistrySettings {
         insecure: false,
         credentials: None,
         ca: None,
+        ca_data: None,
         token_service: None,
         requests_per_second: None,
         requests_per_cycle: None,
@@ -78,6 +79,7 @@ fn read(text: &str) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
         Some("missing.pem") => Err("cannot be read".to_owned()),
         Some("repin.pem") => Ok(std::fs::read("tests/registry/tls/server.pem").unwrap()),
         Some("text.pem") => Ok(b"hello".to_vec()),
+        Some("registries.conf") => Ok(b"registries: [{name: Harbor, prefix: harbor.example.com, limit: 5}]".to_vec()),
         _ => Ok(std::fs::read("tests/registry/tls/ca.pem").unwrap()),
     };
     let file = Path::new("/etc/repin/repin.yaml");
@@ -190,6 +192,8 @@ rules:
         registries: vec![RegistrySettings { insecure: true, ..anonymous("127.0.0.1:5100", 8) }],
         registry_limits: Limits::default(),
         pull_secrets: vec![],
+        docker_config: None,
+        credential_helpers: BTreeMap::new(),
         rules: vec![Rule {
             matches: Match { path: Some("apps/**".parse().unwrap()), ..Match::default() },
             environment: Some("dev".into()),
@@ -220,9 +224,24 @@ fn every_setting_of_the_example_is_read() {
     let read = settings(&text);
     let secret = || Secret::new(CANARY);
     let line = |needle: &str| text.lines().position(|line| line.contains(needle)).unwrap() as u64 + 1;
+    let url = |text: &str| Some(text.parse().unwrap());
+    let registry = |host: &str, credentials: Option<RegistryCredentials>| {
+        let line = text.lines().position(|line| line.trim_end().ends_with(&format!("- host: {host}")));
+        RegistrySettings { credentials, ..anonymous(host, line.unwrap_or_default() as u64 + 1) }
+    };
+    let ecr = |options: EcrOptions| Some(RegistryCredentials::Ecr(options));
+    let google = |options: GoogleOptions| Some(RegistryCredentials::Google(options));
+    let azure = |options: AzureOptions| Some(RegistryCredentials::Azure(options));
+    let ids = || AzureOptions {
+        tenant_id: Some("11111111-2222-3333-4444-555555555555".into()),
+        client_id: Some("66666666-7777-8888-9999-000000000000".into()),
+        ..AzureOptions::default()
+    };
     let expected = Settings {
         schedule: two_minutes(),
         observe: false,
+        docker_config: Some("/var/run/secrets/registries".into()),
+        credential_helpers: [("ecr-login".to_owned(), "/usr/local/bin/docker-credential-ecr-login".into())].into(),
         argocd: ArgocdMethod::AsGit,
         repositories: vec![
             RepositorySettings {
@@ -284,7 +303,7 @@ fn every_setting_of_the_example_is_read() {
         ],
         registries: vec![
             RegistrySettings {
-                credentials: Some(Credentials::Token(secret())),
+                credentials: Some(Credentials::Token(secret()).into()),
                 requests_per_second: Some(10.0),
                 requests_per_cycle: Some(2000),
                 concurrency: Some(4),
@@ -293,13 +312,79 @@ fn every_setting_of_the_example_is_read() {
             },
             RegistrySettings {
                 api_url: Some("https://registry-api.example.com".parse().unwrap()),
-                credentials: Some(Credentials::Basic { username: secret(), password: secret() }),
+                credentials: Some(Credentials::Basic { username: secret(), password: secret() }.into()),
                 ca: Some("/etc/repin/certs/example-ca.pem".into()),
                 token_service: Some("https://login.example.net".parse().unwrap()),
                 limits: Some(Limits { page_size: 100, request_timeout: Duration::from_secs(60), ..Limits::default() }),
                 ..anonymous("registry.example.com:5000", line("- host: registry.example.com"))
             },
-            RegistrySettings { insecure: true, ..anonymous("127.0.0.1:5100", line("- host: 127.0.0.1:5100")) },
+            RegistrySettings { insecure: true, ..registry("127.0.0.1:5100", None) },
+            registry("quay.io", Some(RegistryCredentials::DockerConfig("/var/run/secrets/quay".into()))),
+            registry("123456789012.dkr.ecr.eu-west-1.amazonaws.com", ecr(EcrOptions::default())),
+            registry(
+                "123456789012.dkr.ecr.eu-central-1.amazonaws.com",
+                ecr(EcrOptions {
+                    role_arn: Some("arn:aws:iam::123456789012:role/repin".into()),
+                    web_identity_token_file: Some("/var/run/secrets/eks.amazonaws.com/serviceaccount/token".into()),
+                    sts_endpoint: url("https://sts.eu-central-1.amazonaws.com/"),
+                    ..EcrOptions::default()
+                }),
+            ),
+            registry(
+                "ecr.example.com",
+                ecr(EcrOptions {
+                    region: Some("eu-west-1".into()),
+                    account: Some("123456789012".into()),
+                    keys: Some(StaticKeys {
+                        id: Secret::new("AKIAIOSFODNN7EXAMPLE"),
+                        secret: secret(),
+                        session: Some(secret()),
+                    }),
+                    endpoint: url("https://api.ecr.eu-west-1.amazonaws.com/"),
+                    ..EcrOptions::default()
+                }),
+            ),
+            registry(
+                "public.ecr.aws",
+                ecr(EcrOptions { metadata_url: url("http://169.254.169.254"), ..EcrOptions::default() }),
+            ),
+            registry(
+                "europe-docker.pkg.dev",
+                google(GoogleOptions {
+                    credentials_file: Some("/etc/repin/secrets/google.json".into()),
+                    ..GoogleOptions::default()
+                }),
+            ),
+            registry(
+                "gcr.io",
+                google(GoogleOptions {
+                    credentials_file: None,
+                    service_account: Some("repin@acme.iam.gserviceaccount.com".into()),
+                    metadata_url: url("http://metadata.google.internal"),
+                }),
+            ),
+            registry(
+                "acme.azurecr.io",
+                azure(AzureOptions {
+                    client_secret: Some(secret()),
+                    authority: url("https://login.microsoftonline.com"),
+                    audience: Some("https://containerregistry.azure.net".into()),
+                    ..ids()
+                }),
+            ),
+            registry(
+                "apps.azurecr.io",
+                azure(AzureOptions {
+                    federated_token_file: Some("/var/run/secrets/azure/tokens/azure-identity-token".into()),
+                    ..ids()
+                }),
+            ),
+            registry(
+                "lab.azurecr.io",
+                azure(AzureOptions { metadata_url: url("http://169.254.169.254"), ..AzureOptions::default() }),
+            ),
+            // Of registries.conf, whose line it has.
+            RegistrySettings { requests_per_second: Some(5.0), line: 1, ..registry("harbor.example.com", None) },
         ],
         registry_limits: Limits::default(),
         pull_secrets: vec![
@@ -317,7 +402,7 @@ fn every_setting_of_the_example_is_read() {
                         labels: vec![("team".into(), "web".into())],
                     },
                 },
-                credentials: Credentials::Basic { username: secret(), password: secret() },
+                credentials: Credentials::Basic { username: secret(), password: secret() }.into(),
                 line: line("- name: harbor"),
             },
             PullSecretSettings {
@@ -326,7 +411,7 @@ fn every_setting_of_the_example_is_read() {
                     registries: vec!["registry.example.com:5000".into()],
                     matches: Match::default(),
                 },
-                credentials: Credentials::Token(secret()),
+                credentials: Credentials::Token(secret()).into(),
                 line: line("- name: \"pullsecret:ci/harbor\""),
             },
         ],
@@ -402,7 +487,12 @@ fn the_example_shows_every_key() {
     let documents = yaml::parse(&text).unwrap();
     let mut shown = BTreeSet::new();
     collect(documents[0].root(), "", &mut shown);
-    let missing: Vec<String> = keys::all().into_iter().filter(|key| !shown.contains(key)).collect();
+    // The sources of credentials are shown at `registries`.
+    let elsewhere =
+        ["docker_config", "ecr", "google", "azure"].map(|name| format!("pull_secrets[].credentials.{name}"));
+    let is_elsewhere = |key: &String| elsewhere.iter().any(|start| key.starts_with(start));
+    let missing = keys::all().into_iter().filter(|key| !shown.contains(key) && !is_elsewhere(key));
+    let missing: Vec<String> = missing.collect();
     let expected = [
         // A schedule is shown in each form somewhere.
         "schedule.cron",
@@ -427,6 +517,11 @@ fn the_example_shows_every_key() {
         "registries[].credentials.username.env",
         "registries[].credentials.password.env",
         "registries[].credentials.token.env",
+        "registries[].credentials.ecr.access_key_id.env",
+        "registries[].credentials.ecr.access_key_id.file",
+        "registries[].credentials.ecr.secret_access_key.env",
+        "registries[].credentials.ecr.session_token.env",
+        "registries[].credentials.azure.client_secret.env",
         "registries[].limits.page_bytes",
         "registries[].limits.manifest_bytes",
         "registries[].limits.pages",
@@ -449,7 +544,7 @@ fn the_example_shows_every_key() {
     assert_eq!(missing, expected, "add a commented line to config/repin.example.yaml");
     let known: BTreeSet<String> = keys::all().into_iter().collect();
     let free = |key: &&String| {
-        ["applications[].annotations.", "rules[].match.label.", "pull_secrets[].match.label."]
+        ["applications[].annotations.", "credential_helpers.", "rules[].match.label.", "pull_secrets[].match.label."]
             .iter()
             .any(|free| key.starts_with(free))
     };
@@ -803,8 +898,8 @@ fn unknown_unbuilt_and_doubled_keys_are_named() {
         ],
     );
     check(
-        "registries_conf: x",
-        &["3 unsupported/registries_conf: `registries_conf` is known, and this build does not carry it out"],
+        "environments: x",
+        &["3 unsupported/environments: `environments` is known, and this build does not carry it out"],
     );
     check(
         "max_changes_per_push: 3",
@@ -1657,7 +1752,7 @@ fn a_file_is_loaded_with_its_secrets_from_beside_it() {
     write("token", "ca.pem");
     let (read, problems) = load(&path).unwrap();
     assert_eq!(problems, []);
-    assert_eq!(read.registries[0].credentials, Some(Credentials::Token(Secret::new(CANARY))));
+    assert_eq!(read.registries[0].credentials, Some(Credentials::Token(Secret::new(CANARY)).into()));
     assert_eq!(read.registries[0].ca, Some(directory.path().join("ca.pem")));
     assert_eq!(read.cache.path, directory.path().join("here"));
     assert!(!format!("{read:?}").contains(CANARY));

@@ -12,14 +12,9 @@ use crate::config::settings::Credentials;
 use crate::http::check_authorities;
 use crate::secret::Secret;
 
-pub(super) fn credentials(value: &Value<'_>) -> Option<Credentials> {
-    login(&value.fields(&keys::CREDENTIALS), "give `username` and `password`, or `token`")
-}
-
 /// Reads a login or a token.
 pub(super) fn login(fields: &Fields<'_>, hint: &str) -> Option<Credentials> {
-    let username =
-        fields.get("username").map(|value| (value, if value.is_scalar() { username(value) } else { secret(value) }));
+    let username = fields.get("username").map(|value| (value, text_or_secret(value, username)));
     let password = fields.get("password").map(|value| (value, secret(value)));
     let token = fields.get("token").map(|value| (value, secret(value)));
     if !fields.is_clean {
@@ -44,6 +39,11 @@ pub(super) fn login(fields: &Fields<'_>, hint: &str) -> Option<Credentials> {
             None
         }
     }
+}
+
+/// Reads a value that may be written as it is.
+pub(super) fn text_or_secret(value: &Value<'_>, read: fn(&Value<'_>) -> Option<Secret>) -> Option<Secret> {
+    if value.is_scalar() { read(value) } else { secret(value) }
 }
 
 fn username(value: &Value<'_>) -> Option<Secret> {

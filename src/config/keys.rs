@@ -3,8 +3,10 @@
 //! The reader takes unknown, missing and unbuilt keys from here, and [`crate::config::schema`] the JSON schema. Nothing
 //! here reads.
 
+mod login;
 mod registries;
 
+pub use self::login::{AZURE, CREDENTIALS, ECR, GOOGLE, PEER_FILE, PEER_REGISTRY};
 pub use self::registries::{REGISTRY, REGISTRY_LIMITS};
 
 /// What a key holds.
@@ -107,19 +109,18 @@ pub const TOP: Table = Table {
             Shape::List(&PULL_SECRET),
             "Credentials of registries that annotations may name, and who may.",
         ),
+        optional(
+            "docker_config",
+            Shape::Text,
+            "File of docker for every registry without `credentials`; or a directory.",
+        ),
+        optional("credential_helpers", Shape::TextMap, "Programs that such files may name: name to absolute path."),
+        optional("registries_conf", Shape::Text, "registries.conf of argocd-image-updater, read as it is."),
         optional("cache", Shape::Map(&CACHE), "Where what can be fetched again is kept."),
         optional("server", Shape::Map(&SERVER), "The HTTP server; null = off."),
         optional("log", Shape::Map(&LOG), "What is logged, and how."),
     ],
-    unbuilt: &[
-        "registries_conf",
-        "environments",
-        "windows",
-        "notifications",
-        "kubernetes",
-        "max_changes_per_push",
-        "ignore_closed_by",
-    ],
+    unbuilt: &["environments", "windows", "notifications", "kubernetes", "max_changes_per_push", "ignore_closed_by"],
     ..PLAIN
 };
 
@@ -186,7 +187,7 @@ pub const PULL_SECRET: Table = Table {
     keys: &[
         required("name", Shape::Text, "What `pull-secret` of an Application says; unique."),
         required("registries", Shape::Texts, "Hosts of images that they are sent for, at least one."),
-        required("credentials", Shape::Map(&CREDENTIALS), "`username` and `password`, or `token`."),
+        required("credentials", Shape::Map(&CREDENTIALS), "One source, as for `registries`."),
         required("match", Shape::Map(&PULL_MATCH), "The Applications that may name it; {} = all."),
     ],
     ..PLAIN
@@ -206,17 +207,6 @@ pub const PULL_MATCH: Table = Table {
         optional("project", Shape::Text, "Glob over the Application's project."),
         optional("label", Shape::TextMap, "Labels of the Application with exactly these values."),
     ],
-    ..PLAIN
-};
-
-/// `credentials`.
-pub const CREDENTIALS: Table = Table {
-    keys: &[
-        optional("username", Shape::TextOrSecret, "With `password`."),
-        optional("password", Shape::Secret, "With `username`."),
-        optional("token", Shape::Secret, "Instead of `username` and `password`."),
-    ],
-    hides: true,
     ..PLAIN
 };
 

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::settings::{
-    ApplicationSettings, Credentials as Given, PullSecretSettings, RegistrySettings, RepositorySettings, Settings,
+    ApplicationSettings, Credentials as Given, PullSecretSettings, RegistryCredentials, RegistrySettings,
+    RepositorySettings, Settings,
 };
 use crate::credentials::Credentials;
 use crate::git::{Access, HistoryLimits};
@@ -14,15 +15,16 @@ use crate::model::application::{Annotation, Application, ApplicationSource, PREF
 use crate::model::names::ApplicationKey;
 use crate::reconcile::Options;
 use crate::reconcile::repository::RepositoryOptions;
-use crate::registry::{PullSecretOptions, RegistryOptions};
+use crate::registry::{Absent, DockerOptions, Login, PullSecretOptions, RegistryOptions};
 
 /// Gives what a reconciler needs; `file` is where the settings stand.
 pub fn reconcile(settings: &Settings, file: &Path) -> Options {
     Options {
         repositories: repositories(settings),
         registry: crate::registry::Options {
-            registries: settings.registries.iter().map(registry).collect(),
-            pull_secrets: settings.pull_secrets.iter().map(pull_secret).collect(),
+            registries: settings.registries.iter().map(|one| registry(one, settings)).collect(),
+            pull_secrets: settings.pull_secrets.iter().map(|one| pull_secret(one, settings)).collect(),
+            login: login(None, settings),
             limits: settings.registry_limits.clone(),
         },
         rules: settings.rules.clone(),
@@ -100,27 +102,53 @@ fn credentials(given: Option<&Given>) -> Credentials {
     }
 }
 
-fn registry(settings: &RegistrySettings) -> RegistryOptions {
+fn registry(given: &RegistrySettings, settings: &Settings) -> RegistryOptions {
+    // A file that went away since the check is seen as no PEM, which the registry module refuses with its own error.
+    let file = given.ca.as_ref().map(|path| std::fs::read(path).unwrap_or_default());
+    let data = given.ca_data.as_ref().map(|pem| format!("{pem}\n").into_bytes());
     RegistryOptions {
-        host: settings.host.clone(),
-        api_url: settings.api_url.clone(),
-        insecure: settings.insecure,
-        // A file that went away since the check is seen as no PEM, which the registry module refuses with its own error.
-        ca: settings.ca.as_ref().map(|path| std::fs::read(path).unwrap_or_default()),
-        login: credentials(settings.credentials.as_ref()).into(),
-        token_service: settings.token_service.clone(),
-        requests_per_second: settings.requests_per_second,
-        concurrency: settings.concurrency,
-        requests_per_cycle: settings.requests_per_cycle,
-        limits: settings.limits.clone(),
+        host: given.host.clone(),
+        api_url: given.api_url.clone(),
+        insecure: given.insecure,
+        ca: match (data, file) {
+            (Some(data), Some(file)) => Some([data, file].concat()),
+            (data, file) => data.or(file),
+        },
+        login: login(given.credentials.as_ref(), settings),
+        token_service: given.token_service.clone(),
+        requests_per_second: given.requests_per_second,
+        concurrency: given.concurrency,
+        requests_per_cycle: given.requests_per_cycle,
+        limits: given.limits.clone(),
     }
 }
 
-fn pull_secret(settings: &PullSecretSettings) -> PullSecretOptions {
+fn pull_secret(given: &PullSecretSettings, settings: &Settings) -> PullSecretOptions {
     PullSecretOptions {
-        name: settings.secret.name.clone(),
-        registries: settings.secret.registries.clone(),
-        login: credentials(Some(&settings.credentials)).into(),
+        name: given.secret.name.clone(),
+        registries: given.secret.registries.clone(),
+        login: login(Some(&given.credentials), settings),
+    }
+}
+
+/// A registry without credentials of its own has those of the file for all, where that has some.
+fn login(given: Option<&RegistryCredentials>, settings: &Settings) -> Login {
+    let docker = |path: &Path, absent| {
+        Login::Docker(DockerOptions { path: path.to_owned(), helpers: settings.credential_helpers.clone(), absent })
+    };
+    match given {
+        None => match &settings.docker_config {
+            Some(path) => docker(path, Absent::Anonymous),
+            None => Login::default(),
+        },
+        Some(RegistryCredentials::Fixed(given)) => credentials(Some(given)).into(),
+        Some(RegistryCredentials::DockerConfig(path)) => docker(path, Absent::Refused),
+        Some(RegistryCredentials::Program { path, expires }) => {
+            Login::Program { path: path.clone(), expires: *expires }
+        }
+        Some(RegistryCredentials::Ecr(options)) => Login::Ecr(options.clone()),
+        Some(RegistryCredentials::Google(options)) => Login::Google(options.clone()),
+        Some(RegistryCredentials::Azure(options)) => Login::Azure(options.clone()),
     }
 }
 

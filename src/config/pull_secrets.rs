@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::config::access::{credentials, warn_plain};
+use crate::config::access::warn_plain;
 use crate::config::keys;
+use crate::config::login::credentials;
 use crate::config::reader::Value;
 use crate::config::remotes::host;
 use crate::config::settings::{PullSecretSettings, RegistrySettings};
@@ -57,10 +58,11 @@ fn matches(value: &Value<'_>) -> Match {
     }
 }
 
-/// Reports doubled names, hosts that nobody configured, and what would be sent over plain HTTP.
+/// `peers` are the registries of a `registries.conf`. Reports doubled names, hosts that nobody configured, and what would be sent over plain HTTP.
 pub(super) fn check(
     secrets: &[(&Value<'_>, Option<PullSecretSettings>)],
     registries: &[(&Value<'_>, Option<RegistrySettings>)],
+    peers: &[RegistrySettings],
 ) {
     let mut names = HashMap::new();
     for (value, read) in secrets.iter().filter_map(|(value, read)| Some((value, read.as_ref()?))) {
@@ -71,7 +73,8 @@ pub(super) fn check(
         // A registry that could not be read may be the one that is named.
         let is_whole = registries.iter().all(|(_, registry)| registry.is_some());
         for host in &read.secret.registries {
-            let known = registries.iter().filter_map(|(_, registry)| registry.as_ref()).find(|one| one.host == *host);
+            let known = registries.iter().filter_map(|(_, registry)| registry.as_ref()).chain(peers);
+            let known = known.into_iter().find(|one| one.host == *host);
             match known {
                 Some(registry) if registry.insecure => warn_plain(value, Some(host)),
                 Some(_) => {}

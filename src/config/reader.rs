@@ -71,10 +71,16 @@ impl<'a> Reader<'a> {
         self.problems.borrow_mut().push(Problem { severity, code, repository: None, file, line, message, hint });
     }
 
-    /// Gives what was found, in the order of the lines.
+    /// Takes over what was found in a file that this one names.
+    pub(super) fn take_over(&self, problems: Vec<Problem>) {
+        self.problems.borrow_mut().extend(problems);
+    }
+
+    /// Gives what was found, in the order of the lines; what was found in other files comes last.
     pub(super) fn into_problems(self) -> Vec<Problem> {
         let mut problems = self.problems.into_inner();
-        problems.sort_by_key(|problem| problem.line);
+        let own = self.around.file.display().to_string();
+        problems.sort_by_key(|problem| (problem.file.as_ref() != Some(&own), problem.line));
         problems
     }
 

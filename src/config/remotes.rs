@@ -1,9 +1,10 @@
 //! The entries of `repositories` and `registries`.
 
-use crate::config::access::{authorities, credentials, path, warn_plain};
+use crate::config::access::{authorities, path, warn_plain};
 use crate::config::git_access::access;
 use crate::config::keys;
 use crate::config::limits::limits;
+use crate::config::login::credentials;
 use crate::config::reader::Value;
 use crate::config::schedule::schedule;
 use crate::config::settings::{HistorySettings, RegistrySettings, RepositorySettings};
@@ -12,7 +13,7 @@ use crate::model::names::{Branch, ImageName, NameError};
 use crate::model::remote_url::{RemoteUrl, Transport};
 use crate::registry::Limits;
 
-const MOST_REQUESTS_PER_SECOND: f64 = 1000.0;
+pub(super) const MOST_REQUESTS_PER_SECOND: f64 = 1000.0;
 const MOST_AT_ONCE: usize = 256;
 
 pub(super) fn repository(value: &Value<'_>) -> Option<RepositorySettings> {
@@ -129,6 +130,7 @@ pub(super) fn registry(value: &Value<'_>, base: &Limits) -> Option<RegistrySetti
         insecure,
         credentials: credentials.and_then(|(_, read)| read),
         ca,
+        ca_data: None,
         token_service: fields.get("token_service").and_then(|value| service_url(value, insecure)),
         requests_per_second,
         requests_per_cycle: fields.get("requests_per_cycle").and_then(Value::count),

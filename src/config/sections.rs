@@ -11,8 +11,10 @@ use crate::config::checks;
 use crate::config::commit::commit;
 use crate::config::keys;
 use crate::config::limits::limits;
+use crate::config::login;
 use crate::config::pull_secrets::{self, pull_secret};
 use crate::config::reader::{Fields, Value};
+use crate::config::registries_conf::{self, Known};
 use crate::config::remotes::{name, registry, repository};
 use crate::config::schedule::{schedule, ticks};
 use crate::config::settings::{
@@ -57,7 +59,16 @@ pub(super) fn settings(root: &Value<'_>) -> Option<Settings> {
     let applications: Vec<_> = applications.iter().map(|value| (value, application(value))).collect();
     let pull_secrets = list("pull_secrets");
     let pull_secrets: Vec<_> = pull_secrets.iter().map(|value| (value, pull_secret(value))).collect();
-    pull_secrets::check(&pull_secrets, &registries);
+    let credential_helpers = top.get("credential_helpers").map(login::helpers).unwrap_or_default();
+    let docker_config = top.get("docker_config").and_then(path);
+    let peers = top.get("registries_conf").map(|value| {
+        registries_conf::read(
+            value,
+            &Known { registries: &registries, secrets: &pull_secrets, helpers: &credential_helpers },
+        )
+    });
+    let peers = peers.unwrap_or_default();
+    pull_secrets::check(&pull_secrets, &registries, &peers);
     checks::between_sections(&repositories, &registries, &rules, &applications);
     let commit = top.get("commit").map(commit).unwrap_or_default();
     let server = server(&top);
@@ -68,9 +79,15 @@ pub(super) fn settings(root: &Value<'_>) -> Option<Settings> {
         observe,
         argocd,
         repositories: repositories.into_iter().map(|(_, read)| read).collect::<Option<_>>()?,
-        registries: registries.into_iter().map(|(_, read)| read).collect::<Option<_>>()?,
+        registries: registries
+            .into_iter()
+            .map(|(_, read)| read)
+            .chain(peers.into_iter().map(Some))
+            .collect::<Option<_>>()?,
         registry_limits,
         pull_secrets: pull_secrets.into_iter().map(|(_, read)| read).collect::<Option<_>>()?,
+        docker_config,
+        credential_helpers,
         rules: rules.into_iter().map(|(_, read)| read).collect(),
         commit,
         applications: applications.into_iter().map(|(_, read)| read).collect::<Option<_>>()?,

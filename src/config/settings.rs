@@ -2,8 +2,10 @@
 //!
 //! They are made by [`crate::config::load`] only; nothing here reads. `Debug` shows no secret.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::annotations::ArgocdMethod;
 use crate::git::Authorship;
@@ -12,7 +14,7 @@ use crate::model::names::{Branch, RepoPath};
 use crate::model::remote_url::RemoteUrl;
 use crate::model::rule::{Glob, PullSecret, Rule};
 use crate::model::schedule::Schedule;
-use crate::registry::Limits;
+use crate::registry::{AzureOptions, EcrOptions, GoogleOptions, Limits};
 use crate::secret::Secret;
 
 /// A checked configuration.
@@ -30,6 +32,10 @@ pub struct Settings {
     pub registry_limits: Limits,
     /// Names are unique.
     pub pull_secrets: Vec<PullSecretSettings>,
+    /// The file of docker for every registry without credentials of its own.
+    pub docker_config: Option<PathBuf>,
+    /// The programs that files of docker and a `registries.conf` may name: name to absolute path.
+    pub credential_helpers: BTreeMap<String, PathBuf>,
     /// In file order.
     pub rules: Vec<Rule>,
     /// Who commits are by, and what they say.
@@ -135,10 +141,12 @@ pub struct RegistrySettings {
     pub api_url: Option<url::Url>,
     /// Plain HTTP.
     pub insecure: bool,
-    /// Credentials; without them it is asked anonymously.
-    pub credentials: Option<Credentials>,
+    /// Where its credentials come from; without any, from `docker_config`, else it is asked anonymously.
+    pub credentials: Option<RegistryCredentials>,
     /// File with the certificates (PEM) of its own authority; absolute or relative to the working directory.
     pub ca: Option<PathBuf>,
+    /// The certificates (PEM) themselves, beside `ca`; in a `registries.conf` only.
+    pub ca_data: Option<String>,
     /// Origin of its token service, if that is not in the registry's own domain.
     pub token_service: Option<url::Url>,
     /// Most requests per second; above 0.
@@ -160,10 +168,38 @@ pub struct RegistrySettings {
 pub struct PullSecretSettings {
     /// Its name, its hosts, and who may name it.
     pub secret: PullSecret,
-    /// What is sent.
-    pub credentials: Credentials,
+    /// Where what is sent comes from.
+    pub credentials: RegistryCredentials,
     /// Line in the file, from 1.
     pub line: u64,
+}
+
+/// Where the credentials of a registry come from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum RegistryCredentials {
+    /// These.
+    Fixed(Credentials),
+    /// A configuration file of docker, a pull secret, or a directory with one.
+    DockerConfig(PathBuf),
+    /// A listed program that prints `user:password`; in a `registries.conf` only.
+    Program {
+        /// Its absolute path.
+        path: PathBuf,
+        /// How long what it prints is used; none = until a registry refuses it.
+        expires: Option<Duration>,
+    },
+    /// Amazon ECR.
+    Ecr(EcrOptions),
+    /// Google Artifact Registry and Container Registry.
+    Google(GoogleOptions),
+    /// Azure Container Registry.
+    Azure(AzureOptions),
+}
+
+impl From<Credentials> for RegistryCredentials {
+    fn from(credentials: Credentials) -> Self {
+        Self::Fixed(credentials)
+    }
 }
 
 /// What proves who we are.

@@ -35,6 +35,7 @@ pub use self::docker::{Absent, DockerOptions};
 pub use self::ecr::EcrOptions;
 pub use self::google::GoogleOptions;
 pub use self::variables::Variables;
+pub use self::web::is_endpoint;
 use crate::credentials::Credentials;
 use crate::http::ClientOptions;
 

@@ -19,6 +19,8 @@ pub struct Options {
     pub registries: Vec<RegistryOptions>,
     /// Other credentials for some of them, used only for images that name them.
     pub pull_secrets: Vec<PullSecretOptions>,
+    /// Where the credentials of public registries come from that are not configured.
+    pub login: Login,
     /// Limits for each of them.
     pub limits: Limits,
 }

@@ -8,7 +8,7 @@ pub const REGISTRY: Table = Table {
         required("host", Shape::Text, "Host and port as in image names, such as ghcr.io or 127.0.0.1:5000."),
         optional("api_url", Shape::Text, "Where its API is, if not at the host itself."),
         optional("insecure", Shape::Bool, "Plain HTTP. Default false. Unverified TLS does not exist: give `ca`."),
-        optional("credentials", Shape::Map(&CREDENTIALS), "Default: it is asked anonymously."),
+        optional("credentials", Shape::Map(&CREDENTIALS), "One source. Default `docker_config`, else anonymous."),
         optional("ca", Shape::Text, "PEM file with the certificates of its own authority."),
         optional(
             "token_service",

@@ -50,7 +50,7 @@ pub(super) struct Reply {
 }
 
 /// Tells whether an endpoint may be asked: https, or http on this machine or at a cloud's metadata service.
-pub(super) fn is_allowed(url: &Url) -> bool {
+pub fn is_endpoint(url: &Url) -> bool {
     match url.scheme() {
         "https" => url.host().is_some(),
         "http" => is_near(url),
@@ -67,7 +67,7 @@ fn is_near(url: &Url) -> bool {
 /// # Errors
 /// Why it cannot be asked.
 pub(super) fn endpoint(text: &str, what: &str) -> Result<Url, LoginError> {
-    let url = Url::parse(text).ok().filter(is_allowed).filter(|url| {
+    let url = Url::parse(text).ok().filter(is_endpoint).filter(|url| {
         url.username().is_empty() && url.password().is_none() && !matches!(url.host(), None | Some(Host::Domain("")))
     });
     url.ok_or_else(|| {
@@ -82,7 +82,7 @@ impl Web {
     /// # Errors
     /// The URL may not be asked, or no client can be made.
     pub(super) fn request(&self, method: Method, url: &Url) -> Result<RequestBuilder, LoginError> {
-        if !is_allowed(url) {
+        if !is_endpoint(url) {
             let rule = "plain http:// is for this machine and for metadata services of clouds";
             return Err(LoginError::lasting(trust::place(url), rule));
         }
