@@ -1,6 +1,9 @@
 //! The configuration file: what is accepted, and every problem with its place.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "config/login.rs"]
+mod login;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
