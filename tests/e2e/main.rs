@@ -34,6 +34,7 @@ mod git_faults;
 mod going_back;
 mod kill;
 mod kustomize;
+mod logins;
 mod manifests;
 mod orders;
 mod pins;

@@ -8,6 +8,8 @@ mod cloud;
 mod docker;
 #[path = "login/ecr.rs"]
 mod ecr;
+#[path = "login/flow.rs"]
+mod flow;
 #[path = "login/google.rs"]
 mod google;
 #[path = "login/program.rs"]
