@@ -7,7 +7,11 @@ pub const CREDENTIALS: Table = Table {
     keys: &[
         optional("username", Shape::TextOrSecret, "With `password`."),
         optional("password", Shape::Secret, "With `username`."),
-        optional("token", Shape::Secret, "Instead of `username` and `password`; sent as a Bearer token."),
+        optional(
+            "token",
+            Shape::Secret,
+            "Instead of `username` and `password`; as a Bearer token, or exchanged as a password.",
+        ),
         optional(
             "docker_config",
             Shape::Text,
