@@ -171,10 +171,16 @@ struct Kept {
 }
 
 impl Kept {
+    /// Gives the lease, if there is no need to ask for another one yet.
     fn usable(&self, now: Instant) -> Option<&Lease> {
         let (since, lease) = self.lease.as_ref()?;
         let is_good = |until: Instant| now + MARGIN.min(until.saturating_duration_since(*since) / 4) < until;
         lease.until.is_none_or(is_good).then_some(lease)
+    }
+
+    /// Gives the lease, if it has not ended.
+    fn alive(&self, now: Instant) -> Option<&Lease> {
+        self.lease.as_ref().map(|(_, lease)| lease).filter(|lease| lease.until.is_none_or(|until| now < until))
     }
 }
 
@@ -271,15 +277,21 @@ impl Source {
             return Ok(lease.clone());
         }
         let is_shared = |(since, _): &&(Instant, LoginError)| *since >= came || since.elapsed() < PAUSE;
-        if let Some((_, error)) = kept.failure.as_ref().filter(is_shared) {
-            return Err(error.clone());
-        }
-        let asked = ask.await.and_then(sendable);
-        match &asked {
-            Ok(lease) => *kept = Kept { lease: Some((Instant::now(), lease.clone())), failure: None },
-            Err(error) => kept.failure = Some((Instant::now(), error.clone())),
-        }
-        asked
+        let error = match kept.failure.as_ref().filter(is_shared) {
+            Some((_, error)) => error.clone(),
+            None => match ask.await.and_then(sendable) {
+                Ok(lease) => {
+                    *kept = Kept { lease: Some((Instant::now(), lease.clone())), failure: None };
+                    return Ok(lease);
+                }
+                Err(error) => {
+                    kept.failure = Some((Instant::now(), error.clone()));
+                    error
+                }
+            },
+        };
+        // What is about to end has not ended: an outage of the source that is shorter than that is no outage of ours.
+        kept.alive(Instant::now()).cloned().ok_or(error)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<tokio::sync::Mutex<Kept>>>> {
@@ -316,4 +328,114 @@ fn sendable(lease: Lease) -> Result<Lease, LoginError> {
         return Ok(lease);
     }
     Err(LoginError::lasting(lease.what, "what it gave holds a character that no HTTP header can hold"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::secret::Secret;
+
+    fn lease(token: &str, until: Option<Instant>) -> Lease {
+        Lease { credentials: Credentials::Token(Secret::new(token)), what: "a test".to_owned(), until }
+    }
+
+    fn kept(since: Instant, lasts: u64) -> Kept {
+        Kept { lease: Some((since, lease("x", Some(since + Duration::from_secs(lasts))))), failure: None }
+    }
+
+    #[test]
+    fn a_lease_is_renewed_a_minute_before_its_end_and_a_short_one_at_three_quarters() {
+        let since = Instant::now();
+        for (lasts, after, is_usable, is_alive) in [
+            (3600, 0, true, true),
+            (3600, 3539, true, true),
+            (3600, 3541, false, true),
+            (3600, 3600, false, false),
+            (40, 29, true, true),
+            (40, 31, false, true),
+            (40, 41, false, false),
+            (0, 0, false, false),
+        ] {
+            let (kept, now) = (kept(since, lasts), since + Duration::from_secs(after));
+            assert_eq!(
+                (kept.usable(now).is_some(), kept.alive(now).is_some()),
+                (is_usable, is_alive),
+                "{lasts} {after}"
+            );
+        }
+        let endless = Kept { lease: Some((since, lease("x", None))), failure: None };
+        assert!(endless.usable(since + Duration::from_secs(1 << 30)).is_some());
+    }
+
+    fn source() -> Source {
+        let target = Target {
+            host: "r.example".to_owned(),
+            api: Url::parse("https://r.example").unwrap(),
+            client: ClientOptions::default(),
+            variables: Variables::default(),
+        };
+        Source::new(Login::Program { path: "/nowhere".into(), expires: None }, target)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_fails_is_left_alone_and_what_has_not_ended_is_used_meanwhile() {
+        let source = source();
+        let until = Some(Instant::now() + Duration::from_secs(100));
+        let give = async |asked: Result<Lease, LoginError>| {
+            let mut is_asked = false;
+            let given = source
+                .keep("", async {
+                    is_asked = true;
+                    asked
+                })
+                .await;
+            (given.map(|lease| lease.credentials).ok(), is_asked)
+        };
+        let token = |text: &str| Some(Credentials::Token(Secret::new(text)));
+        let failure = || Err(LoginError::passing("it", "is down"));
+        assert_eq!(give(Ok(lease("one", until))).await, (token("one"), true));
+        tokio::time::advance(Duration::from_secs(70)).await;
+        assert_eq!(give(failure()).await, (token("one"), false));
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert_eq!(give(failure()).await, (token("one"), true), "about to end, and it cannot be renewed");
+        tokio::time::advance(Duration::from_secs(9)).await;
+        assert_eq!(give(Ok(lease("two", None))).await, (token("one"), false), "it is left alone for a while");
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(give(failure()).await, (token("one"), true));
+        tokio::time::advance(Duration::from_secs(9)).await;
+        assert_eq!(give(failure()).await, (None, false), "now it has ended");
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(give(Ok(lease("two", None))).await, (token("two"), true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_registry_refuses_is_forgotten_unless_it_was_just_given() {
+        let source = source();
+        let given = source.keep("", async { Ok(lease("one", None)) }).await.unwrap();
+        assert!(!source.refuse(&given.credentials).await);
+        tokio::time::advance(YOUNG).await;
+        assert!(source.refuse(&given.credentials).await);
+        let given = source.keep("", async { Ok(lease("two", None)) }).await.unwrap();
+        assert_eq!(given.credentials, Credentials::Token(Secret::new("two")));
+    }
+
+    #[tokio::test]
+    async fn what_no_header_can_hold_is_no_lease() {
+        let basic = |username: &str, password: &str| Credentials::Basic {
+            username: username.to_owned(),
+            password: Secret::new(password),
+        };
+        for (credentials, expected) in [
+            (basic("a", "b c"), true),
+            (basic("a:b", "c"), false),
+            (basic("a", "b\r\nHost: evil"), false),
+            (Credentials::IdentityToken(Secret::new("a b")), false),
+            (Credentials::Token(Secret::new("")), false),
+        ] {
+            let lease = Lease { credentials, ..lease("", None) };
+            assert_eq!(source().keep("", async { Ok(lease) }).await.is_ok(), expected);
+        }
+    }
 }

@@ -270,3 +270,74 @@ fn shown(id: &str) -> String {
         _ => "…".to_owned(),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn found(identity: &Identity<'_>, pairs: &[(&str, &str)]) -> String {
+        let variables = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        match provider(identity, &variables) {
+            Ok(Provider::Static { keys, from }) => format!("{from} {}", keys.id.expose()),
+            Ok(Provider::WebIdentity { role, token_file, session }) => {
+                format!("{role} {} {session}", token_file.display())
+            }
+            Ok(Provider::Container { url, token }) => format!("{url} {token:?}"),
+            Ok(Provider::Instance { url }) => url,
+            Err(error) => error.reason,
+        }
+    }
+
+    #[test]
+    fn settings_come_first_then_the_order_of_aws() {
+        let keys = StaticKeys { id: Secret::new("AKIA"), secret: Secret::new("s"), session: None };
+        let (file, url) = (PathBuf::from("/own"), Url::parse("http://127.0.0.1:1").unwrap());
+        let none = Identity::default;
+        let own_keys = [("AWS_ACCESS_KEY_ID", "ASIA"), ("AWS_SECRET_ACCESS_KEY", "s")];
+        let web = [("AWS_ROLE_ARN", "role"), ("AWS_WEB_IDENTITY_TOKEN_FILE", "/token")];
+        let relative = [("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/1")];
+        let full = [("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials")];
+        let token = [("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/pod"), ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "t")];
+        let all = [&own_keys[..], &web, &relative, &full, &token].concat();
+        for (identity, pairs, expected) in [
+            (Identity { keys: Some(&keys), ..none() }, &all[..], "static key AKIA"),
+            (Identity { role: Some("own"), web_identity_token_file: Some(&file), ..none() }, &all, "own /own repin"),
+            (Identity { role: Some("own"), ..none() }, &all, "own /token repin"),
+            (Identity { metadata_url: Some(&url), ..none() }, &all, "http://127.0.0.1:1/"),
+            (none(), &all, "key of AWS_ACCESS_KEY_ID ASIA"),
+            (none(), &all[1..], "role /token repin"),
+            (none(), &[&web[..], &[("AWS_ROLE_SESSION_NAME", "me")]].concat(), "role /token me"),
+            (none(), &all[3..], "http://169.254.170.2/v2/credentials/1 Some(File(\"/pod\"))"),
+            (none(), &[full[0], token[1]], "http://169.254.170.23/v1/credentials Some(Value(***))"),
+            (none(), &full, "http://169.254.170.23/v1/credentials None"),
+            (none(), &[("AWS_ACCESS_KEY_ID", "half"), ("AWS_ROLE_ARN", "half")], "http://169.254.169.254"),
+            (none(), &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://[fd00:ec2::254]")], "http://[fd00:ec2::254]"),
+        ] {
+            assert_eq!(found(&identity, pairs), expected, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn plain_http_reaches_the_addresses_of_ecs_and_eks_only() {
+        for (url, expected) in [
+            ("http://169.254.170.2/v2/credentials/1", true),
+            ("http://169.254.170.23/v1/credentials", true),
+            ("http://[fd00:ec2::23]/v1/credentials", true),
+            ("http://localhost:8080/", true),
+            ("https://credentials.example.com/", true),
+            ("http://169.254.169.254/", false),
+            ("http://credentials.example.com/", false),
+            ("https://me:x@credentials.example.com/", false),
+            ("file:///etc/passwd", false),
+        ] {
+            assert_eq!(container_url(url).is_ok(), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn only_the_ends_of_a_key_are_shown() {
+        assert_eq!(shown("AKIAIOSFODNN7EXAMPLE"), "AKIA…PLE");
+        assert_eq!(shown("short"), "…");
+    }
+}

@@ -6,11 +6,14 @@ use std::fs::Metadata;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::registry::login::LoginError;
 
 /// Largest file, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
+/// How long reading may take: a file on a network may never come.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// Tells one state of a file from the next: what replaces it has another inode, what rewrites it another time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -37,8 +40,11 @@ pub(super) enum Seen {
 pub(super) async fn read(path: &Path, names: &'static [&'static str], last: Option<Stamp>) -> Result<Seen, LoginError> {
     let place = shown(path);
     let path = path.to_owned();
-    let read = tokio::task::spawn_blocking(move || read_now(&path, names, last)).await;
-    let read = read.unwrap_or_else(|_| Err("reading it was given up".to_owned()));
+    let read = tokio::time::timeout(LIMIT, tokio::task::spawn_blocking(move || read_now(&path, names, last))).await;
+    let read = match read {
+        Ok(read) => read.unwrap_or_else(|_| Err("reading it was given up".to_owned())),
+        Err(_) => Err(format!("it could not be read within {} s", LIMIT.as_secs())),
+    };
     // Whoever rotates a file may be in the middle of it.
     read.map_err(|reason| LoginError::passing(place, reason))
 }
