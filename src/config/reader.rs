@@ -342,8 +342,8 @@ impl<'a> Value<'a> {
         let known = || table.keys.iter().map(|key| key.name).chain(table.unbuilt.iter().copied());
         let elsewhere: Vec<String> = keys::all().into_iter().filter(|path| last_key(path) == name).take(2).collect();
         let hint = match nearest(name, known()) {
-            _ if !elsewhere.is_empty() && !self.hidden => format!("it stands at `{}`", elsewhere.join("` or `")),
             Some(near) => format!("did you mean `{near}`?"),
+            None if !elsewhere.is_empty() && !self.hidden => format!("it stands at `{}`", elsewhere.join("` or `")),
             None => format!("known here: {}", table.keys.iter().map(|key| key.name).collect::<Vec<_>>().join(", ")),
         };
         let message = if self.hidden {
