@@ -22,6 +22,7 @@ pub mod schema;
 pub mod secrets;
 mod sections;
 pub mod settings;
+mod webhooks;
 mod words;
 
 use std::io::Read;

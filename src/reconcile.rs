@@ -30,6 +30,8 @@ use crate::git::Authorship;
 use crate::message::Wording;
 use crate::model::application::Application;
 use crate::model::change::ChangeSet;
+use crate::model::event::Pushed;
+use crate::model::names::ImageName;
 use crate::model::outcome::{Outcome, OutcomeResult};
 use crate::model::problem::Problem;
 use crate::model::rule::{PullSecret, Rule};
@@ -161,6 +163,24 @@ impl Reconciler {
         self.gathered = Gathered::default();
         self.options = options;
         Ok(())
+    }
+
+    /// Keeps what was pushed of images that somebody tracks, as far as was read: a look at any other changes nothing.
+    pub fn keep_tracked(&self, pushed: &mut Pushed) {
+        if pushed.is_empty() {
+            return;
+        }
+        let tracked: BTreeSet<ImageName> = self
+            .gathered
+            .resolved
+            .values()
+            .flat_map(|resolved| &resolved.images)
+            .filter(|image| image.refusal.is_none())
+            .filter_map(|image| image.asked.as_ref())
+            .filter(|asked| pushed.contains(asked))
+            .map(ImageName::without_pull_secret)
+            .collect();
+        pushed.retain(|image| tracked.contains(image));
     }
 
     /// Runs one cycle over what is due, with the given decision clock. Cancelled before it writes it gives what it has, unfinished; what has

@@ -1,4 +1,13 @@
-//! The HTTP server: `/healthz`, `/readyz`, `/metrics`. Read-only, and it names nothing that Git or a registry said.
+//! The HTTP server: `/healthz`, `/readyz`, `/metrics`, which name nothing that Git or a registry said, and
+//! `POST /webhooks/<name>`, which can only cause a look.
+
+pub mod events;
+mod limit;
+mod payload;
+mod proof;
+mod webhooks;
+
+pub use crate::server::webhooks::Webhooks;
 
 use std::future::IntoFuture;
 use std::net::SocketAddr;
@@ -10,7 +19,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -41,9 +50,15 @@ pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 ///
 /// # Errors
 /// The socket fails.
-pub async fn serve(listener: TcpListener, status: Arc<Status>, cancel: CancellationToken) -> std::io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    status: Arc<Status>,
+    webhooks: Arc<Webhooks>,
+    cancel: CancellationToken,
+) -> std::io::Result<()> {
     let asked = cancel.clone();
-    let served = axum::serve(listener, router(status)).with_graceful_shutdown(async move { asked.cancelled().await });
+    let served =
+        axum::serve(listener, router(status, webhooks)).with_graceful_shutdown(async move { asked.cancelled().await });
     let closing = async move {
         cancel.cancelled().await;
         tokio::time::sleep(CLOSING).await;
@@ -54,12 +69,15 @@ pub async fn serve(listener: TcpListener, status: Arc<Status>, cancel: Cancellat
     }
 }
 
-fn router(status: Arc<Status>) -> Router {
+fn router(status: Arc<Status>, webhooks: Arc<Webhooks>) -> Router {
+    let received =
+        Router::new().route("/webhooks/{name}", post(webhooks::receive)).with_state((status.clone(), webhooks));
     Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(status)
+        .merge(received)
 }
 
 /// The process answers.

@@ -117,6 +117,51 @@ struct ByKind {
     kind: KindLabel,
 }
 
+#[derive(Clone, Copy, Debug, EncodeLabelValue, Eq, Hash, PartialEq)]
+#[allow(non_camel_case_types, reason = "the names are the label's values")]
+enum WebhookLabel {
+    accepted,
+    unauthorized,
+    malformed,
+    limited,
+    ignored,
+}
+
+#[derive(Clone, Copy, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ByWebhookResult {
+    result: WebhookLabel,
+}
+
+/// What came of a request to a webhook.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum WebhookResult {
+    /// It told of pushes to look at.
+    Accepted,
+    /// Its secret or signature was missing or wrong.
+    Unauthorized,
+    /// It could not be read: no such JSON, too large, too slow.
+    Malformed,
+    /// There were too many.
+    Limited,
+    /// It told of nothing to look at.
+    Ignored,
+}
+
+impl WebhookResult {
+    const ALL: [Self; 5] = [Self::Accepted, Self::Unauthorized, Self::Malformed, Self::Limited, Self::Ignored];
+
+    fn labels(self) -> ByWebhookResult {
+        let result = match self {
+            Self::Accepted => WebhookLabel::accepted,
+            Self::Unauthorized => WebhookLabel::unauthorized,
+            Self::Malformed => WebhookLabel::malformed,
+            Self::Limited => WebhookLabel::limited,
+            Self::Ignored => WebhookLabel::ignored,
+        };
+        ByWebhookResult { result }
+    }
+}
+
 /// The daemon's metrics, in the OpenMetrics text format.
 #[derive(Debug)]
 pub struct Metrics {
@@ -131,6 +176,7 @@ pub struct Metrics {
     throttled: Family<ByRegistry, Counter>,
     backoff: Family<ByRegistry, Gauge<f64, AtomicU64>>,
     git: Family<ByKind, Counter>,
+    webhooks: Family<ByWebhookResult, Counter>,
     last: Gauge,
     reloads: Counter,
     refused_reloads: Counter,
@@ -152,6 +198,7 @@ impl Default for Metrics {
             throttled: Family::default(),
             backoff: Family::default(),
             git: Family::default(),
+            webhooks: Family::default(),
             last: Gauge::default(),
             reloads: Counter::default(),
             refused_reloads: Counter::default(),
@@ -159,6 +206,9 @@ impl Default for Metrics {
             registry: Mutex::new(Registry::default()),
         };
         metrics.configuration_is_current.set(1);
+        for result in WebhookResult::ALL {
+            drop(metrics.webhooks.get_or_create(&result.labels()));
+        }
         registry.register("cycles", "Finished cycles", metrics.cycles.clone());
         registry.register(
             "cycle_duration_seconds",
@@ -189,6 +239,7 @@ impl Default for Metrics {
             metrics.backoff.clone(),
         );
         registry.register("git_requests", "Conversations with Git remotes by what they were for", metrics.git.clone());
+        registry.register("webhook_events", "Requests to webhooks by what came of them", metrics.webhooks.clone());
         registry.register(
             "last_cycle_timestamp_seconds",
             "End of the last cycle, seconds since 1970",
@@ -250,6 +301,11 @@ impl Metrics {
             self.throttled.get_or_create(&label).inner().store(throttled, Ordering::Relaxed);
             self.backoff.get_or_create(&label).set(backoff.as_secs_f64());
         }
+    }
+
+    /// Takes in a request to a webhook.
+    pub fn webhook(&self, result: WebhookResult) {
+        self.webhooks.get_or_create(&result.labels()).inc();
     }
 
     /// Takes in a change of the configuration.
@@ -327,6 +383,7 @@ mod tests {
         };
         metrics.registries([registry("gone.example", 1, 9000)].into_iter());
         metrics.registries([registry("ghcr.io", 3, 1500), registry("quay.io", 0, 0)].into_iter());
+        metrics.webhook(WebhookResult::Limited);
         let text = metrics.text();
         assert!(!text.contains("repin_registry_backoff_seconds{registry=\"gone.example\"}"), "{text}");
         for line in [
@@ -340,6 +397,8 @@ mod tests {
             "repin_registry_backoff_seconds{registry=\"quay.io\"} 0.0",
             "repin_git_requests_total{kind=\"advertisement\"} 5",
             "repin_git_requests_total{kind=\"push\"} 2",
+            "repin_webhook_events_total{result=\"limited\"} 1",
+            "repin_webhook_events_total{result=\"accepted\"} 0",
             "repin_last_cycle_timestamp_seconds 1800000000",
             "repin_configuration_reloads_refused_total 1",
             "repin_configuration_is_current 0",

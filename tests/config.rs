@@ -26,6 +26,7 @@ use repin::model::remote_url::{RemoteUrl, Transport};
 use repin::model::rule::{Delivery, Glob, Match, Per, PullSecret, Rule};
 use repin::model::schedule::cron::Cron;
 use repin::model::schedule::{Interval, Schedule};
+use repin::model::webhook::{Webhook, WebhookKind};
 use repin::registry::{AzureOptions, EcrOptions, GoogleOptions, Limits, StaticKeys};
 use repin::secret::Secret;
 use repin::yaml::{self, Node};
@@ -65,6 +66,7 @@ fn read(text: &str) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
     let secrets = |reference: &SecretRef| match reference {
         SecretRef::Env(name) if name == "UNSET" => Err(format!("{reference} is not set")),
         SecretRef::Env(name) if name == "EMPTY" => Ok(Secret::new("")),
+        SecretRef::Env(name) if name == "BLANK" => Ok(Secret::new("  ")),
         SecretRef::Env(name) if name == "LINES" => Ok(Secret::new("a\nb")),
         SecretRef::Env(name) if name == "PROXY" => Ok(Secret::new(format!("http://me:{CANARY}@proxy.example:3128"))),
         SecretRef::Env(name) if name == "SSH_AUTH_SOCK" => Ok(Secret::new("/run/agent")),
@@ -206,6 +208,7 @@ rules:
         }],
         commit: CommitSettings::default(),
         applications: vec![],
+        webhooks: vec![],
         cache: CacheSettings { path: "/home/me/.cache/repin".into() },
         server: ServerSettings { listen: Some("127.0.0.1:8080".parse().unwrap()) },
         log: LogSettings { format: LogFormat::Text, level: LogLevel::Info },
@@ -477,6 +480,13 @@ fn every_setting_of_the_example_is_read() {
             .to_vec(),
             line: line("- name: batch"),
         }],
+        webhooks: vec![Webhook {
+            name: "hub".into(),
+            kind: WebhookKind::DockerHub,
+            secret: secret(),
+            registry: Some("docker.io".into()),
+            requests_per_second: 100.0,
+        }],
         cache: CacheSettings { path: "/var/cache/repin".into() },
         server: ServerSettings { listen: Some("127.0.0.1:8080".parse().unwrap()) },
         log: LogSettings { format: LogFormat::Text, level: LogLevel::Info },
@@ -543,6 +553,7 @@ fn the_example_shows_every_key() {
         "pull_secrets[].credentials.username.env",
         "pull_secrets[].credentials.password.env",
         "pull_secrets[].credentials.token.env",
+        "webhooks[].secret.env",
     ];
     assert_eq!(missing, expected, "add a commented line to config/repin.example.yaml");
     let known: BTreeSet<String> = keys::all().into_iter().collect();
@@ -840,6 +851,74 @@ fn a_pull_secret_is_bound_to_hosts_and_applications() {
             "warning 4 config/plain-credentials: `pull_secrets[0]` is sent over plain HTTP: everybody on the way can read it",
         ],
     );
+}
+
+#[test]
+fn a_webhook_has_a_name_a_kind_a_secret_and_knows_its_registry() {
+    let one = |text: &str| format!("webhooks: [{{{text}}}]");
+    let good = "name: hub, secret: {env: T}, kind";
+    for (text, host) in [
+        ("docker-hub", Some("docker.io")),
+        ("docker-hub, registry: index.docker.io", Some("docker.io")),
+        ("ghcr", Some("ghcr.io")),
+        ("quay", Some("quay.io")),
+        ("generic", None),
+        ("generic, registry: GHCR.io", Some("ghcr.io")),
+        ("harbor, registry: ghcr.io", Some("ghcr.io")),
+    ] {
+        let read = settings(&format!("{MINIMAL}{}", one(&format!("{good}: {text}")))).webhooks.remove(0);
+        assert_eq!((read.registry.as_deref(), read.requests_per_second), (host, 100.0), "{text}");
+    }
+    for kind in ["harbor", "gitlab", "distribution"] {
+        let missing = format!(
+            "3 config/missing-key: `webhooks[0]` has no `registry`, and a sender of kind {kind} does not say how images name it"
+        );
+        check(&one(&format!("{good}: {kind}")), &[&missing]);
+    }
+    check(
+        &one("name: a/b, kind: github"),
+        &[
+            "3 config/missing-key: `webhooks[0].secret` is missing, and it is required",
+            "3 config/invalid-value: `webhooks[0].name` is `a/b`: it is up to 100 letters, digits and . _ - and starts with a letter or a digit",
+            "3 config/invalid-value: `webhooks[0].kind` is `github`: it is one of docker-hub, ghcr, harbor, quay, gitlab, distribution, generic",
+        ],
+    );
+    check(
+        &one(&format!("{good}: quay, registry: r.example, requests_per_second: 0")),
+        &["3 config/invalid-value: `webhooks[0].requests_per_second` is `0`: it is a number above 0, up to 1000"],
+    );
+    check(
+        &one(&format!("{good}: quay, registry: r.example")),
+        &[
+            "warning 3 config/no-match: `webhooks[0]` tells of images of `r.example`, which is not configured and never asked",
+        ],
+    );
+    check(
+        &format!("server: null\nwebhooks:\n- {{{good}: ghcr}}\n- {{{good}: quay}}"),
+        &[
+            "warning 5 config/unused: `webhooks` are there, and `server` is off, so nobody can send to them",
+            "6 config/duplicate: `webhooks[1]` has the name `hub`, as the entry in line 5 has",
+        ],
+    );
+}
+
+#[test]
+fn an_empty_secret_of_a_webhook_is_refused_with_its_line() {
+    for (secret, message) in [
+        ("{env: EMPTY}", "has no value: the environment variable EMPTY is empty"),
+        ("{env: UNSET}", "has no value: the environment variable UNSET is not set"),
+        ("{env: BLANK}", "begins or ends with a blank, or holds nothing else, which no sender's header carries"),
+        ("hunter2-canary", "holds the secret itself, and secrets are given by reference only"),
+    ] {
+        let text = format!("webhooks:\n  - name: hub\n    kind: ghcr\n    secret: {secret}\n");
+        check(&text, &[&format!("6 config/secret: `webhooks[0].secret` {message}")]);
+        assert!(!format!("{:?}", read(&format!("{MINIMAL}{text}"))).contains(CANARY));
+    }
+    for secret in ["", "null", "{}"] {
+        let text = format!("{MINIMAL}webhooks: [{{name: hub, kind: ghcr, secret: {secret}}}]\n");
+        let problems = read(&text).unwrap_err();
+        assert_eq!((problems[0].code.as_str(), problems[0].line), ("config/missing-key", Some(3)), "{secret}");
+    }
 }
 
 #[test]

@@ -5,9 +5,11 @@
 
 mod login;
 mod registries;
+pub mod webhook;
 
 pub use self::login::{AZURE, CREDENTIALS, ECR, GOOGLE, PEER_FILE, PEER_REGISTRY};
 pub use self::registries::{REGISTRY, REGISTRY_LIMITS};
+use crate::config::keys::webhook::WEBHOOK;
 
 /// What a key holds.
 #[derive(Clone, Copy, Debug)]
@@ -116,6 +118,7 @@ pub const TOP: Table = Table {
         ),
         optional("credential_helpers", Shape::TextMap, "Programs that such files may name: name to absolute path."),
         optional("registries_conf", Shape::Text, "registries.conf of argocd-image-updater, read as it is."),
+        optional("webhooks", Shape::List(&WEBHOOK), "Who may tell of pushes, at POST /webhooks/<name> of the server."),
         optional("cache", Shape::Map(&CACHE), "Where what can be fetched again is kept."),
         optional("server", Shape::Map(&SERVER), "The HTTP server; null = off."),
         optional("log", Shape::Map(&LOG), "What is logged, and how."),

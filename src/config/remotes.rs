@@ -109,14 +109,7 @@ pub(super) fn registry(value: &Value<'_>, base: &Limits) -> Option<RegistrySetti
         }
         authorities(value)
     });
-    let requests_per_second = fields.get("requests_per_second").and_then(|value| {
-        let number: Option<f64> = value.text()?.parse().ok();
-        let number = number.filter(|number| *number > 0.0 && *number <= MOST_REQUESTS_PER_SECOND);
-        if number.is_none() {
-            value.invalid("it is a number above 0, up to 1000", "leave the key out for the default");
-        }
-        number
-    });
+    let requests_per_second = fields.get("requests_per_second").and_then(rate);
     let concurrency = fields.get("concurrency").and_then(|value| {
         let number = usize::try_from(value.count()?).ok().filter(|number| *number <= MOST_AT_ONCE);
         if number.is_none() {
@@ -139,6 +132,16 @@ pub(super) fn registry(value: &Value<'_>, base: &Limits) -> Option<RegistrySetti
         schedule: fields.get("schedule").and_then(schedule),
         line: value.line,
     })
+}
+
+/// Requests per second.
+pub(super) fn rate(value: &Value<'_>) -> Option<f64> {
+    let number: Option<f64> = value.text()?.parse().ok();
+    let number = number.filter(|number| *number > 0.0 && *number <= MOST_REQUESTS_PER_SECOND);
+    if number.is_none() {
+        value.invalid("it is a number above 0, up to 1000", "leave the key out for the default");
+    }
+    number
 }
 
 /// The host as image names give it, so that the two can be compared.

@@ -20,6 +20,7 @@ use crate::config::schedule::{schedule, ticks};
 use crate::config::settings::{
     AnnotationSetting, ApplicationSettings, CacheSettings, LogFormat, LogLevel, LogSettings, ServerSettings, Settings,
 };
+use crate::config::webhooks;
 use crate::model::names::RepoPath;
 use crate::model::rule::{Delivery, Glob, Match, Per, Rule};
 use crate::model::schedule::{Interval, Schedule};
@@ -72,6 +73,7 @@ pub(super) fn settings(root: &Value<'_>) -> Option<Settings> {
     checks::between_sections(&repositories, &registries, &rules, &applications);
     let commit = top.get("commit").map(commit).unwrap_or_default();
     let server = server(&top);
+    let webhooks = top.get("webhooks").map(|value| webhooks::webhooks(value, server, &registries));
     let log = top.get("log").map(log).unwrap_or_default();
     let cache = cache(root, &top);
     Some(Settings {
@@ -91,6 +93,7 @@ pub(super) fn settings(root: &Value<'_>) -> Option<Settings> {
         rules: rules.into_iter().map(|(_, read)| read).collect(),
         commit,
         applications: applications.into_iter().map(|(_, read)| read).collect::<Option<_>>()?,
+        webhooks: webhooks.unwrap_or(Some(Vec::new()))?,
         cache: cache?,
         server,
         log,

@@ -14,6 +14,7 @@ use crate::model::names::{Branch, RepoPath};
 use crate::model::remote_url::RemoteUrl;
 use crate::model::rule::{Glob, PullSecret, Rule};
 use crate::model::schedule::Schedule;
+use crate::model::webhook::Webhook;
 use crate::registry::{AzureOptions, EcrOptions, GoogleOptions, Limits};
 use crate::secret::Secret;
 
@@ -44,6 +45,8 @@ pub struct Settings {
     pub argocd: ArgocdMethod,
     /// Applications that no manifest defines.
     pub applications: Vec<ApplicationSettings>,
+    /// Who may tell of pushes; names are unique.
+    pub webhooks: Vec<Webhook>,
     /// The cache.
     pub cache: CacheSettings,
     /// The HTTP server.

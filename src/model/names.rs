@@ -108,6 +108,11 @@ impl ImageName {
         self.pull_secret.as_deref()
     }
 
+    /// Gives the same image, asked for as the registry's own settings say.
+    pub fn without_pull_secret(&self) -> Self {
+        Self { pull_secret: None, ..self.clone() }
+    }
+
     /// Gives the same image, asked for with this pull secret.
     pub fn with_pull_secret(&self, name: &str) -> Self {
         Self { pull_secret: Some(name.into()), ..self.clone() }

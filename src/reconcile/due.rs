@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::model::event::{Pushed, PushedTags};
+use crate::model::names::ImageName;
+
 /// What is due in a cycle. What is not rests: repositories are as they were read last, and registries answer what they
 /// answered last. What was never looked at, or could not be, is looked at anyway.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -16,12 +19,20 @@ pub struct Due {
     pub repositories: BTreeMap<String, bool>,
     /// Registries with a schedule of their own, by host.
     pub registries: BTreeMap<String, bool>,
+    /// Images that were pushed: they are due even where their registry rests.
+    pub pushed: Pushed,
 }
 
 impl Due {
     /// Everything, as a person asks for it.
     pub fn everything() -> Self {
-        Self { since: None, others: true, repositories: BTreeMap::new(), registries: BTreeMap::new() }
+        Self { others: true, ..Self::nothing(None) }
+    }
+
+    /// Nothing, after a cycle.
+    pub fn nothing(since: Option<Timestamp>) -> Self {
+        let (repositories, registries) = (BTreeMap::new(), BTreeMap::new());
+        Self { since, others: false, repositories, registries, pushed: Pushed::default() }
     }
 
     /// Everything that can be looked at, after a cycle.
@@ -37,5 +48,16 @@ impl Due {
     /// Tells whether a registry is due, by its host.
     pub fn is_registry(&self, host: &str) -> bool {
         self.registries.get(host).copied().unwrap_or(self.others)
+    }
+
+    /// Tells whether an image is due: its registry is, or it was pushed.
+    pub fn is_image(&self, image: &ImageName) -> bool {
+        self.is_registry(image.registry()) || self.pushed.contains(image)
+    }
+
+    /// Gives the tags of an image that were pushed; none if it was not. What is known of them is out of date, whatever
+    /// their registry's schedule says.
+    pub fn pushed_tags(&self, image: &ImageName) -> Option<&PushedTags> {
+        self.pushed.tags(image)
     }
 }

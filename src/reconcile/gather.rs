@@ -28,15 +28,15 @@ pub(super) struct Gathered {
     /// The repositories that Applications were resolved against.
     known: Vec<KnownRepository>,
     /// What each Application means, by the address of the Application, which is kept with it.
-    resolved: HashMap<usize, Resolved>,
+    pub(super) resolved: HashMap<usize, Resolved>,
     /// The images that were placed, and what they were placed on.
     placed: Option<Placed>,
 }
 
 /// An Application and what it means.
-struct Resolved {
+pub(super) struct Resolved {
     application: Arc<Application>,
-    images: Vec<Arc<TrackedImage>>,
+    pub(super) images: Vec<Arc<TrackedImage>>,
     problems: Vec<Problem>,
 }
 

@@ -35,17 +35,17 @@ pub(super) struct Answers {
 }
 
 impl Answers {
-    /// Those of the registries that are not due.
+    /// Those of the images that are not due.
     pub(super) fn of_resting(&mut self, due: &Due, mode: &Mode) -> Self {
         let mut kept = std::mem::take(self);
         let (asked, resting): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            kept.listings.into_iter().partition(|(image, _)| due.is_registry(image.registry()));
+            kept.listings.into_iter().partition(|(image, _)| due.is_image(image));
         kept.listings = resting;
         kept.before = asked.into_iter().filter_map(|(image, listed)| Some((image, listed.ok()?))).collect();
-        kept.manifests.retain(|(image, _), _| !due.is_registry(image.registry()));
-        kept.metadata.retain(|image, _| !due.is_registry(image.registry()));
+        kept.manifests.retain(|(image, _), _| !due.is_image(image));
+        kept.metadata.retain(|image, _| !due.is_image(image));
         // The cache knows the others, and what a question about another day saw is nothing that was seen.
-        kept.first_seen.retain(|(image, ..), _| !due.is_registry(image.registry()));
+        kept.first_seen.retain(|(image, ..), _| !due.is_image(image));
         kept.starts_clocks = *mode == Mode::Deliver;
         kept
     }

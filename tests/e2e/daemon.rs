@@ -1,124 +1,19 @@
 //! The daemon: schedule, signals, reload, health, metrics, logs, and what it must not let one bad object do.
 
-use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::registry::{Behaviour, FakeRegistry};
 use crate::remote::BareRemote;
+use crate::running::{Daemon, get_with, served, wait, wait_for_tag};
 use crate::table::{self, PLAIN, Row};
 use crate::world::{App, World};
 
-const PATIENCE: Duration = Duration::from_secs(30);
 const APP: App<'_> = App { name: "web", constraint: "", annotations: &[] };
-
-/// A running daemon; killed when the story ends.
-struct Daemon {
-    child: Child,
-    log: PathBuf,
-}
-
-impl Daemon {
-    fn start(world: &World) -> Self {
-        Self::start_with(world, |_| ())
-    }
-
-    fn start_with(world: &World, prepare: impl FnOnce(&mut Command)) -> Self {
-        let log = world.remote.scratch().join("daemon.log");
-        let mut command = world.command(&["run"]);
-        prepare(&mut command);
-        let child = command.stderr(File::create(&log).unwrap()).spawn().unwrap();
-        Self { child, log }
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap()
-    }
-
-    /// Waits for a line of the log, and gives it.
-    fn said(&self, part: &str) -> String {
-        wait(part, || self.log().lines().find(|line| line.contains(part)).map(str::to_owned), || self.log())
-    }
-
-    /// Waits for so many finished cycles more.
-    fn cycles(&self, more: usize) {
-        let count = || self.log().lines().filter(|line| line.contains("cycle ended")).count();
-        let wanted = count() + more;
-        wait("cycles", || (count() >= wanted).then_some(()), || self.log());
-    }
-
-    fn address(&self) -> String {
-        self.said("listening on http://").split("http://").nth(1).unwrap().split([' ', '"']).next().unwrap().to_owned()
-    }
-
-    fn get(&self, path: &str) -> (u16, String) {
-        get(&self.address(), path)
-    }
-
-    fn signal(&self, name: &str) {
-        let command = format!("kill -{name} {}", self.child.id());
-        assert!(Command::new("sh").args(["-c", &command]).status().unwrap().success());
-    }
-
-    fn is_running(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
-    }
-
-    /// Waits for the end, and gives how it ended and how long it took.
-    fn end(&mut self) -> (ExitStatus, Duration) {
-        let begin = Instant::now();
-        let log = self.log.clone();
-        let child = &mut self.child;
-        let status = wait("the end", || child.try_wait().unwrap(), || std::fs::read_to_string(&log).unwrap());
-        (status, begin.elapsed())
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>, tell: impl Fn() -> String) -> T {
-    let begin = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(begin.elapsed() < PATIENCE, "no {what}:\n{}", tell());
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn get(address: &str, path: &str) -> (u16, String) {
-    get_with(address, path, "")
-}
-
-fn get_with(address: &str, path: &str, headers: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\n{headers}connection: close\r\n\r\n").unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
-}
-
-fn wait_for_tag(world: &World, daemon: &Daemon, name: &str, tag: &str) {
-    wait(tag, || (world.tag(name) == tag).then_some(()), || daemon.log());
-}
-
-fn served(config: &str) -> String {
-    config.replace("server: null", "server: {listen: 127.0.0.1:0}")
-}
 
 #[test]
 fn new_tags_are_taken_per_schedule_and_sigterm_ends_it_well() {

@@ -64,8 +64,21 @@ pub struct DockerRegistry {
 
 impl DockerRegistry {
     /// Starts an empty registry; `None`, said by name, where what it needs is not installed.
-    #[allow(clippy::explicit_write, reason = "what eprintln says is hidden of a test that passes")]
     pub fn start(access: Access) -> Option<Self> {
+        Self::start_with(access, "")
+    }
+
+    /// Starts an open one that tells of what happens in it, there and with this `Authorization`.
+    pub fn start_telling(url: &str, authorization: &str) -> Option<Self> {
+        let notifications = format!(
+            "notifications:\n  endpoints:\n    - name: repin\n      url: {url}\n      headers: {{Authorization: [\"{authorization}\"]}}\n      \
+             timeout: 1s\n      threshold: 5\n      backoff: 1s\n      ignore: {{actions: [pull], mediatypes: [application/octet-stream]}}\n"
+        );
+        Self::start_with(Access::Open, &notifications)
+    }
+
+    #[allow(clippy::explicit_write, reason = "what eprintln says is hidden of a test that passes")]
+    fn start_with(access: Access, more: &str) -> Option<Self> {
         let mut programs = vec![("docker-registry", "docker-registry")];
         if access == Access::Guarded {
             programs.push(("htpasswd", "apache2-utils"));
@@ -86,7 +99,7 @@ impl DockerRegistry {
             let directory = tempfile::tempdir().unwrap();
             // The port is free again a moment before the registry takes it, so another process may be faster.
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            write_settings(access, port, directory.path());
+            write_settings(access, port, directory.path(), more);
             let process = spawn(directory.path());
             let mut registry = Self { access, port, process, directory };
             if registry.comes_up() {
@@ -295,7 +308,7 @@ pub fn tls(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/registry/tls").join(name)
 }
 
-fn write_settings(access: Access, port: u16, directory: &Path) {
+fn write_settings(access: Access, port: u16, directory: &Path, more: &str) {
     let mut text = format!(
         "version: 0.1\nlog: {{level: warn, accesslog: {{disabled: true}}}}\n\
          storage: {{delete: {{enabled: true}}, inmemory: {{}}, maintenance: {{uploadpurging: {{enabled: false}}}}}}\n\
@@ -314,6 +327,7 @@ fn write_settings(access: Access, port: u16, directory: &Path) {
             passwords.display()
         ));
     }
+    text.push_str(more);
     fs::write(directory.join("config.yml"), text).unwrap();
 }
 
@@ -334,7 +348,8 @@ fn mark(directory: &Path) -> String {
     directory.file_name().unwrap().to_string_lossy().into_owned()
 }
 
-fn find(program: &str) -> Option<PathBuf> {
+/// Finds a program of the machine.
+pub fn find(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path).map(|directory| directory.join(program)).find(|file| file.is_file())
 }
