@@ -11,6 +11,7 @@ mod policy;
 mod values;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::annotations::destination::Destination;
 use crate::annotations::keys::Reading;
@@ -55,6 +56,8 @@ pub struct ImageRequest {
     pub kustomize_name: Option<String>,
     /// The targets, at least one unless refused.
     pub targets: Vec<WriteBack>,
+    /// How much time there is between two looks at the registry.
+    pub interval: Option<Duration>,
     /// The pull secret that the registry is asked with, by its name.
     pub pull_secret: Option<String>,
     /// Where the whole Application wants its changes to go.

@@ -2,6 +2,7 @@
 //! `FromStr` makes one. Nothing here decides, reads or writes.
 
 pub mod application;
+pub mod asking;
 pub mod branch_template;
 pub mod change;
 pub mod constraint;

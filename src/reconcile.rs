@@ -29,6 +29,7 @@ use crate::cache::Cache;
 use crate::git::Authorship;
 use crate::message::Wording;
 use crate::model::application::Application;
+use crate::model::asking::{Asking, Wish};
 use crate::model::change::ChangeSet;
 use crate::model::event::Pushed;
 use crate::model::names::ImageName;
@@ -60,6 +61,8 @@ pub struct Options {
     pub applications: Vec<Application>,
     /// Directory of everything that can be deleted.
     pub cache: PathBuf,
+    /// How often registries are asked, and may be.
+    pub asking: Asking,
     /// The configuration's path, as it is shown in problems of [`Options::applications`].
     pub configuration: String,
     /// Who commits are by.
@@ -100,6 +103,8 @@ pub struct CycleReport {
     pub unparsed_templates: usize,
     /// Names of all discovered Applications, for [`Mode::Check`] and [`Mode::Explain`].
     pub applications: BTreeSet<crate::model::names::ApplicationKey>,
+    /// Images that are to be looked at as somebody wishes, and not as their registry.
+    pub wishes: BTreeMap<ImageName, Wish>,
     /// The snapshot that was decided on.
     pub snapshot: Snapshot,
     /// The judgements behind the outcomes.

@@ -6,8 +6,12 @@ mod ground;
 mod pull_secret;
 mod targets;
 
-use crate::annotations::{self, ArgocdMethod};
+use std::time::Duration;
+
+use crate::annotations::{self, ArgocdMethod, ImageRequest};
 use crate::model::application::Application;
+use crate::model::asking::Asking;
+use crate::model::interval::in_words;
 use crate::model::names::Branch;
 use crate::model::problem::{Problem, Severity};
 use crate::model::rule::{Glob, PullSecret};
@@ -39,6 +43,8 @@ pub struct Configured<'a> {
     pub pull_secrets: &'a [PullSecret],
     /// What `write-back-method: argocd` means.
     pub argocd: ArgocdMethod,
+    /// How often registries are asked, and may be; none = as annotations wish.
+    pub asking: Option<&'a Asking>,
 }
 
 /// Resolves one Application against what is configured.
@@ -48,9 +54,7 @@ pub fn resolve(application: &Application, configured: &Configured<'_>) -> (Vec<T
     for mut request in requests {
         let asked = pull_secret::asked(application, &request, configured.pull_secrets);
         if let Err((refusal, hint)) = &asked {
-            // `web.pull-secret` is not the end of `my-web.pull-secret`; no key has a second `/`.
-            let own = annotation_line(application, &format!("/{}.pull-secret", request.alias.replace('/', "_")));
-            let line = if own == application.line { annotation_line(application, "/pull-secret") } else { own };
+            let line = line_of(application, &request.alias, "pull-secret");
             problems.push(problem(application, line, refusal, hint.clone()));
             request.refusal.get_or_insert(refusal.clone());
         }
@@ -73,8 +77,10 @@ pub fn resolve(application: &Application, configured: &Configured<'_>) -> (Vec<T
                 tracked.push(image);
             }
         }
+        let interval = interval(application, &request, configured.asking, &mut problems);
         for image in tracked.iter_mut().skip(first) {
             image.asked = asked.as_ref().ok().cloned().flatten();
+            image.interval = interval;
         }
     }
     // What is wrong for the whole Application is found with each of its images, and said once.
@@ -86,6 +92,36 @@ pub fn resolve(application: &Application, configured: &Configured<'_>) -> (Vec<T
         }
     });
     (tracked, problems)
+}
+
+/// Gives the interval that counts for an image, and reports a wish for more than the operator allows.
+fn interval(
+    application: &Application,
+    request: &ImageRequest,
+    asking: Option<&Asking>,
+    problems: &mut Vec<Problem>,
+) -> Option<Duration> {
+    let (wish, image) = (request.interval?, request.image.as_ref()?);
+    let Some(asking) = asking else { return Some(wish) };
+    let shortest = match asking.interval(image.registry(), wish) {
+        Ok(counts) => return counts,
+        Err(shortest) => shortest,
+    };
+    let (wished, allowed) = (in_words(wish), in_words(shortest));
+    let message =
+        format!("`interval` of `{}` is {wished}, the operator allows {allowed}, and that counts", request.alias);
+    let refusal = Refusal { code: "annotation/capped".to_owned(), message };
+    let hint = format!("write {allowed} or more, or let the operator lower `shortest_interval` of repin.yaml");
+    let line = line_of(application, &request.alias, "interval");
+    problems.push(Problem { severity: Severity::Warning, ..problem(application, line, &refusal, hint) });
+    asking.interval(image.registry(), shortest).ok().flatten()
+}
+
+/// Gives the line of an annotation of an alias: its own, else that of the whole Application.
+fn line_of(application: &Application, alias: &str, key: &str) -> u64 {
+    // `web.pull-secret` is not the end of `my-web.pull-secret`; no key has a second `/`.
+    let own = annotation_line(application, &format!("/{}.{key}", alias.replace('/', "_")));
+    if own == application.line { annotation_line(application, &format!("/{key}")) } else { own }
 }
 
 /// Gives the line of the first annotation whose key ends so.

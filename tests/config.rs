@@ -178,6 +178,7 @@ rules:
 "#;
     let expected = Settings {
         schedule: two_minutes(),
+        shortest_interval: None,
         observe: false,
         argocd: ArgocdMethod::Held,
         repositories: vec![RepositorySettings {
@@ -245,6 +246,7 @@ fn every_setting_of_the_example_is_read() {
     };
     let expected = Settings {
         schedule: two_minutes(),
+        shortest_interval: Some(Duration::from_secs(30)),
         observe: false,
         docker_config: Some("/var/run/secrets/registries".into()),
         credential_helpers: [("ecr-login".to_owned(), "/usr/local/bin/docker-credential-ecr-login".into())].into(),

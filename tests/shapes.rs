@@ -42,7 +42,8 @@ fn read(annotations: &str, spec: &str) -> (Vec<String>, Vec<String>) {
         secret("pullsecret:ci/harbor", Match::default()),
         secret("env:TOKEN", path("other/**")),
     ];
-    let configured = Configured { repositories: &known, pull_secrets: &pull_secrets, argocd: ArgocdMethod::Held };
+    let configured =
+        Configured { repositories: &known, pull_secrets: &pull_secrets, argocd: ArgocdMethod::Held, asking: None };
     let (applications, mut problems) = read_applications("gitops", &"apps.yaml".parse().unwrap(), &text);
     let [application] = applications.as_slice() else { panic!("one Application: {text}\n{problems:#?}") };
     let (images, found) = resolve(application, &configured);

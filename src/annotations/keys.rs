@@ -52,7 +52,7 @@ pub const KEYS: &[Key] = &[
     key("allow-downgrade", Scope::Both, true),
     key("strict", Scope::Both, true),
     key("include-prereleases", Scope::Both, true),
-    key("interval", Scope::Both, false),
+    key("interval", Scope::Both, true),
     key("require-healthy", Scope::Application, false),
     key("soak", Scope::Both, false),
     key("verify", Scope::Both, false),

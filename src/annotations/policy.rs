@@ -1,5 +1,7 @@
 //! The keys that say which tag: strategy, constraint, filters and guards of one image.
 
+use std::time::Duration;
+
 use globset::GlobBuilder;
 use regex::RegexBuilder;
 
@@ -166,13 +168,31 @@ impl Reader<'_> {
         Some(pin)
     }
 
-    fn min_age(&mut self, alias: &str, obstacles: &mut Obstacles) -> Option<std::time::Duration> {
+    fn min_age(&mut self, alias: &str, obstacles: &mut Obstacles) -> Option<Duration> {
         let (key, given) = self.owned(alias, "min-age")?;
         match interval::parse(&given.value) {
             Ok(age) => Some(age).filter(|age| !age.is_zero()),
             Err(_) if given.value == "0" => None,
             Err(rule) => {
                 let hint = format!("write for example `{key}: 3d` or `{key}: 12h`");
+                self.invalid(&key, &given, &format!("is no span of time: {rule}"), hint, obstacles);
+                None
+            }
+        }
+    }
+
+    /// How often the registry is asked.
+    pub(super) fn interval(&mut self, alias: &str, obstacles: &mut Obstacles) -> Option<Duration> {
+        let (key, given) = self.owned(alias, "interval")?;
+        match interval::parse(&given.value) {
+            Ok(span) if !span.is_zero() => Some(span),
+            Ok(_) => {
+                let hint = format!("write for example `{key}: 30m`, or remove it to have the operator's schedule");
+                self.invalid(&key, &given, "is no time at all", hint, obstacles);
+                None
+            }
+            Err(rule) => {
+                let hint = format!("write for example `{key}: 30m` or `{key}: 6h`");
                 self.invalid(&key, &given, &format!("is no span of time: {rule}"), hint, obstacles);
                 None
             }

@@ -30,6 +30,7 @@ impl Reader<'_> {
             name_key: None,
             kustomize_name: None,
             targets: Vec::new(),
+            interval: None,
             pull_secret: None,
             destination: Destination::default(),
             refusal: None,
@@ -61,6 +62,7 @@ impl Reader<'_> {
         request.policy = self.policy(entry, constraint, &mut obstacles);
         self.places(&mut request, &mut obstacles);
         self.write_back(&mut request, &mut obstacles);
+        request.interval = self.interval(&entry.alias, &mut obstacles);
         request.pull_secret = self.pull_secret(&entry.alias, &mut obstacles);
         request.destination = self.destination(&mut obstacles);
         request.refusal = obstacles.refusal();

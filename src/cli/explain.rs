@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use crate::cli::document::{ExplainDocument, VERSION};
 use crate::cli::render::{self, Palette};
 use crate::cli::{FAILED, FINE, Global, USAGE, usage_problem};
+use crate::config::options;
 use crate::model::names::ApplicationKey;
 use crate::model::problem::Problem;
+use crate::plan::Subject;
 use crate::plan::explain::explain;
 use crate::reconcile::{CycleReport, Mode};
 
@@ -32,7 +34,13 @@ pub(super) async fn run(global: &Global, application: &str, alias: Option<&str>)
             );
         }
     };
-    let next = settings.schedule.next_after(global.clock(), 0).unwrap_or_else(|| global.clock());
+    // Counted from this look, as the daemon counts from its own.
+    let (asking, now) = (options::asking(&settings), global.clock());
+    let next = |subject: &Subject| {
+        let registry = subject.tracked.image.as_ref().map_or("", |image| image.registry());
+        let wish = subject.tracked.asked.as_ref().and_then(|asked| report.wishes.get(asked));
+        asking.next(registry, wish, now, 0).unwrap_or(now)
+    };
     let subjects = report
         .snapshot
         .subjects
@@ -53,7 +61,7 @@ pub(super) async fn run(global: &Global, application: &str, alias: Option<&str>)
     }
     let images: Vec<_> = subjects
         .filter(|(subject, _)| alias.is_none_or(|alias| subject.tracked.alias == alias))
-        .map(|(subject, judgement)| explain(&report.snapshot, subject, judgement, next))
+        .map(|(subject, judgement)| explain(&report.snapshot, subject, judgement, next(subject)))
         .collect();
     // Problems of other Applications' files are no part of this answer.
     let files: BTreeSet<&str> = images

@@ -3,13 +3,15 @@
 //! The reader takes unknown, missing and unbuilt keys from here, and [`crate::config::schema`] the JSON schema. Nothing
 //! here reads.
 
+mod commit;
 mod login;
 mod registries;
-pub mod webhook;
+mod webhook;
 
+pub use self::commit::{COMMIT, IDENTITY, SIGNING};
 pub use self::login::{AZURE, CREDENTIALS, ECR, GOOGLE, PEER_FILE, PEER_REGISTRY};
 pub use self::registries::{REGISTRY, REGISTRY_LIMITS};
-use crate::config::keys::webhook::WEBHOOK;
+pub use self::webhook::WEBHOOK;
 
 /// What a key holds.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +87,11 @@ pub const TOP: Table = Table {
             "schedule",
             Shape::Schedule,
             "When is looked: an interval of 1s to 7d, or a cron expression. Default 2m.",
+        ),
+        optional(
+            "shortest_interval",
+            Shape::Interval,
+            "How often annotations may have a registry asked. Default: as often as its schedule.",
         ),
         required("repositories", Shape::List(&REPOSITORY), "GitOps repositories, at least one."),
         optional(
@@ -282,39 +289,6 @@ pub const MATCH: Table = Table {
         optional("project", Shape::Text, "Glob over the Application's project."),
         optional("label", Shape::TextMap, "Labels of the Application with exactly these values."),
     ],
-    ..PLAIN
-};
-
-/// `commit`.
-pub const COMMIT: Table = Table {
-    keys: &[
-        optional("author", Shape::Map(&IDENTITY), "Who wrote the change. Default repin <repin@localhost>."),
-        optional("committer", Shape::Map(&IDENTITY), "Who made the commit. Default: the author."),
-        optional("message", Shape::Text, "Template of subject and body; the trailers follow by themselves."),
-        optional("sign_off", Shape::Bool, "Adds Signed-off-by of the committer as the last trailer. Default false."),
-        optional(
-            "signing",
-            Shape::Map(&SIGNING),
-            "Signs commits as git verify-commit reads it. Default: they are not.",
-        ),
-    ],
-    unbuilt: &["own_emails"],
-    ..PLAIN
-};
-
-/// `commit.author` and `commit.committer`.
-pub const IDENTITY: Table = Table {
-    keys: &[required("name", Shape::Text, "The name."), required("email", Shape::Text, "The address.")],
-    ..PLAIN
-};
-
-/// `commit.signing`.
-pub const SIGNING: Table = Table {
-    keys: &[
-        required("ssh_key", Shape::Secret, "Private key, as ssh-keygen writes it: ed25519, ecdsa or RSA."),
-        optional("passphrase", Shape::Secret, "If the key is encrypted."),
-    ],
-    hides: true,
     ..PLAIN
 };
 

@@ -12,6 +12,7 @@ use crate::credentials::Credentials;
 use crate::git::{Access, HistoryLimits};
 use crate::http::ClientCertificate;
 use crate::model::application::{Annotation, Application, ApplicationSource, PREFIX};
+use crate::model::asking::Asking;
 use crate::model::names::ApplicationKey;
 use crate::reconcile::Options;
 use crate::reconcile::repository::RepositoryOptions;
@@ -33,9 +34,20 @@ pub fn reconcile(settings: &Settings, file: &Path) -> Options {
         argocd: settings.argocd,
         applications: settings.applications.iter().map(application).collect(),
         cache: settings.cache.path.clone(),
+        asking: asking(settings),
         configuration: file.display().to_string(),
         authorship: settings.commit.authorship.clone(),
         wording: Arc::new(settings.commit.wording.clone()),
+    }
+}
+
+/// Gives when registries are asked.
+pub fn asking(settings: &Settings) -> Asking {
+    let own = |registry: &RegistrySettings| Some((registry.host.clone(), registry.schedule.clone()?));
+    Asking {
+        schedule: settings.schedule.clone(),
+        registries: settings.registries.iter().filter_map(own).collect(),
+        shortest_interval: settings.shortest_interval,
     }
 }
 

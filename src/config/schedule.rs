@@ -39,6 +39,11 @@ pub(super) fn schedule(value: &Value<'_>) -> Option<Schedule> {
     }
 }
 
+/// Reads the shortest interval that an annotation may wish.
+pub(super) fn shortest_interval(value: &Value<'_>) -> Option<Duration> {
+    span(value, SHORTEST)
+}
+
 /// Reads when a rule lets something be written: its ticks are the same for everybody, and have no jitter.
 pub(super) fn ticks(value: &Value<'_>) -> Option<Schedule> {
     if !value.is_scalar()

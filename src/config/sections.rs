@@ -16,7 +16,7 @@ use crate::config::pull_secrets::{self, pull_secret};
 use crate::config::reader::{Fields, Value};
 use crate::config::registries_conf::{self, Known};
 use crate::config::remotes::{name, registry, repository};
-use crate::config::schedule::{schedule, ticks};
+use crate::config::schedule::{schedule, shortest_interval, ticks};
 use crate::config::settings::{
     AnnotationSetting, ApplicationSettings, CacheSettings, LogFormat, LogLevel, LogSettings, ServerSettings, Settings,
 };
@@ -36,6 +36,7 @@ pub(super) fn settings(root: &Value<'_>) -> Option<Settings> {
     let top = root.fields(&keys::TOP);
     let list = |name: &str| top.get(name).map(Value::items).unwrap_or_default();
     let schedule = top.get("schedule").and_then(schedule).unwrap_or(Schedule::Every(Interval::new(DEFAULT_SCHEDULE)));
+    let shortest_interval = top.get("shortest_interval").and_then(shortest_interval);
     let observe = top.written("observe").and_then(Value::boolean).unwrap_or(false);
     let argocd = match top.get("legacy_argocd_method").and_then(|value| value.word(&["as-git"])) {
         Some(_) => ArgocdMethod::AsGit,
@@ -78,6 +79,7 @@ pub(super) fn settings(root: &Value<'_>) -> Option<Settings> {
     let cache = cache(root, &top);
     Some(Settings {
         schedule,
+        shortest_interval,
         observe,
         argocd,
         repositories: repositories.into_iter().map(|(_, read)| read).collect::<Option<_>>()?,

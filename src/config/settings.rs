@@ -23,6 +23,8 @@ use crate::secret::Secret;
 pub struct Settings {
     /// When is looked at what has no schedule of its own.
     pub schedule: Schedule,
+    /// The shortest interval that an annotation may wish; none = that of the schedule that it is about.
+    pub shortest_interval: Option<Duration>,
     /// Decide and report, write nothing, whatever rules say.
     pub observe: bool,
     /// At least one; names are unique, and so is (repository, branch).

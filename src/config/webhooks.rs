@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::config::access::secret;
-use crate::config::keys::webhook::WEBHOOK;
+use crate::config::keys;
 use crate::config::reader::Value;
 use crate::config::remotes::{host, name, rate};
 use crate::config::settings::{RegistrySettings, ServerSettings};
@@ -48,7 +48,7 @@ pub(super) fn webhooks(
 }
 
 fn webhook(value: &Value<'_>) -> Option<Webhook> {
-    let fields = value.fields(&WEBHOOK);
+    let fields = value.fields(&keys::WEBHOOK);
     let name = fields.get("name").and_then(name);
     let word = fields.get("kind").and_then(|value| value.word(&WebhookKind::ALL.map(WebhookKind::as_str)));
     let kind = WebhookKind::ALL.into_iter().find(|kind| Some(kind.as_str()) == word);

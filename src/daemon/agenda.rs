@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::config::options;
 use crate::config::settings::Settings;
+use crate::model::asking::{Asking, Wish};
+use crate::model::names::ImageName;
 use crate::model::schedule::{Interval, Schedule};
 use crate::reconcile::Due;
 
@@ -25,10 +28,20 @@ enum Whose {
     Rule(usize),
 }
 
+/// An image that is looked at as somebody wishes.
+#[derive(Debug)]
+struct Spaced {
+    wish: Wish,
+    span: Duration,
+    next: Timestamp,
+}
+
 /// The next time of every schedule.
 #[derive(Debug)]
 pub(super) struct Agenda {
+    asking: Asking,
     schedules: BTreeMap<Whose, Schedule>,
+    images: BTreeMap<ImageName, Spaced>,
     /// What is missing here is due.
     next: BTreeMap<Whose, Timestamp>,
     /// The clock of the last cycle, or of an earlier one if what was due may not have been written since.
@@ -53,7 +66,13 @@ impl Agenda {
         for (position, rule) in settings.rules.iter().enumerate() {
             add(Whose::Rule(position), &rule.schedule);
         }
-        Self { schedules, next: BTreeMap::new(), last: None }
+        Self {
+            asking: options::asking(settings),
+            schedules,
+            images: BTreeMap::new(),
+            next: BTreeMap::new(),
+            last: None,
+        }
     }
 
     /// Takes changed settings over: everything is looked at, and rules keep waiting for their ticks.
@@ -73,7 +92,40 @@ impl Agenda {
                 Whose::Rule(_) => {}
             }
         }
+        for (image, Spaced { wish, next, .. }) in &self.images {
+            let is_due = *next <= now || (wish.or_by_schedule && due.is_registry(image.registry()));
+            due.images.insert(image.clone(), is_due);
+        }
         due
+    }
+
+    /// Takes over what is wished of the images that registries were asked for in the cycle that began at this time. What
+    /// is new was looked at in it, as what was never looked at always is.
+    pub(super) fn wish(
+        &mut self,
+        wishes: &BTreeMap<ImageName, Wish>,
+        is_asked: impl Fn(&ImageName) -> bool,
+        began: Timestamp,
+        random: impl FnOnce() -> u32,
+    ) {
+        let mut old = std::mem::take(&mut self.images);
+        if wishes.is_empty() {
+            return;
+        }
+        // One for all, so that what is looked at together stays together.
+        let random = random();
+        for (image, wish) in wishes.iter().filter(|(image, _)| is_asked(image)) {
+            let Some(span) = self.asking.spacing(image.registry(), wish) else { continue };
+            let schedule = self.asking.schedule(image.registry());
+            let next = match old.remove(image).filter(|known| known.span == span) {
+                Some(known) if known.next > began => known.next,
+                known => {
+                    let last = known.map_or(began, |known| counted_from(schedule, known.next, began, span));
+                    schedule.next_spaced(last, span, random).unwrap_or(Timestamp::MAX)
+                }
+            };
+            self.images.insert(image.clone(), Spaced { wish: *wish, span, next });
+        }
     }
 
     /// Notes a cycle that began at this time. After one in which something failed the ticks of rules stay due for a
@@ -104,7 +156,24 @@ impl Agenda {
             }
             rest = rest.min(Duration::try_from(next.duration_since(now)).unwrap_or(Duration::ZERO));
         }
+        for (image, Spaced { span, next, .. }) in &mut self.images {
+            if let Schedule::Every(_) = self.asking.schedule(image.registry()) {
+                let longest = SignedDuration::try_from(*span + *span / 10).unwrap_or(SignedDuration::MAX);
+                *next = now.checked_add(longest).map_or(*next, |latest| latest.min(*next));
+            }
+            rest = rest.min(Duration::try_from(next.duration_since(now)).unwrap_or(Duration::ZERO));
+        }
         rest
+    }
+}
+
+/// Gives the time that an interval counts from: the beginning of the cycle. Times of a cron expression are the same for
+/// everybody, so there it is the time itself, unless the cycle came much later.
+fn counted_from(schedule: &Schedule, due: Timestamp, began: Timestamp, span: Duration) -> Timestamp {
+    let late = SignedDuration::try_from(span / 10).unwrap_or(SignedDuration::MAX);
+    match schedule {
+        Schedule::Cron(_) if began.duration_since(due) <= late => due,
+        Schedule::Cron(_) | Schedule::Every(_) => began,
     }
 }
 
@@ -164,6 +233,61 @@ mod tests {
         assert_eq!(agenda.rest(at("10:14:59")), Duration::from_secs(1));
         let due = agenda.due(at("10:15:00"));
         assert!(!due.is_repository("a") && !due.is_repository("b") && !due.is_registry("r.example"));
+    }
+
+    /// An image with what is wished of it, in seconds.
+    fn wish(image: &str, every: u64, or_by_schedule: bool) -> (ImageName, Wish) {
+        (image.parse().unwrap(), Wish { every: Duration::from_secs(every), or_by_schedule })
+    }
+
+    #[test]
+    fn an_image_has_its_own_times_and_nobody_is_woken_for_one_that_nobody_asks_for() {
+        let mut agenda = Agenda::new(&settings(&format!("shortest_interval: 1s\n{OWN}")));
+        let wishes = BTreeMap::from([
+            wish("x.example/rare", 300, false),
+            wish("x.example/eager", 10, false),
+            wish("x.example/shared", 300, true),
+            wish("x.example/both", 20, true),
+            wish("x.example/held", 10, false),
+            wish("r.example/cron", 7_200, false),
+        ]);
+        let names = ["rare", "eager", "shared", "both"].map(|name| format!("x.example/{name}"));
+        let due = |agenda: &Agenda, now: &str| {
+            let due = agenda.due(at(now));
+            let found: Vec<bool> = names.iter().map(|name| due.is_image(&name.parse().unwrap())).collect();
+            (found, due.is_image(&"r.example/cron".parse().unwrap()))
+        };
+        let ran = |agenda: &mut Agenda, now: &str| {
+            agenda.ran(at(now), false, || 0);
+            agenda.wish(&wishes, |image| image.repository() != "held", at(now), || 0);
+            agenda.rest(at(now)).as_secs()
+        };
+        assert_eq!(due(&agenda, "10:00:00"), (vec![true; 4], true), "what was never looked at is looked at");
+        assert_eq!(ran(&mut agenda, "10:00:00"), 10);
+        for (now, expected, rest) in [
+            ("10:00:09", [false, false, false, false], 1),
+            ("10:00:10", [false, true, false, false], 10),
+            ("10:00:20", [false, true, false, true], 10),
+            ("10:00:30", [false, true, false, false], 10),
+            // The schedule: whoever wishes nothing has it.
+            ("10:02:00", [false, true, true, true], 10),
+            ("10:05:00", [true, true, true, true], 10),
+        ] {
+            assert_eq!(due(&agenda, now), (expected.to_vec(), false), "{now}");
+            assert_eq!(ran(&mut agenda, now), rest, "{now}");
+        }
+        // Beside cron only its own times count, and a cycle that begins a little late moves none of them.
+        for (now, expected) in
+            [("11:00:00", false), ("12:00:00", true), ("12:00:03", false), ("13:00:00", false), ("14:00:00", true)]
+        {
+            assert_eq!(due(&agenda, now).1, expected, "{now}");
+            ran(&mut agenda, &now.replace(":00:00", ":00:02"));
+        }
+        // A clock that was set back, and wishes that are gone.
+        agenda.rest(at("08:00:00"));
+        assert_eq!(due(&agenda, "08:00:11").0, [false, true, false, false]);
+        agenda.wish(&BTreeMap::new(), |_| true, at("08:00:11"), || 0);
+        assert!(agenda.due(at("08:00:11")).images.is_empty());
     }
 
     #[test]

@@ -18,8 +18,10 @@ use crate::daemon::LOOK;
 use crate::daemon::agenda::Agenda;
 use crate::daemon::said::Last;
 use crate::model::event::Pushed;
+use crate::model::names::ImageName;
 use crate::model::outcome::OutcomeResult;
 use crate::model::problem::Severity;
+use crate::plan::Snapshot;
 use crate::reconcile::{CycleReport, Due, Mode, Reconciler};
 use crate::server::{Status, Webhooks};
 use crate::telemetry::{Counts, CycleFigures, GitFigures, RegistryFigures};
@@ -53,6 +55,7 @@ pub(super) async fn schedule(
         publish(&report, started.elapsed(), &status);
         last.log(&report);
         agenda.ran(now, report.has_failed(), random);
+        agenda.wish(&report.wishes, |image| is_asked(&report.snapshot, image), now, random);
         loop {
             // The clock may be set, and the machine may sleep.
             let rest = agenda.rest(Timestamp::now());
@@ -92,6 +95,13 @@ pub(super) async fn schedule(
             return;
         }
     }
+}
+
+/// Tells whether a registry was asked for an image, in this cycle or before.
+fn is_asked(snapshot: &Snapshot, image: &ImageName) -> bool {
+    snapshot.listings.contains_key(image)
+        || snapshot.metadata.contains_key(image)
+        || snapshot.manifests.keys().any(|(known, _)| known == image)
 }
 
 /// Waits until something was pushed, and not before the time.

@@ -52,6 +52,19 @@ impl Schedule {
         }
     }
 
+    /// Gives when something is due that wants so much time between two looks and was due at this instant: an interval of its
+    /// own, with the jitter of one, or the first time of the expression by which that much has passed.
+    pub fn next_spaced(&self, last: Timestamp, span: Duration, random: u32) -> Option<Timestamp> {
+        match self {
+            Self::Every(_) => Self::Every(Interval::new(span)).next_after(last, random),
+            Self::Cron(cron) => {
+                // A second is how much later than its time a cycle begins.
+                let wait = SignedDuration::try_from(span.saturating_sub(Duration::from_secs(1))).ok()?;
+                cron.next_after(last.checked_add(wait).ok()?)
+            }
+        }
+    }
+
     /// Gives the next tick after this instant. All ask for the same ticks: those of an interval are its multiples since
     /// the beginning of 1970 (UTC), without jitter.
     pub fn next_tick(&self, after: Timestamp) -> Option<Timestamp> {
@@ -108,6 +121,28 @@ mod tests {
         }
         let longest = Interval { span: Duration::MAX, jitter: Duration::MAX };
         assert_eq!(Schedule::Every(longest).next_after(now, 1), None);
+    }
+
+    #[test]
+    fn what_is_wanted_more_rarely_waits_for_the_first_time_by_which_that_much_has_passed() {
+        let schedule = |text: &str| match text {
+            "every" => Schedule::Every(Interval::new(Duration::from_secs(120))),
+            cron => Schedule::Cron(Cron::new(cron, jiff::tz::TimeZone::UTC).unwrap()),
+        };
+        for (text, last, span, expected) in [
+            ("every", "10:00:00", 3_600, "11:00:00"),
+            ("every", "10:00:00", 1, "10:00:01"),
+            ("0 * * * *", "10:00:00", 3_600, "11:00:00"),
+            ("0 * * * *", "10:00:00", 3_601, "12:00:00"),
+            ("0 * * * *", "10:23:00", 3_600, "12:00:00"),
+            ("*/5 * * * *", "10:00:00", 3_600, "11:00:00"),
+            ("*/5 * * * *", "10:00:00", 1, "10:05:00"),
+        ] {
+            let found = schedule(text).next_spaced(at(&format!("2026-01-05T{last}Z")), Duration::from_secs(span), 0);
+            assert_eq!(found, Some(at(&format!("2026-01-05T{expected}Z"))), "{text} {last} {span}");
+        }
+        assert_eq!(schedule("every").next_spaced(at("2026-01-05T10:00:00Z"), Duration::MAX, 0), None);
+        assert_eq!(schedule("* * * * *").next_spaced(at("2026-01-05T10:00:00Z"), Duration::MAX, 0), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A tracked image: one image of one Application, what its policy allows and where its tag stands.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::model::branch_template::BranchTemplate;
 use crate::model::key_path::KeyPath;
@@ -212,6 +213,8 @@ pub struct TrackedImage {
     pub asked: Option<ImageName>,
     /// What is allowed.
     pub policy: Policy,
+    /// How much time there is between two looks, as far as the operator allows it; none = as the schedules say.
+    pub interval: Option<Duration>,
     /// Where the tag may stand, if that could be resolved.
     pub target: Option<Target>,
     /// The Applications with the same text here change together.

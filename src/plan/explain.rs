@@ -40,7 +40,7 @@ pub struct ExplainedImage {
     pub gates: Vec<Gate>,
     /// The place that is or would be written.
     pub target: ExplainedTarget,
-    /// When it is looked at next.
+    /// When its registry is asked for it next.
     pub next: Timestamp,
 }
 

@@ -19,6 +19,8 @@ pub struct Due {
     pub repositories: BTreeMap<String, bool>,
     /// Registries with a schedule of their own, by host.
     pub registries: BTreeMap<String, bool>,
+    /// Images that are looked at as somebody wishes, whether their registry is due or not.
+    pub images: BTreeMap<ImageName, bool>,
     /// Images that were pushed: they are due even where their registry rests.
     pub pushed: Pushed,
 }
@@ -31,8 +33,14 @@ impl Due {
 
     /// Nothing, after a cycle.
     pub fn nothing(since: Option<Timestamp>) -> Self {
-        let (repositories, registries) = (BTreeMap::new(), BTreeMap::new());
-        Self { since, others: false, repositories, registries, pushed: Pushed::default() }
+        Self {
+            since,
+            others: false,
+            repositories: BTreeMap::new(),
+            registries: BTreeMap::new(),
+            images: BTreeMap::new(),
+            pushed: Pushed::default(),
+        }
     }
 
     /// Everything that can be looked at, after a cycle.
@@ -50,9 +58,10 @@ impl Due {
         self.registries.get(host).copied().unwrap_or(self.others)
     }
 
-    /// Tells whether an image is due: its registry is, or it was pushed.
+    /// Tells whether an image is due: by its own interval, else with its registry; or because it was pushed.
     pub fn is_image(&self, image: &ImageName) -> bool {
-        self.is_registry(image.registry()) || self.pushed.contains(image)
+        let own = self.images.get(image).copied();
+        own.unwrap_or_else(|| self.is_registry(image.registry())) || self.pushed.contains(image)
     }
 
     /// Gives the tags of an image that were pushed; none if it was not. What is known of them is out of date, whatever

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::model::application::{Application, PREFIX};
+use crate::model::asking::wishes;
 use crate::model::history::CommitId;
 use crate::model::names::{ApplicationKey, Branch, ImageName, RepoPath};
 use crate::model::problem::{Problem, Severity};
@@ -88,6 +89,7 @@ impl Reconciler {
         }
         let known = self.known_repositories(&readings, &applications);
         let mut images = self.resolve_all(&applications, known, report);
+        report.wishes = wishes(images.iter().map(Arc::as_ref));
         if matches!(mode, Mode::Check | Mode::Explain(_)) {
             report.applications = applications.iter().map(|application| application.key.clone()).collect();
         }
@@ -160,6 +162,7 @@ impl Reconciler {
                     repositories: &self.gathered.known,
                     pull_secrets: &self.options.pull_secrets,
                     argocd: self.options.argocd,
+                    asking: Some(&self.options.asking),
                 };
                 let (images, mut problems) = resolve(application, &configured);
                 if application.key.file.is_none() {

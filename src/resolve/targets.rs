@@ -146,6 +146,7 @@ pub(super) fn image(
         image: request.image.clone(),
         asked: None,
         policy: request.policy.clone(),
+        interval: None,
         target,
         group: request.destination.group.clone(),
         key,

@@ -37,7 +37,6 @@ fn plus(more: &str) -> String {
 fn every_known_key_that_is_not_built_holds_its_image_and_is_a_problem() {
     let keys = [
         ("promote-from", "dev"),
-        ("interval", "5m"),
         ("require-healthy", "\"true\""),
         ("soak", "1h"),
         ("verify", "cosign:main"),
@@ -50,7 +49,6 @@ fn every_known_key_that_is_not_built_holds_its_image_and_is_a_problem() {
         ("pull-request.auto-merge", "\"true\""),
         ("notify", "chat"),
         ("app.promote-from", "env/application"),
-        ("app.interval", "5m"),
         ("app.soak", "1h"),
         ("app.verify", "keyless:x"),
         ("write-back-method", "argocd"),
@@ -91,10 +89,10 @@ fn of_several_unbuilt_keys_the_first_of_the_manual_holds_and_each_one_is_a_probl
             &["unsupported/notify", "unsupported/promote-from", "unsupported/soak"],
         ),
         (
-            "interval-first",
+            "soak-first",
             plus("repin.dev/verify: cosign:main\nrepin.dev/interval: 5m\nrepin.dev/soak: 1h"),
-            "held unsupported/interval",
-            &["unsupported/interval", "unsupported/soak", "unsupported/verify"],
+            "held unsupported/soak",
+            &["unsupported/soak", "unsupported/verify"],
         ),
         (
             "method-before-target",
@@ -115,6 +113,51 @@ fn of_several_unbuilt_keys_the_first_of_the_manual_holds_and_each_one_is_a_probl
             &["unsupported/delivery", "unsupported/hold"],
         ),
     ]);
+}
+
+#[test]
+fn an_interval_is_a_span_of_time_and_one_that_is_too_short_is_capped_and_still_written() {
+    // The schedule of these worlds is a second.
+    for (value, verdict, codes) in [
+        ("5m", "pending pending", &[][..]),
+        ("1s", "pending pending", &[]),
+        ("0s", "held annotation/invalid", &["annotation/invalid"]),
+        ("5", "held annotation/invalid", &["annotation/invalid"]),
+        ("hourly", "held annotation/invalid", &["annotation/invalid"]),
+    ] {
+        check(&[("web", plus(&format!("repin.dev/interval: \"{value}\"")), verdict, codes)]);
+    }
+    let world = table::world(&[Row::new("web", &plus("repin.dev/interval: 2h\nrepin.dev/app.interval: 90s"))]);
+    let capped = |config: &str| {
+        world.configure(config);
+        let said = world.repin(&["check"]);
+        assert_eq!(said.code, 0, "{said:#?}");
+        said.json["problems"].as_array().unwrap().clone()
+    };
+    let config = world.standard_config().replace("schedule: 1s", "schedule: 5m");
+    let problems = capped(&config);
+    let problem = &problems[0];
+    assert_eq!(
+        (problems.len(), &problem["code"], &problem["severity"]),
+        (1, &"annotation/capped".into(), &"warning".into())
+    );
+    assert_eq!(
+        problem["message"],
+        "argocd/web: `interval` of `app` is 1m 30s, the operator allows 5m, and that counts"
+    );
+    let manifest = world.remote.show("argocd/web.yaml");
+    let line = 1 + manifest.lines().position(|line| line.contains("app.interval")).unwrap();
+    assert_eq!((&problem["file"], &problem["line"]), (&"argocd/web.yaml".into(), &line.into()));
+    assert!(problem["hint"].as_str().unwrap().contains("`shortest_interval`"), "{problem:#}");
+    assert_eq!(world.repin(&["plan"]).json["outcomes"][0]["result"], "pending");
+    for allowed in ["shortest_interval: 1m\n", "shortest_interval: 90s\n"] {
+        assert_eq!(capped(&format!("{allowed}{config}")), [json!(null); 0], "{allowed}");
+    }
+    // A registry with a schedule of its own is what an interval is compared with.
+    let own = config.replace("    insecure: true\n", "    insecure: true\n    schedule: 1m\n");
+    assert_eq!(capped(&own), [json!(null); 0]);
+    let cron = config.replace("    insecure: true\n", "    insecure: true\n    schedule: \"@daily\"\n");
+    assert_eq!(capped(&cron), [json!(null); 0], "beside cron it can only be rarer");
 }
 
 #[test]

@@ -61,6 +61,43 @@ fn the_document_is_whole() {
 }
 
 #[test]
+fn the_next_look_is_that_of_the_schedule_of_the_registry_and_of_the_interval_of_the_application() {
+    let rows: &[(&str, &str)] =
+        &[("plain", ""), ("rare", "\nrepin.dev/interval: 6h"), ("capped", "\nrepin.dev/interval: 1m")];
+    let texts: Vec<(&str, String)> = rows.iter().map(|(name, more)| (*name, format!("{PLAIN}{more}"))).collect();
+    let next = |config: &dyn Fn(String) -> String, alone: &str| {
+        let rows: Vec<Row<'_>> =
+            texts.iter().filter(|(name, _)| *name == alone).map(|(name, text)| Row::new(name, text)).collect();
+        let world = table::world(&rows);
+        world.configure(&config(world.standard_config().replace("schedule: 1s", "schedule: 2h")));
+        only(&world, &["--now", "2026-03-01T10:00:00Z", "explain", alone])["next"].as_str().unwrap().to_owned()
+    };
+    let own = |text: &str, schedule: &str| {
+        text.replace("    insecure: true\n", &format!("    insecure: true\n    schedule: {schedule}\n"))
+    };
+    let (plain, daily) = (|text: String| text, |text: String| own(&text, "\"0 9 * * *\""));
+    let allowed = |text: String| format!("shortest_interval: 10s\n{}", own(&text, "30m"));
+    for (config, application, expected) in [
+        (&plain as &dyn Fn(String) -> String, "plain", "2026-03-01T12:00:00Z"),
+        (&plain, "rare", "2026-03-01T16:00:00Z"),
+        (&plain, "capped", "2026-03-01T12:00:00Z"),
+        (&daily, "plain", "2026-03-02T09:00:00Z"),
+        (&daily, "rare", "2026-03-02T09:00:00Z"),
+        (&allowed, "plain", "2026-03-01T10:30:00Z"),
+        (&allowed, "rare", "2026-03-01T16:00:00Z"),
+        (&allowed, "capped", "2026-03-01T10:01:00Z"),
+    ] {
+        assert_eq!(next(config, application), expected, "{application}");
+    }
+    // Of several Applications of one image the shortest counts, also for who is explained alone.
+    let rows: Vec<Row<'_>> = texts.iter().map(|(name, text)| Row::new(name, text)).collect();
+    let world = table::world(&rows);
+    world.configure(&world.standard_config().replace("schedule: 1s", "schedule: 2h"));
+    let image = only(&world, &["--now", "2026-03-01T10:00:00Z", "explain", "rare"]);
+    assert_eq!(image["next"], "2026-03-01T12:00:00Z");
+}
+
+#[test]
 fn every_verdict_code_is_said() {
     let signature = format!("sha256-{}.sig", "ab".repeat(32));
     let tags = [
