@@ -14,7 +14,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::{debug, info, warn};
 
 use crate::model::event::Event;
@@ -31,8 +31,8 @@ const MAX_BYTES: usize = 1024 * 1024;
 const MAX_DRAINED: usize = 8 * MAX_BYTES;
 /// How long a body may take.
 const BODY_TIME: Duration = Duration::from_secs(5);
-/// Bodies of one webhook that are held at once.
-const AT_ONCE: usize = 32;
+/// What bodies of one webhook that are under way may hold at once, in KiB. A body that stalls holds what came of it.
+const MAX_HELD: usize = 32 * 1024;
 
 /// The webhooks, and the queue that they fill.
 #[derive(Debug, Default)]
@@ -49,7 +49,7 @@ struct Entry {
     proven: Mutex<Allowance>,
     /// Of its own, so that strangers use up nothing of what the sender has.
     refused: Mutex<Allowance>,
-    at_once: Semaphore,
+    held: Semaphore,
     /// The last sender was a stranger, which was logged.
     is_refusing: AtomicBool,
 }
@@ -106,8 +106,8 @@ pub(super) async fn receive(
 impl Entry {
     fn new(webhook: Webhook, now: Instant) -> Self {
         let allowance = || Mutex::new(Allowance::new(webhook.requests_per_second, now));
-        let (proven, refused, at_once) = (allowance(), allowance(), Semaphore::new(AT_ONCE));
-        Self { webhook, proven, refused, at_once, is_refusing: AtomicBool::new(false) }
+        let (proven, refused, held) = (allowance(), allowance(), Semaphore::new(MAX_HELD));
+        Self { webhook, proven, refused, held, is_refusing: AtomicBool::new(false) }
     }
 
     async fn answer(&self, request: Request, events: &Events) -> Answer {
@@ -123,14 +123,12 @@ impl Entry {
             drain(&mut body).await;
             return Answer::TooLarge;
         }
-        let Ok(_held) = self.at_once.try_acquire() else { return Answer::Busy };
-        let bytes = match tokio::time::timeout(BODY_TIME, read(&mut body)).await {
-            Ok(Ok(bytes)) => bytes,
-            Ok(Err(Answer::TooLarge)) => {
+        let (bytes, _held) = match tokio::time::timeout(BODY_TIME, read(&mut body, &self.held)).await {
+            Ok(Ok(read)) => read,
+            Ok(Err(answer)) => {
                 drain(&mut body).await;
-                return Answer::TooLarge;
+                return answer;
             }
-            Ok(Err(answer)) => return answer,
             Err(_) => return Answer::TooSlow,
         };
         if is_in_body && !proof::is_proven(&self.webhook, &parts.headers, query, &bytes) {
@@ -230,16 +228,26 @@ fn announced(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-async fn read(body: &mut BodyDataStream) -> Result<Vec<u8>, Answer> {
-    let mut bytes = Vec::new();
+/// Reads a body, and gives what it holds of what may be held.
+async fn read<'h>(
+    body: &mut BodyDataStream,
+    held: &'h Semaphore,
+) -> Result<(Vec<u8>, Option<SemaphorePermit<'h>>), Answer> {
+    let (mut bytes, mut holds) = (Vec::new(), None::<SemaphorePermit<'h>>);
     while let Some(chunk) = body.next().await {
         let chunk = chunk.map_err(|_| Answer::Broken)?;
         if bytes.len() + chunk.len() > MAX_BYTES {
             return Err(Answer::TooLarge);
         }
+        let more = u32::try_from(chunk.len().div_ceil(1024)).unwrap_or(u32::MAX);
+        let more = held.try_acquire_many(more).map_err(|_| Answer::Busy)?;
+        match &mut holds {
+            Some(holds) => holds.merge(more),
+            None => holds = Some(more),
+        }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(bytes)
+    Ok((bytes, holds))
 }
 
 /// Reads on without keeping anything: a connection that is closed with bytes unread may lose the answer.
