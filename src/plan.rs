@@ -88,8 +88,11 @@ pub struct Snapshot {
     pub listings: BTreeMap<ImageName, Result<Arc<Listed>, Failure>>,
     /// Answers of manifests: a digest, or `None` where the registry has none.
     pub manifests: BTreeMap<(ImageName, Tag), Result<Option<Digest>, Failure>>,
-    /// What images say of themselves, or `None` where the registry has none.
+    /// What images say of themselves, looked at in this cycle, or `None` where the registry has none.
     pub metadata: BTreeMap<ImageName, BTreeMap<Tag, Result<Option<Described>, Failure>>>,
+    /// What tags named when they were looked at last, and what that says of itself. Good for an order; nothing is written
+    /// that was not looked at in this cycle.
+    pub remembered: BTreeMap<ImageName, BTreeMap<Tag, Described>>,
     /// When tags were first seen with a digest, as far as the cache knows; what is not in here is seen now.
     pub first_seen: FirstSeen,
     /// How commit messages are written.
@@ -101,6 +104,16 @@ impl Snapshot {
     pub fn aged(&self) -> BTreeSet<&ImageName> {
         let waits = owners::waits(self, &owners::shared(self));
         waits.keys().filter_map(|index| self.subjects.get(*index)?.tracked.asked.as_ref()).collect()
+    }
+
+    /// Gives what a tag's image says of itself, looked at in this cycle.
+    pub fn described_now(&self, image: &ImageName, tag: &Tag) -> Option<Result<Option<&Described>, &Failure>> {
+        Some(self.metadata.get(image)?.get(tag)?.as_ref().map(Option::as_ref))
+    }
+
+    /// The same, or as it is remembered.
+    pub fn described(&self, image: &ImageName, tag: &Tag) -> Option<Result<Option<&Described>, &Failure>> {
+        self.described_now(image, tag).or_else(|| Some(Ok(Some(self.remembered.get(image)?.get(tag)?))))
     }
 
     /// Gives what is to be known of images, for all that track them with an order or a filter that looks into images.
@@ -129,8 +142,10 @@ pub enum Question {
     Listing(ImageName),
     /// Whether a tag's manifest answers, and its digest.
     Manifest(ImageName, Tag),
-    /// What a tag's image says of itself, and its digest.
+    /// What a tag's image says of itself, and its digest, both now.
     Metadata(ImageName, Tag),
+    /// The same, or what is remembered of it.
+    Remembered(ImageName, Tag),
     /// A file at the head of another branch than those that targets read.
     File(RemoteBranch, RepoPath),
 }

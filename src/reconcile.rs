@@ -231,6 +231,9 @@ impl Reconciler {
         report.registries = traffic.into_iter().map(|(host, traffic)| (host.to_owned(), traffic)).collect();
         report.registry_requests = self.registries.requests().saturating_sub(requests_before);
         self.kept = known.that_are_good();
+        if *mode == Mode::Deliver {
+            self.cache.sweep(now);
+        }
         report
     }
 

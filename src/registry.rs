@@ -16,6 +16,7 @@ use crate::registry::host::Host;
 
 mod answer;
 mod challenge;
+mod document;
 mod error;
 mod exchange;
 mod host;
@@ -39,6 +40,7 @@ pub use self::login::{
     Absent, AzureOptions, Description, DockerOptions, EcrOptions, GoogleOptions, Login, LoginError, Source, StaticKeys,
     Target, Variables, is_endpoint,
 };
+pub use self::manifest::{Last, Named};
 pub use self::options::{CONCURRENCY, Limits, Options, PullSecretOptions, RegistryOptions};
 pub use self::pace::Traffic;
 pub use self::public::{PUBLIC_REGISTRIES, PublicRegistry};
@@ -134,8 +136,24 @@ impl Registries {
         manifest::resolve_tag(host, image, tag, host.limits()).await
     }
 
-    /// Reads what stands behind a digest: platforms, and the dates that are needed. What is known of it already is not
-    /// asked again. `None` if the registry does not have it, or not all of it (404).
+    /// Looks at a tag: reads its manifest if nothing is known of it, which [`Registries::describe`] then need not ask for
+    /// again; else asks whether it names another digest than before, without reading it. `None` if the registry has no
+    /// such tag (404).
+    ///
+    /// # Errors
+    /// Any [`RegistryError`] but `BadListing`, `NotFound` and `Settings`.
+    pub async fn open_tag(
+        &self,
+        image: &ImageName,
+        tag: &Tag,
+        last: Option<Last<'_>>,
+    ) -> Result<Option<Named>, RegistryError> {
+        let host = self.host(image)?;
+        manifest::open_tag(host, image, tag, last, host.limits()).await
+    }
+
+    /// Reads what stands behind a tag or a digest: platforms, labels, and the dates that are needed. What is known of it
+    /// already is not asked again. `None` if the registry does not have it, or not all of it (404).
     ///
     /// # Errors
     /// Any [`RegistryError`] but `BadListing`, `NotFound` and `Settings`. Bytes that do not have the digest under which
@@ -143,12 +161,12 @@ impl Registries {
     pub async fn describe(
         &self,
         image: &ImageName,
-        digest: &Digest,
+        named: &Named,
         needs: &Needs,
         known: Option<&Metadata>,
     ) -> Result<Option<Metadata>, RegistryError> {
         let host = self.host(image)?;
-        metadata::describe(host, image, digest, needs, known, host.limits()).await
+        metadata::describe(host, image, named, needs, known, host.limits()).await
     }
 
     /// Gives what each registry was asked so far that was asked anything.

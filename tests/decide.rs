@@ -5,6 +5,7 @@
 #[path = "decide/orders.rs"]
 mod orders;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -44,6 +45,10 @@ struct World {
     past: Vec<&'static str>,
     /// What images say of themselves, by tag; the others are gone.
     images: BTreeMap<&'static str, Result<Option<Described>, Failure>>,
+    /// The same as they are remembered, by tag.
+    remembered: BTreeMap<&'static str, Described>,
+    /// The tags that were looked at, in the order of the looks.
+    looks: RefCell<Vec<String>>,
     /// Digits of digests, by tag; the others have `a`.
     digests: BTreeMap<&'static str, &'static str>,
     /// When tags were first seen with the digest that they have, in seconds before now; the others are seen now.
@@ -271,9 +276,14 @@ impl World {
                 };
                 snapshot.listings.insert(image, answer.map(Arc::new).ok_or(gone));
             }
-            Question::Metadata(image, tag) => {
+            Question::Remembered(image, tag) if self.remembered.contains_key(tag.as_str()) => {
+                let described = self.remembered.get(tag.as_str()).unwrap().clone();
+                assert!(snapshot.remembered.entry(image).or_default().insert(tag, described).is_none());
+            }
+            Question::Metadata(image, tag) | Question::Remembered(image, tag) => {
+                self.looks.borrow_mut().push(tag.to_string());
                 let answer = self.images.get(tag.as_str()).cloned().unwrap_or(Ok(None));
-                snapshot.metadata.entry(image).or_default().insert(tag, answer);
+                assert!(snapshot.metadata.entry(image).or_default().insert(tag, answer).is_none(), "asked once");
             }
             Question::Manifest(image, tag) => {
                 let listed = self.tags.get(image.to_string().as_str()).is_some_and(|tags| tags.contains(&tag.as_str()));

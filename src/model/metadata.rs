@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::names::Digest;
 
+/// The longest label that is kept, in bytes.
+const MAX_LABEL: usize = 256;
+
 /// What an image is built for: `linux/amd64`, `linux/arm/v7`.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Platform {
@@ -100,15 +103,68 @@ pub enum Created {
     At(Timestamp),
 }
 
+/// Where an image comes from, by the labels of its configuration (OCI Image 1.1, "Pre-Defined Annotation Keys"). Claims of
+/// whoever built it, made fit for a line of text.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Labels {
+    /// `org.opencontainers.image.source`: the URL of the sources.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Box<str>>,
+    /// `org.opencontainers.image.revision`: the commit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<Box<str>>,
+    /// `org.opencontainers.image.version`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<Box<str>>,
+    /// `org.opencontainers.image.url`: where people read more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<Box<str>>,
+}
+
+impl Labels {
+    /// Keeps the labels that are of use, given by key. Control characters are taken out; one that is empty or longer than
+    /// 256 bytes is left out, for a part of a URL leads elsewhere.
+    pub fn of<'l>(label: impl Fn(&str) -> Option<&'l str>) -> Self {
+        let kept = |name: &str| {
+            let text = label(&format!("org.opencontainers.image.{name}"))?;
+            let text: String = text.chars().filter(|c| !c.is_control() && !is_format(*c)).collect();
+            let text = text.trim();
+            (!text.is_empty() && text.len() <= MAX_LABEL).then(|| text.into())
+        };
+        Self { source: kept("source"), revision: kept("revision"), version: kept("version"), url: kept("url") }
+    }
+
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Characters that change what a reader sees without being seen (bidirectional marks, zero widths).
+fn is_format(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
 /// The image of one platform.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Build {
     /// Its platform; none where it does not say.
     pub platform: Option<Platform>,
     /// Its manifest, as text.
-    pub manifest: String,
+    pub manifest: Box<str>,
     /// When it was made.
     pub created: Created,
+    /// Where it comes from; empty as long as its date is not asked for.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
+}
+
+impl Build {
+    /// Makes a build of which nothing was read but its name.
+    pub fn unasked(platform: Option<Platform>, manifest: &Digest) -> Self {
+        let manifest = manifest.as_str().into();
+        Self { platform, manifest, created: Created::Unasked, labels: Labels::default() }
+    }
 }
 
 /// What stands behind a digest.
@@ -226,7 +282,7 @@ mod tests {
     }
 
     fn build(platform: &str, created: Created) -> Build {
-        Build { platform: platform.parse().ok(), manifest: String::new(), created }
+        Build { platform: platform.parse().ok(), manifest: "".into(), created, labels: Labels::default() }
     }
 
     fn at(text: &str) -> Created {
@@ -256,6 +312,22 @@ mod tests {
             assert_eq!(image.built(&wanted), expected, "{wanted:?}");
         }
         assert_eq!(Metadata::Foreign("application/x".into()).built(&[]), Built::Unsaid);
+    }
+
+    #[test]
+    fn labels_are_kept_as_one_line_and_not_in_part() {
+        let long = "x".repeat(257);
+        let labels = Labels::of(|key| match key {
+            "org.opencontainers.image.source" => Some(" https://git.example\n/acme/\u{202e}web\u{1b}[31m "),
+            "org.opencontainers.image.revision" => Some(&long),
+            "org.opencontainers.image.version" => Some("\t"),
+            _ => None,
+        });
+        let source = Some("https://git.example/acme/web[31m".into());
+        assert_eq!(labels, Labels { source, ..Labels::default() });
+        let longest = "x".repeat(256);
+        assert_eq!(Labels::of(|_| Some(&longest)).revision.as_deref(), Some(longest.as_str()));
+        assert_eq!(serde_json::from_str::<Labels>("{}").unwrap(), Labels::of(|_| None));
     }
 
     #[test]

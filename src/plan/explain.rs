@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::model::metadata::{Built, Platform};
+use crate::model::metadata::{Built, Described, Platform};
 use crate::model::names::Tag;
 use crate::model::outcome::OutcomeResult;
 use crate::model::policy::Strategy;
@@ -212,11 +212,13 @@ impl Teller<'_> {
         self.judgement.passed_over.iter().find(|one| one.tag == *tag)
     }
 
+    fn described(&self, tag: &Tag) -> Option<&Described> {
+        self.snapshot.described(self.image.asked.as_ref()?, tag)?.ok()?
+    }
+
     /// Gives the wanted platforms that an image lacks, as far as somebody looked.
     fn lacks(&self, tag: &Tag) -> Vec<Platform> {
-        let answer =
-            self.image.asked.as_ref().and_then(|name| self.snapshot.metadata.get(name)?.get(tag)?.as_ref().ok());
-        let described = answer.and_then(Option::as_ref);
+        let described = self.described(tag);
         described.map(|described| described.metadata.lacks(&self.image.policy.platforms)).unwrap_or_default()
     }
 
@@ -234,10 +236,8 @@ impl Teller<'_> {
             reason.push_str(&format!("; `{text}` of it is compared"));
         }
         if policy.strategy == Strategy::NewestBuild {
-            let answer = self.image.asked.as_ref().and_then(|name| self.snapshot.metadata.get(name)?.get(tag));
-            let built =
-                answer.and_then(|answer| Some(answer.as_ref().ok()?.as_ref()?.metadata.built(&policy.platforms)));
-            reason.push_str(&match built {
+            let described = self.described(tag);
+            reason.push_str(&match described.map(|described| described.metadata.built(&policy.platforms)) {
                 Some(Built::At(time)) => format!("; built {time}"),
                 Some(Built::Unusable(time)) => format!("; built {time}, which says nothing"),
                 Some(Built::Unsaid) | None => "; when it was built is not known".to_owned(),

@@ -1,25 +1,31 @@
 //! Scan: answers a decision's questions from the registries, each once a cycle however many images share it, and notes when
 //! tags were first seen.
 
-use std::collections::BTreeMap;
+mod images;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::future::join_all;
-use futures_util::{StreamExt, stream};
+use futures_util::FutureExt;
+use futures_util::stream::{self, Stream, StreamExt, select_all};
+use jiff::Timestamp;
 
-use crate::cache::Cache;
+use crate::cache::Looked;
 use crate::diagnostic::Diagnostic;
 use crate::model::metadata::{Described, Needs};
 use crate::model::names::{Digest, ImageName, Tag};
 use crate::plan::rollback::FirstSeen;
 use crate::plan::{Failure, Listed, Question, Snapshot};
+use crate::reconcile::scan::images::Images;
 use crate::reconcile::{Due, Mode, Reconciler};
-use crate::registry::{Registries, RegistryError};
+use crate::registry::RegistryError;
 
 /// Questions to one registry that are under way at once.
 const CONCURRENCY: usize = 8;
 /// After so many requests without an answer a registry is not asked again in the same cycle.
 const GIVE_UP_AFTER: u32 = 3;
+/// After so many looks at images what they found is remembered, so that a cycle that ends early loses little.
+const REMEMBERED_TOGETHER: usize = 256;
 
 /// What the registries answered in this cycle; a second attempt asks nothing again.
 #[derive(Debug, Default)]
@@ -27,6 +33,9 @@ pub(super) struct Answers {
     listings: BTreeMap<ImageName, Result<Arc<Listed>, Failure>>,
     manifests: BTreeMap<(ImageName, Tag), Result<Option<Digest>, Failure>>,
     metadata: BTreeMap<ImageName, BTreeMap<Tag, Result<Option<Described>, Failure>>>,
+    remembered: BTreeMap<ImageName, BTreeMap<Tag, Described>>,
+    /// How many tags were looked at again because of their age, by registry.
+    looks: BTreeMap<String, usize>,
     first_seen: FirstSeen,
     /// Listings of the cycle before. One that did not change is the same value, with all that was made of it.
     before: BTreeMap<ImageName, Arc<Listed>>,
@@ -44,6 +53,8 @@ impl Answers {
         kept.before = asked.into_iter().filter_map(|(image, listed)| Some((image, listed.ok()?))).collect();
         kept.manifests.retain(|(image, _), _| !due.is_image(image));
         kept.metadata.retain(|image, _| !due.is_image(image));
+        kept.remembered.retain(|image, _| !due.is_image(image));
+        kept.looks.clear();
         // The cache knows the others, and what a question about another day saw is nothing that was seen.
         kept.first_seen.retain(|(image, ..), _| !due.is_image(image));
         kept.starts_clocks = *mode == Mode::Deliver;
@@ -62,6 +73,7 @@ impl Answers {
         snapshot.listings.clone_from(&self.listings);
         snapshot.manifests.clone_from(&self.manifests);
         snapshot.metadata.clone_from(&self.metadata);
+        snapshot.remembered.clone_from(&self.remembered);
         snapshot.first_seen.clone_from(&self.first_seen);
     }
 }
@@ -69,32 +81,76 @@ impl Answers {
 enum Answer {
     Listing(ImageName, Result<Listed, Failure>),
     Manifest(ImageName, Tag, Result<Option<Digest>, Failure>),
-    Metadata(ImageName, Tag, Result<Option<Described>, Failure>),
+    Metadata(ImageName, Tag, Result<Option<Looked>, Failure>),
+}
+
+/// What is asked of one registry.
+#[derive(Default)]
+struct Asked {
+    questions: Vec<Question>,
+    /// Tags of which an answer is remembered.
+    remembered: BTreeMap<ImageName, Vec<Tag>>,
+    /// Those of them that are looked at again, last. If that fails, what is remembered counts on.
+    looks: Vec<(ImageName, Tag)>,
 }
 
 impl Reconciler {
     /// Answers questions into the snapshot.
     pub(super) async fn answer(&mut self, questions: Vec<Question>, snapshot: &mut Snapshot, known: &mut Answers) {
-        let mut by_host: BTreeMap<String, Vec<Question>> = BTreeMap::new();
-        let looks_into_images = questions.iter().any(|question| matches!(question, Question::Metadata(..)));
-        let needs = if looks_into_images { snapshot.needs() } else { BTreeMap::new() };
+        let mut by_host: BTreeMap<String, Asked> = BTreeMap::new();
+        let looks_into_images =
+            questions.iter().any(|question| matches!(question, Question::Metadata(..) | Question::Remembered(..)));
+        let needs: BTreeMap<ImageName, Needs> = if looks_into_images {
+            snapshot.needs().into_iter().map(|(image, needs)| (image.clone(), needs)).collect()
+        } else {
+            BTreeMap::new()
+        };
         for question in questions {
-            match &question {
-                Question::Listing(image) | Question::Manifest(image, _) | Question::Metadata(image, _) => {
-                    by_host.entry(image.registry().to_owned()).or_default().push(question);
+            match question {
+                Question::Listing(ref image) | Question::Manifest(ref image, _) | Question::Metadata(ref image, _) => {
+                    by_host.entry(image.registry().to_owned()).or_default().questions.push(question);
                 }
+                Question::Remembered(image, tag) => {
+                    let asked = by_host.entry(image.registry().to_owned()).or_default();
+                    asked.remembered.entry(image).or_default().push(tag);
+                }
+                // Git answers it.
                 Question::File(..) => {}
             }
         }
-        let (cache, needs) = (&self.cache, &needs);
-        let hosts = by_host.into_values().map(|questions| ask_host(self.registries.clone(), cache, needs, questions));
-        let answers: Vec<Answer> = join_all(hosts).await.into_iter().flatten().collect();
-        let (mut filled, mut described, mut seen) = (Vec::new(), Vec::new(), Vec::new());
-        for answer in answers {
+        // A question about another day changes no time of a look.
+        let clock = if known.starts_clocks { snapshot.now } else { snapshot.now.min(Timestamp::now()) };
+        let (cache, registries) = (&self.cache, &*self.registries);
+        let images = Images { cache, registries, needs: &needs, clock, behind: Mutex::default() };
+        let aged: BTreeSet<ImageName> = snapshot.aged().into_iter().cloned().collect();
+        let mut seen = Vec::new();
+        for (host, asked) in &mut by_host {
+            let recalled = images.recall(&asked.remembered, known.looks.entry(host.clone()).or_default());
+            let ask_now = |(image, tag)| Question::Metadata(image, tag);
+            asked.questions.extend(recalled.unknown.into_iter().map(ask_now));
+            asked.looks = recalled.due;
+            for (image, tag, described) in recalled.known {
+                if aged.contains(&image) {
+                    seen.push((image.clone(), tag.clone(), described.digest.clone()));
+                }
+                known.remembered.entry(image.clone()).or_default().insert(tag.clone(), described.clone());
+                snapshot.remembered.entry(image).or_default().insert(tag, described);
+            }
+        }
+        let mut note = |image: &ImageName, tag: &Tag, digest: &Digest| {
+            if aged.contains(image) {
+                seen.push((image.clone(), tag.clone(), digest.clone()));
+            }
+        };
+        let hosts: Vec<(Asked, Lost)> = by_host.into_values().map(|asked| (asked, Lost::default())).collect();
+        // One answer after the other, so that not all listings of a cycle are there twice.
+        let mut answers = select_all(hosts.iter().map(|(asked, lost)| ask_host(&images, asked, lost).boxed()));
+        let (mut filled, mut looked) = (Vec::new(), Vec::new());
+        while let Some(answer) = answers.next().await {
             match answer {
                 Answer::Listing(image, mut listed) => {
                     if let Ok(listed) = &mut listed {
-                        listed.was_filled = self.cache.was_filled(&image);
+                        listed.was_filled = cache.was_filled(&image);
                         if !listed.tags.is_empty() && !listed.was_filled {
                             filled.push(image.clone());
                         }
@@ -109,34 +165,57 @@ impl Reconciler {
                 }
                 Answer::Manifest(image, tag, digest) => {
                     if let Ok(Some(digest)) = &digest {
-                        seen.push((image.clone(), tag.clone(), digest.clone()));
+                        note(&image, &tag, digest);
                     }
                     known.manifests.insert((image.clone(), tag.clone()), digest.clone());
                     snapshot.manifests.insert((image, tag), digest);
                 }
                 Answer::Metadata(image, tag, answer) => {
-                    if let Ok(Some(found)) = &answer {
-                        described.push((image.clone(), found.digest.clone(), found.metadata.clone()));
-                        seen.push((image.clone(), tag.clone(), found.digest.clone()));
+                    let answer = answer.map(|found| {
+                        let described = found.as_ref().map(|found| found.described.clone());
+                        looked.extend(found);
+                        described
+                    });
+                    if let Ok(Some(described)) = &answer {
+                        note(&image, &tag, &described.digest);
                     }
                     known.metadata.entry(image.clone()).or_default().insert(tag.clone(), answer.clone());
                     snapshot.metadata.entry(image).or_default().insert(tag, answer);
                 }
             }
+            if looked.len() >= REMEMBERED_TOGETHER {
+                cache.remember_tags(clock, &looked);
+                looked.clear();
+            }
         }
+        cache.remember_tags(clock, &looked);
+        drop(answers);
         self.cache.remember_filled(&filled);
-        self.cache.remember_metadata(&described);
         self.note_first_seen(seen, snapshot, known);
     }
 
-    /// Starts the clocks of tags that are seen for the first time, of images for which somebody sets a `min-age`.
+    /// Forgets what a tag named, with whatever pull secret, because it was pushed: it is asked for in the next cycle in
+    /// which its registry is due.
+    pub fn forget(&mut self, image: &ImageName, tag: &Tag) {
+        self.cache.forget_tag(image, tag);
+        let is_same =
+            |other: &ImageName| (other.registry(), other.repository()) == (image.registry(), image.repository());
+        self.kept.manifests.retain(|(other, at), _| at != tag || !is_same(other));
+        for (_, tags) in self.kept.metadata.iter_mut().filter(|(other, _)| is_same(other)) {
+            tags.remove(tag);
+        }
+        for (_, tags) in self.kept.remembered.iter_mut().filter(|(other, _)| is_same(other)) {
+            tags.remove(tag);
+        }
+    }
+
+    /// Starts the clocks of tags that are seen for the first time; they are of images for which somebody sets a `min-age`.
     fn note_first_seen(&mut self, seen: Vec<(ImageName, Tag, Digest)>, snapshot: &mut Snapshot, known: &mut Answers) {
         if seen.is_empty() {
             return;
         }
-        let aged = snapshot.aged();
         let mut all = Vec::new();
-        for (image, tag, digest) in seen.into_iter().filter(|(image, ..)| aged.contains(image)) {
+        for (image, tag, digest) in seen {
             let cached = self.cache.first_seen(&image, &tag, &digest);
             // A clock that was set ahead, and then right: seen it was by now at the latest.
             let time = cached.map_or(snapshot.now, |time| time.min(snapshot.now));
@@ -150,81 +229,75 @@ impl Reconciler {
     }
 }
 
+/// How often a registry gave no answer, and why last.
+type Lost = Mutex<(u32, Option<Failure>)>;
+
 /// Asks one registry; the others go on beside it. One that stays silent or asks to wait is given up for this cycle, so
 /// that a hundred images of it cost no more time than a few.
-async fn ask_host(
-    registries: Arc<Registries>,
-    cache: &Cache,
-    needs: &BTreeMap<&ImageName, Needs>,
-    questions: Vec<Question>,
-) -> Vec<Answer> {
-    let lost: Mutex<(u32, Option<Failure>)> = Mutex::default();
-    let (registries, lost) = (&registries, &lost);
-    let ask = |question: Question| async move {
-        let given_up = {
-            let lost = lost.lock().unwrap_or_else(PoisonError::into_inner);
-            lost.1.clone().filter(|_| lost.0 >= GIVE_UP_AFTER)
-        };
-        let note = |error: &RegistryError| {
-            if !matches!(error.code(), "registry/unreachable" | "registry/timeout" | "registry/rate-limited") {
-                return;
-            }
+fn ask_host<'a>(images: &'a Images<'a>, asked: &'a Asked, lost: &'a Lost) -> impl Stream<Item = Answer> + 'a {
+    let given_up = || {
+        let lost = lost.lock().unwrap_or_else(PoisonError::into_inner);
+        lost.1.clone().filter(|_| lost.0 >= GIVE_UP_AFTER)
+    };
+    let note = |error: &RegistryError| {
+        if matches!(error.code(), "registry/unreachable" | "registry/timeout" | "registry/rate-limited") {
             let mut lost = lost.lock().unwrap_or_else(PoisonError::into_inner);
             *lost = (lost.0 + 1, Some(failure(error)));
-        };
-        Some(match (question, given_up) {
-            // Git answers it.
-            (Question::File(..), _) => return None,
-            (Question::Listing(image), Some(failure)) => {
-                let failure = given_up_for(&image, &failure);
-                Answer::Listing(image, Err(failure))
-            }
-            (Question::Manifest(image, tag), Some(failure)) => {
-                let failure = given_up_for(&image, &failure);
-                Answer::Manifest(image, tag, Err(failure))
-            }
-            (Question::Metadata(image, tag), Some(failure)) => {
-                let failure = given_up_for(&image, &failure);
-                Answer::Metadata(image, tag, Err(failure))
-            }
-            (Question::Listing(image), None) => {
-                let listing = registries.list_tags(&image).await.inspect_err(note).map_err(|error| failure(&error));
-                let listed = listing.map(|listing| Listed {
-                    tags: listing.tags,
-                    truncated: listing.truncated.map(|cut| cut.reason().to_owned()),
-                    ..Listed::default()
-                });
-                Answer::Listing(image, listed)
-            }
-            (Question::Manifest(image, tag), None) => {
-                let digest = registries.resolve_tag(&image, &tag).await.inspect_err(note);
-                Answer::Manifest(image, tag, digest.map_err(|error| failure(&error)))
-            }
-            (Question::Metadata(image, tag), None) => {
-                let needs = needs.get(&image).cloned().unwrap_or_default();
-                let described = describe(registries, cache, &image, &tag, &needs).await.inspect_err(note);
-                Answer::Metadata(image, tag, described.map_err(|error| failure(&error)))
-            }
-        })
+        }
     };
-    stream::iter(questions).map(ask).buffer_unordered(CONCURRENCY).filter_map(std::future::ready).collect().await
+    let questions = asked.questions.iter().map(move |question| {
+        let work = async move {
+            match given_up() {
+                None => answer_to(images, question, note).await,
+                Some(failure) => without_asking(question, &failure),
+            }
+        };
+        work.boxed()
+    });
+    let looks = asked.looks.iter().map(move |(image, tag)| {
+        let work = async move {
+            let found = if given_up().is_none() { images.look(image, tag).await.inspect_err(note).ok() } else { None };
+            found.map(|found| Answer::Metadata(image.clone(), tag.clone(), Ok(found)))
+        };
+        work.boxed()
+    });
+    stream::iter(questions.chain(looks)).buffer_unordered(CONCURRENCY).filter_map(std::future::ready)
 }
 
-/// Resolves a tag, which may move, and reads what stands behind its digest, which does not change.
-async fn describe(
-    registries: &Registries,
-    cache: &Cache,
-    image: &ImageName,
-    tag: &Tag,
-    needs: &Needs,
-) -> Result<Option<Described>, RegistryError> {
-    let Some(digest) = registries.resolve_tag(image, tag).await? else { return Ok(None) };
-    let known = cache.metadata(image, &digest);
-    if let Some(metadata) = known.clone().filter(|known| known.is_enough(needs)) {
-        return Ok(Some(Described { digest, metadata }));
-    }
-    let read = registries.describe(image, &digest, needs, known.as_deref()).await?;
-    Ok(read.map(|read| Described { digest, metadata: Arc::new(read) }))
+async fn answer_to(images: &Images<'_>, question: &Question, note: impl Fn(&RegistryError)) -> Option<Answer> {
+    Some(match question {
+        Question::Listing(image) => {
+            let listing = images.registries.list_tags(image).await.inspect_err(note).map_err(|error| failure(&error));
+            let listed = listing.map(|listing| Listed {
+                tags: listing.tags,
+                truncated: listing.truncated.map(|cut| cut.reason().to_owned()),
+                ..Listed::default()
+            });
+            Answer::Listing(image.clone(), listed)
+        }
+        Question::Manifest(image, tag) => {
+            let digest = images.registries.resolve_tag(image, tag).await.inspect_err(note);
+            Answer::Manifest(image.clone(), tag.clone(), digest.map_err(|error| failure(&error)))
+        }
+        Question::Metadata(image, tag) | Question::Remembered(image, tag) => {
+            let looked = images.look(image, tag).await.inspect_err(note);
+            Answer::Metadata(image.clone(), tag.clone(), looked.map_err(|error| failure(&error)))
+        }
+        Question::File(..) => return None,
+    })
+}
+
+fn without_asking(question: &Question, failure: &Failure) -> Option<Answer> {
+    Some(match question {
+        Question::Listing(image) => Answer::Listing(image.clone(), Err(given_up_for(image, failure))),
+        Question::Manifest(image, tag) => {
+            Answer::Manifest(image.clone(), tag.clone(), Err(given_up_for(image, failure)))
+        }
+        Question::Metadata(image, tag) | Question::Remembered(image, tag) => {
+            Answer::Metadata(image.clone(), tag.clone(), Err(given_up_for(image, failure)))
+        }
+        Question::File(..) => return None,
+    })
 }
 
 fn given_up_for(image: &ImageName, failure: &Failure) -> Failure {

@@ -78,6 +78,12 @@ impl Answer {
         Some(Duration::from_secs(seconds.min(DAY)))
     }
 
+    /// Gives the media type without parameters, empty if none is named.
+    pub(crate) fn media_type(&self) -> String {
+        let kind = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        kind.split(';').next().unwrap_or_default().trim().to_owned()
+    }
+
     /// Tells whether a whole body is a web page, by its type or its first character.
     pub(crate) fn is_html(&self) -> bool {
         let kind = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();

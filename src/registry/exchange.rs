@@ -60,6 +60,7 @@ fn request<'a>(image: &'a ImageName, grant: &Grant, credentials: &Credentials, r
         cap: MAX_TOKEN_BYTES,
         authorization: None,
         form: None,
+        if_none_match: None,
     };
     if let Credentials::IdentityToken(token) = credentials {
         let mut form = form_urlencoded::Serializer::new(String::new());

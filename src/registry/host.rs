@@ -38,6 +38,7 @@ pub(crate) struct Host {
 }
 
 /// What is asked of a registry.
+#[derive(Clone)]
 pub(crate) struct Question<'a> {
     pub(crate) image: &'a ImageName,
     pub(crate) method: Method,
@@ -46,6 +47,8 @@ pub(crate) struct Question<'a> {
     pub(crate) cap: usize,
     /// Whether it asks for a blob, which many registries keep elsewhere.
     pub(crate) is_blob: bool,
+    /// The `ETag` of what is known already (RFC 9110, section 13.1.2). Unchanged, it is answered 304.
+    pub(crate) if_none_match: Option<&'a str>,
 }
 
 /// How a registry pages, as far as it showed.
@@ -332,6 +335,7 @@ impl Host {
                 cap: question.cap,
                 authorization: self.authorization(&url, proof),
                 form: None,
+                if_none_match: question.if_none_match,
             };
             let answer = self.wire.send(&request, budget, &|text| clean(text, credentials)).await?;
             if !matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308) {

@@ -186,6 +186,7 @@ impl Reading<'_> {
             accept: "application/json",
             cap: self.limits.bytes_per_page,
             is_blob: false,
+            if_none_match: None,
         };
         let answer = match self.host.ask(&question, url, &mut self.budget).await {
             Err(RegistryError::Timeout { .. }) if self.budget.is_spent() && self.visited.len() > 1 => return Ok(None),

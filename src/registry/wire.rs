@@ -6,7 +6,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, IF_NONE_MATCH};
 use reqwest::{Client, Method};
 use tokio::time::Instant;
 use url::Url;
@@ -43,6 +43,8 @@ pub(crate) struct Request<'a> {
     pub(crate) authorization: Option<HeaderValue>,
     /// Sent as `application/x-www-form-urlencoded`.
     pub(crate) form: Option<String>,
+    /// The `ETag` of what is known already.
+    pub(crate) if_none_match: Option<&'a str>,
 }
 
 /// The time left for one question. Waiting for a free place, a pause or the rate limit does not count.
@@ -131,6 +133,9 @@ impl Wire {
         request = request.header(ACCEPT, asked.accept);
         if let Some(authorization) = &asked.authorization {
             request = request.header(AUTHORIZATION, authorization.clone());
+        }
+        if let Some(etag) = asked.if_none_match {
+            request = request.header(IF_NONE_MATCH, etag);
         }
         if let Some(form) = &asked.form {
             request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.clone());

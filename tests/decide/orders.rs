@@ -7,7 +7,7 @@ use repin::model::metadata::{Build, Created, Described, Metadata};
 use repin::plan::explain::explain;
 use repin::plan::{Failure, decide};
 
-use crate::{World, digest, values};
+use crate::{World, annotation, digest, values};
 
 const DAY: i64 = 86_400;
 
@@ -29,7 +29,7 @@ fn image(text: &str) -> Result<Option<Described>, Failure> {
             };
             let platforms: Vec<&str> = words.collect();
             let platforms = if platforms.is_empty() { vec!["linux/amd64"] } else { platforms };
-            let build = |name: &&str| Build { platform: name.parse().ok(), manifest: digest("f").to_string(), created };
+            let build = |name: &&str| Build { created, ..Build::unasked(name.parse().ok(), &digest("f")) };
             Metadata::Image(platforms.iter().map(build).collect())
         }
     };
@@ -47,6 +47,84 @@ fn built(now: &str, images: &'static str) -> World {
 
 fn message(world: &World) -> String {
     world.decide().outcomes[0].message.clone()
+}
+
+/// The same with what is remembered: `tag: words` separated by commas.
+fn recalled(now: &str, images: &'static str, remembered: &'static str) -> World {
+    let mut world = built(now, images);
+    let rows = remembered.split(", ").filter_map(|row| row.split_once(": "));
+    world.remembered = rows.map(|(tag, words)| (tag, image(words).unwrap().unwrap())).collect();
+    world
+}
+
+#[test]
+fn what_is_remembered_orders_and_what_is_taken_was_looked_at() {
+    for (now, images, remembered, expected, looks) in [
+        // Nothing moved: what stands is looked at, and nothing else where it is the newest.
+        ("b", "a: 1, b: 3, c: 2", "a: 1, b: 3, c: 2", "current current b", "b"),
+        ("a", "a: 1, b: 3, c: 2", "a: 1, b: 3, c: 2", "pending pending b", "a b"),
+        // A new tag is not remembered.
+        ("b", "a: 1, b: 3, d: 4", "a: 1, b: 3", "pending pending d", "b d"),
+        // One that is remembered as the newest was moved to an older build, is gone, is no image, cannot be looked at.
+        ("a", "a: 1, b: 1, c: 2", "a: 1, b: 3, c: 2", "pending pending c", "a b c"),
+        ("a", "a: 1, b: gone, c: 2", "a: 1, b: 3, c: 2", "pending pending c", "a b c"),
+        ("a", "a: 1, b: chart, c: 2", "a: 1, b: 3, c: 2", "pending pending c", "a b c"),
+        ("a", "a: 1, b: 503, c: 2", "a: 1, b: 3, c: 2", "failed registry/server-error -", "a b"),
+        ("a", "a: 503, b: 3, c: 2", "a: 1, b: 3, c: 2", "failed registry/server-error -", "a"),
+        // What stands was moved to a newer build: nothing follows that is older than it.
+        ("a", "a: 9, b: 3, c: 2", "a: 1, b: 3, c: 2", "current current a", "a"),
+        // Equal dates are looked at together before they hold.
+        ("a", "a: 1, b: 3, c: 3", "a: 1, b: 3, c: 3", "held created/unusable -", "a b c"),
+        ("a", "a: 1, b: 3, c: 4", "a: 1, b: 3, c: 3", "pending pending c", "a b c"),
+    ] {
+        let world = recalled(now, images, remembered);
+        assert_eq!(world.outcomes(), [expected], "{now} {images} {remembered}");
+        assert_eq!(world.looks.take().join(" "), looks, "{now} {images} {remembered}");
+    }
+}
+
+#[test]
+fn twenty_thousand_builds_are_ordered_and_not_one_more() {
+    let tags: Vec<&'static str> = (0..20_001).map(|at| &*Box::leak(format!("t{at}").into_boxed_str())).collect();
+    let mut world = World::web("", "t0", &tags[..20_000]).with("update-strategy", "newest-build");
+    let day = |at: usize| image(&(1_000 + at % 20_000).to_string());
+    world.images = tags.iter().enumerate().map(|(at, tag)| (*tag, day(at))).collect();
+    assert_eq!(world.outcomes(), ["pending pending t19999"]);
+    world.tags.insert("r.example/web", tags);
+    assert_eq!(world.outcomes(), ["held selection/too-many -"]);
+    let said = "20001 tags of r.example/web pass the filters, and newest-build looks into 20000 at most";
+    assert_eq!(message(&world), said);
+}
+
+#[test]
+fn what_is_remembered_to_lack_a_platform_is_passed_over_without_a_look() {
+    let images = "1.0.0: 1, 1.1.0: 2, 1.2.0: 3 linux/arm64, 1.3.0: 4 linux/arm64";
+    for order in ["newest-build", "semver"] {
+        let world = |remembered| {
+            let mut world = recalled("1.0.0", images, remembered).with("platforms", "linux/amd64");
+            let strategy = world.applications[0].1.iter_mut().find(|(key, _)| *key == "update-strategy").unwrap();
+            strategy.1 = annotation("update-strategy", order).1;
+            world
+        };
+        let one = world(images);
+        assert_eq!(one.outcomes(), ["pending pending 1.1.0"], "{order}");
+        let looks = one.looks.take();
+        assert_eq!(looks.iter().filter(|tag| *tag != "1.0.0").collect::<Vec<_>>(), ["1.1.0"], "{order}");
+        // A tag that is remembered to carry it is looked at again, and then does not.
+        let one = world("1.0.0: 1, 1.1.0: 2, 1.2.0: 3, 1.3.0: 4 linux/arm64");
+        assert_eq!(one.outcomes(), ["pending pending 1.1.0"], "{order}");
+        let looks = one.looks.take();
+        assert_eq!(looks.iter().filter(|tag| *tag != "1.0.0").collect::<Vec<_>>(), ["1.2.0", "1.1.0"], "{order}");
+    }
+}
+
+#[test]
+fn a_tag_that_is_remembered_as_too_young_is_not_looked_at() {
+    let images = "a: 1, b: 2, c: 3";
+    let mut world = recalled("a", images, images).with("min-age", "1d");
+    world.seen = [("b", DAY), ("c", DAY - 60)].into();
+    assert_eq!(world.outcomes(), ["pending pending b"]);
+    assert_eq!(world.looks.take(), ["a", "b"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::registry::{Behaviour, FakeRegistry};
+use crate::registry::{Behaviour, FakeRegistry, Image};
 use crate::remote::BareRemote;
 use crate::running::{Daemon, get_with, served, wait, wait_for_tag};
 use crate::table::{self, PLAIN, Row};
@@ -529,4 +529,24 @@ fn a_quiet_cycle_asks_the_remote_once_whatever_branches_were_made() {
     let (later, asked_later) = figures();
     assert_eq!(asked_later - asked, later - cycles, "{}", daemon.log());
     assert!(daemon.log().contains("branch/written"), "{}", daemon.log());
+}
+
+#[test]
+fn a_quiet_cycle_asks_for_the_list_and_what_stands_however_many_images_were_looked_into() {
+    let world = World::create();
+    for day in 1..=20 {
+        let image = Image::built(&format!("2026-01-{day:02}T10:00:00Z"));
+        world.registry.fake().push("acme/web", &format!("t{day}"), &image);
+    }
+    let app = App { name: "web", constraint: "", annotations: &["repin.dev/update-strategy: newest-build"] };
+    world.add_app(&app, "t20");
+    let daemon = Daemon::start(&world);
+    daemon.cycles(1);
+    world.registry.forget_requests();
+    daemon.cycles(2);
+    let seen = world.registry.requests();
+    let is_expected = |seen: &crate::registry::Seen| {
+        seen.path.contains("/tags/list") || (seen.method == "HEAD" && seen.path.ends_with("/manifests/t20"))
+    };
+    assert!(seen.len() >= 4 && seen.iter().all(is_expected), "{seen:#?}");
 }

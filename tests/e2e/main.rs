@@ -32,6 +32,7 @@ mod explain;
 mod files;
 mod git_faults;
 mod going_back;
+mod images;
 mod intervals;
 mod kill;
 mod kustomize;

@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
-use repin::model::metadata::{Built, Metadata, Needs, Platform};
+use repin::model::metadata::{Built, Created, Metadata, Needs, Platform};
 use repin::model::names::Digest;
-use repin::registry::{Limits, RegistryError};
+use repin::registry::{Last, Limits, RegistryError};
+use serde_json::json;
 
-use crate::fake::{Behaviour, FakeRegistry, Image};
+use crate::fake::{Behaviour, FakeRegistry, Image, OCI_MANIFEST};
 use crate::{assert_error, image, registries, settings, with_limits, with_password};
 
 const JANUARY: &str = "2026-01-01T00:00:00Z";
@@ -23,7 +24,7 @@ async fn describe(fake: &FakeRegistry, pushed: &Image, needs: &Needs) -> Result<
     fake.push("acme/web", "1.0.0", pushed);
     let digest: Digest = fake.digest("acme/web", "1.0.0").parse().unwrap();
     fake.forget_requests();
-    registries(fake).describe(&image(fake, "acme/web"), &digest, needs, None).await
+    registries(fake).describe(&image(fake, "acme/web"), &digest.into(), needs, None).await
 }
 
 fn at(text: &str) -> Built {
@@ -69,7 +70,7 @@ async fn what_is_known_is_not_asked_again() {
     fake.forget_requests();
     let digest: Digest = fake.digest("acme/web", "1.0.0").parse().unwrap();
     let name = image(&fake, "acme/web");
-    let all = registries(&fake).describe(&name, &digest, &dates(), Some(&known)).await.unwrap().unwrap();
+    let all = registries(&fake).describe(&name, &digest.into(), &dates(), Some(&known)).await.unwrap().unwrap();
     assert_eq!((all.built(&[]), fake.requests().len()), (at(MAY), 2));
     let kept = serde_json::to_string(&all).unwrap();
     assert_eq!(serde_json::from_str::<Metadata>(&kept).unwrap(), all);
@@ -132,7 +133,7 @@ async fn an_index_without_end_and_a_configuration_without_end_are_refused() {
     fake.push("acme/web", "1.0.0", &Image::built(JANUARY).marked(&"x".repeat(5_000)));
     let digest: Digest = fake.digest("acme/web", "1.0.0").parse().unwrap();
     let small = with_limits(settings(&fake), Limits { bytes_per_manifest: 4_000, ..Limits::default() });
-    let error = small.describe(&image(&fake, "acme/web"), &digest, &dates(), None).await.unwrap_err();
+    let error = small.describe(&image(&fake, "acme/web"), &digest.into(), &dates(), None).await.unwrap_err();
     assert_error(&error, "registry/too-large", &["more than 4000 bytes"], "");
 }
 
@@ -145,13 +146,125 @@ async fn blobs_may_be_kept_elsewhere_and_no_password_goes_there() {
     fake.push("acme/web", "1.0.0", &Image::built(JANUARY));
     let digest: Digest = fake.digest("acme/web", "1.0.0").parse().unwrap();
     let name = image(&fake, "acme/web");
-    let error = with_password(&fake).describe(&name, &digest, &dates(), None).await.unwrap_err();
+    let error = with_password(&fake).describe(&name, &digest.clone().into(), &dates(), None).await.unwrap_err();
     assert_error(&error, "registry/untrusted-url", &["redirect", &elsewhere.host()], "");
     assert_eq!(elsewhere.requests(), []);
     // To another path of itself it may.
     fake.clear("acme/web");
     fake.set("acme/web", Behaviour::BlobsRedirect("/v2/acme/store/blobs".to_owned()));
     fake.push("acme/store", "1.0.0", &Image::built(JANUARY));
-    let found = with_password(&fake).describe(&name, &digest, &dates(), None).await.unwrap();
+    let found = with_password(&fake).describe(&name, &digest.clone().into(), &dates(), None).await.unwrap();
     assert_eq!(found.unwrap().built(&[]), at(JANUARY));
+}
+
+/// How a tag is looked at: `METHOD` of each request, and what is told of it.
+async fn opened(
+    fake: &FakeRegistry,
+    last: Option<Last<'_>>,
+) -> (String, Result<Option<String>, String>, Option<String>) {
+    fake.forget_requests();
+    let found = registries(fake).open_tag(&image(fake, "acme/web"), &"1.0.0".parse().unwrap(), last).await;
+    let etag = found.as_ref().ok().and_then(Option::as_ref).and_then(|named| named.etag.clone());
+    let digest = found.map(|named| named.map(|named| named.digest.to_string())).map_err(|error| error.to_string());
+    let methods: Vec<String> = fake.requests().into_iter().map(|seen| seen.method).collect();
+    (methods.join(" "), digest, etag)
+}
+
+#[tokio::test]
+async fn a_new_tag_is_read_and_a_known_one_is_only_compared() {
+    let other: Digest = format!("sha256:{}", "a".repeat(64)).parse().unwrap();
+    for (behaviours, cold, warm, moved) in [
+        (vec![], "GET", "HEAD", "HEAD"),
+        (vec![Behaviour::NoHead], "GET", "HEAD GET", "HEAD GET"),
+        (vec![Behaviour::NoDigestHeader], "GET", "HEAD GET", "HEAD GET"),
+        (vec![Behaviour::NoDigestHeader, Behaviour::ETag], "GET", "HEAD GET", "HEAD GET"),
+        (vec![Behaviour::NoHead, Behaviour::ETag], "GET", "HEAD GET", "HEAD GET"),
+    ] {
+        let fake = FakeRegistry::start();
+        fake.push("acme/web", "1.0.0", &Image::built(JANUARY));
+        behaviours.iter().for_each(|behaviour| fake.set("acme/web", behaviour.clone()));
+        let name = fake.digest("acme/web", "1.0.0");
+        let digest: Digest = name.parse().unwrap();
+        let has_etag = behaviours.iter().any(|behaviour| matches!(behaviour, Behaviour::ETag));
+        let etag = has_etag.then(|| format!("\"of-{name}\""));
+        let found = Ok(Some(name.clone()));
+        let expected = |methods: &str| (methods.to_owned(), found.clone(), etag.clone());
+        assert_eq!(opened(&fake, None).await, expected(cold), "{behaviours:?}");
+        let last = Last { digest: &digest, etag: etag.as_deref() };
+        assert_eq!(opened(&fake, Some(last)).await, expected(warm), "{behaviours:?}");
+        let last = Last { digest: &other, etag: Some("\"of-another\"") };
+        assert_eq!(opened(&fake, Some(last)).await, expected(moved), "{behaviours:?}");
+        // What did not change is answered without a body, and then the digest is the one that was known.
+        let last = Last { digest: &other, etag: etag.as_deref() };
+        let (_, found, _) = opened(&fake, Some(last)).await;
+        let expected = if has_etag { other.to_string() } else { name };
+        assert_eq!(found, Ok(Some(expected)), "{behaviours:?}");
+        fake.remove("acme/web", "1.0.0");
+        assert_eq!(opened(&fake, None).await.1, Ok(None));
+        assert_eq!(opened(&fake, Some(last)).await.1, Ok(None));
+    }
+}
+
+#[tokio::test]
+async fn a_tag_whose_bytes_are_not_what_the_registry_says_is_an_error() {
+    let other = format!("sha256:{}", "a".repeat(64));
+    let manifest = |kind: &str, digest: Option<&str>, body: &str| {
+        let mut headers = vec![("content-type", kind.to_owned())];
+        headers.extend(digest.map(|digest| ("docker-content-digest", digest.to_owned())));
+        Behaviour::Manifest(200, headers, body.into())
+    };
+    for (behaviour, expected) in [
+        (manifest(OCI_MANIFEST, Some(&other), "{}"), "the registry says sha256:aaaa"),
+        (manifest(OCI_MANIFEST, None, "ok"), "no manifest in JSON"),
+        (manifest("text/html", None, "{}"), "HTML"),
+        (manifest("application/json", None, "<p>"), "HTML"),
+        (manifest(OCI_MANIFEST, None, r#"{"schemaVersion":2}"#), "no `config`"),
+        (Behaviour::ManifestFails("1.0.0".into(), 503), "503"),
+        (Behaviour::ManifestFails("1.0.0".into(), 304), "304"),
+        (Behaviour::RateLimited("3"), "429"),
+    ] {
+        let fake = FakeRegistry::start();
+        fake.publish("acme/web", &["1.0.0"]);
+        fake.set("acme/web", behaviour);
+        let error = opened(&fake, None).await.1.unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn of_schema_1_nothing_is_read_and_no_digest_is_checked() {
+    let digest = format!("sha256:{}", "a".repeat(64));
+    let kind = "application/vnd.docker.distribution.manifest.v1+prettyjws";
+    let headers = vec![("content-type", kind.to_owned()), ("docker-content-digest", digest.clone())];
+    let fake = FakeRegistry::start();
+    fake.publish("acme/web", &["1.0.0"]);
+    fake.set("acme/web", Behaviour::Manifest(200, headers, br#"{"schemaVersion":1,"history":[]}"#.to_vec()));
+    let name = image(&fake, "acme/web");
+    let client = registries(&fake);
+    let named = client.open_tag(&name, &"1.0.0".parse().unwrap(), None).await.unwrap().unwrap();
+    assert_eq!(named.digest.as_str(), digest);
+    for named in [named.clone(), named.digest.into()] {
+        let found = client.describe(&name, &named, &dates(), None).await.unwrap();
+        assert_eq!(found, Some(Metadata::Foreign(kind.to_owned())));
+    }
+}
+
+#[tokio::test]
+async fn labels_say_where_an_image_comes_from_and_a_strange_one_makes_no_image_unreadable() {
+    for (labels, source) in [
+        (
+            json!({"org.opencontainers.image.source": "https://git.example/acme/web"}),
+            Some("https://git.example/acme/web"),
+        ),
+        (json!({"org.opencontainers.image.source": 7, "maintainer": null}), None),
+        (json!(["org.opencontainers.image.source"]), None),
+        (json!(null), None),
+    ] {
+        let fake = FakeRegistry::start();
+        let pushed = Image { labels: labels.clone(), ..Image::built(JANUARY) };
+        let found = describe(&fake, &pushed, &dates()).await.unwrap().unwrap();
+        let Metadata::Image(builds) = found else { panic!("no image") };
+        assert_eq!(builds[0].labels.source.as_deref(), source, "{labels}");
+        assert_eq!(builds[0].created, Created::At(JANUARY.parse().unwrap()), "{labels}");
+    }
 }

@@ -194,7 +194,10 @@ fn decide(world: &Mutex<World>, request: &Parts, body: &str) -> (Response, Optio
         user_agent: header("user-agent").unwrap_or_default(),
         body: body.to_owned(),
     });
-    world.decide(&request.method, path, authorization.as_deref(), body)
+    let (response, delay) = world.decide(&request.method, path, authorization.as_deref(), body);
+    let is_known =
+        header("if-none-match").is_some_and(|known| response.headers().get("etag").is_some_and(|e| *e == known));
+    (if is_known { raw(304, &[], b"") } else { response }, delay)
 }
 
 impl World {
@@ -440,7 +443,14 @@ impl Repository {
             }
         }
         let Some(part) = self.parts.get(digest) else { return error(404, unknown) };
-        let headers = [("content-type", part.kind.clone()), ("docker-content-digest", digest.to_owned())];
+        let has = |wanted: fn(&Behaviour) -> bool| is_manifest && self.behaviours.iter().any(wanted);
+        let mut headers = vec![("content-type", part.kind.clone())];
+        if !has(|b| matches!(b, Behaviour::NoDigestHeader)) {
+            headers.push(("docker-content-digest", digest.to_owned()));
+        }
+        if has(|b| matches!(b, Behaviour::ETag)) {
+            headers.push(("etag", format!("\"of-{digest}\"")));
+        }
         raw(200, &headers, &part.body)
     }
 }

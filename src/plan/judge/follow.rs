@@ -21,10 +21,10 @@ impl Judge<'_> {
         }
         let digest = match self.digest(&tag) {
             // What platforms need tells the digest too.
-            None if !policy.platforms.is_empty() && self.described(&tag).is_none() => {
+            None if !policy.platforms.is_empty() && self.snapshot.described_now(self.image, &tag).is_none() => {
                 return Err(vec![Question::Metadata(self.image.clone(), tag)]);
             }
-            None => match self.described(&tag) {
+            None => match self.snapshot.described_now(self.image, &tag) {
                 Some(Err(failure)) => return Ok(Judgement::failed(failure)),
                 Some(Ok(_)) => return Ok(self.missing(&tag)),
                 None => return Err(vec![Question::Manifest(self.image.clone(), tag)]),

@@ -13,8 +13,8 @@ use crate::plan::rollback::Stood;
 use crate::plan::{Failure, Question, Snapshot};
 use crate::selection::{self, Builds};
 
-/// How many tags are looked into, each with a request in every cycle.
-pub(super) const MAX_CANDIDATES: usize = 1_000;
+/// How many tags are looked into. What is remembered of them costs no request.
+const MAX_CANDIDATES: usize = 20_000;
 
 /// How many of the tags that stood at a place are looked into, the newest ones: who went back further than that many
 /// changes ago has made all of them since by hand.
@@ -25,9 +25,12 @@ pub fn builds(snapshot: &Snapshot, image: &ImageName, policy: &Policy) -> Builds
     if policy.strategy != Strategy::NewestBuild {
         return Builds::new();
     }
-    let answers = snapshot.metadata.get(image).into_iter().flatten();
+    let now = snapshot.metadata.get(image);
+    let remembered = snapshot.remembered.get(image).into_iter().flatten();
+    let remembered = remembered.filter(|(tag, _)| !now.is_some_and(|now| now.contains_key(*tag)));
+    let now = now.into_iter().flatten().filter_map(|(tag, answer)| Some((tag, answer.as_ref().ok()?.as_ref()?)));
     let dated =
-        answers.filter_map(|(tag, answer)| match answer.as_ref().ok()?.as_ref()?.metadata.built(&policy.platforms) {
+        now.chain(remembered).filter_map(|(tag, described)| match described.metadata.built(&policy.platforms) {
             Built::At(time) => Some((tag.clone(), time)),
             Built::Unusable(_) | Built::Unsaid => None,
         });
@@ -40,7 +43,7 @@ pub fn unfit(snapshot: &Snapshot, image: &ImageName, policy: &Policy, tag: &Tag)
     if policy.strategy != Strategy::NewestBuild {
         return None;
     }
-    match snapshot.metadata.get(image)?.get(tag)? {
+    match snapshot.described(image, tag)? {
         Err(_) => None,
         Ok(None) => Some(("gone", "does not answer, or not with all of its parts (404)".to_owned())),
         Ok(Some(described)) => match &*described.metadata {
@@ -56,9 +59,14 @@ pub fn unfit(snapshot: &Snapshot, image: &ImageName, policy: &Policy, tag: &Tag)
 }
 
 impl Judge<'_> {
-    /// Gives what the registry said of a tag's image.
-    pub(super) fn described(&self, tag: &Tag) -> Option<&Result<Option<Described>, Failure>> {
-        self.snapshot.metadata.get(self.image)?.get(tag)
+    /// Gives what a tag's image says of itself, now or as it is remembered.
+    pub(super) fn described(&self, tag: &Tag) -> Option<Result<Option<&Described>, &Failure>> {
+        self.snapshot.described(self.image, tag)
+    }
+
+    /// Tells whether a tag was not looked at in this cycle, and is known from an earlier one.
+    pub(super) fn is_remembered(&self, tag: &Tag) -> bool {
+        self.snapshot.described_now(self.image, tag).is_none() && self.described(tag).is_some()
     }
 
     /// Orders the eligible tags by their dates, or says why that cannot be done.
@@ -73,9 +81,14 @@ impl Judge<'_> {
             return Ok(Err(Judgement::held("selection/too-many", message)));
         }
         let current = self.now().parse::<Tag>().ok();
-        // What stands is the floor, whatever the filters say of it.
-        let floor = current.as_ref().filter(|tag| !eligible.contains(tag));
-        self.ask_for(eligible.iter().copied().chain(floor))?;
+        // What stands is the floor, whatever the filters say of it, and a floor is as high as it is now.
+        let floor = current.iter().filter(|tag| self.snapshot.described_now(self.image, tag).is_none());
+        let floor = floor.map(|tag| Question::Metadata(self.image.clone(), tag.clone()));
+        let others = eligible.iter().copied().filter(|tag| Some(*tag) != current.as_ref());
+        let asked: Vec<Question> = floor.chain(self.unknown(others)).collect();
+        if !asked.is_empty() {
+            return Err(asked);
+        }
         let mut groups: BTreeMap<Timestamp, Vec<&Tag>> = BTreeMap::new();
         let mut unusable: Vec<(&Tag, Timestamp)> = Vec::new();
         let mut rejected: BTreeMap<&'static str, usize> = BTreeMap::new();
@@ -83,8 +96,8 @@ impl Judge<'_> {
             let described = match self.described(tag) {
                 // It could be the newest one, so nothing else is.
                 Some(Err(failure)) => return Ok(Err(Judgement::failed(failure))),
-                Some(Ok(Some(described))) => Some(described),
-                Some(Ok(None)) | None => None,
+                Some(Ok(described)) => described,
+                None => None,
             };
             if let Some((code, _)) = unfit(self.snapshot, self.image, policy, tag) {
                 *rejected.entry(code).or_default() += 1;
@@ -136,15 +149,17 @@ impl Judge<'_> {
                 break;
             }
         }
-        self.ask_for(stood.iter())?;
-        let unknown = stood.iter().find_map(|tag| self.described(tag)?.as_ref().err());
+        let asked: Vec<Question> = self.unknown(stood.iter()).collect();
+        if !asked.is_empty() {
+            return Err(asked);
+        }
+        let unknown = stood.iter().find_map(|tag| self.described(tag)?.err());
         Ok(unknown.map(Judgement::failed))
     }
 
-    fn ask_for<'t>(&self, tags: impl Iterator<Item = &'t Tag>) -> Result<(), Vec<Question>> {
+    fn unknown<'t>(&self, tags: impl Iterator<Item = &'t Tag>) -> impl Iterator<Item = Question> {
         let unknown = tags.filter(|tag| self.described(tag).is_none());
-        let asked: Vec<Question> = unknown.map(|tag| Question::Metadata(self.image.clone(), tag.clone())).collect();
-        if asked.is_empty() { Ok(()) } else { Err(asked) }
+        unknown.map(|tag| Question::Remembered(self.image.clone(), tag.clone()))
     }
 }
 

@@ -4,10 +4,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::interval;
 use crate::model::names::{Digest, ImageName, Tag};
-use crate::plan::judge::newest::{MAX_CANDIDATES, platforms};
+use crate::plan::judge::newest::platforms;
 use crate::plan::judge::{Judge, Judgement, PassedOver, Wait};
 use crate::plan::{Failure, Question};
 
+/// Candidates that are looked into.
+const MAX_CANDIDATES: usize = 1_000;
 /// Candidates that are asked about at first; with each round as many more as were asked about before.
 const BATCH: usize = 4;
 
@@ -61,7 +63,9 @@ impl Judge<'_> {
                 }
             }
             if is_open {
-                let rest = groups.get(at..).unwrap_or_default().iter().flatten();
+                // What is remembered is looked at again where it would be taken, and behind that as far as nobody knows.
+                let behind = groups.get(at + 1..).unwrap_or_default().iter().flatten();
+                let rest = group.iter().chain(behind.filter(|tag| !self.is_remembered(tag)));
                 let asked = rest.filter_map(|tag| match self.sieve(tag) {
                     Sieve::Asks(question) => Some(question),
                     Sieve::Passes | Sieve::PassedOver(_) | Sieve::Gone | Sieve::Unknown(_) => None,
@@ -94,7 +98,7 @@ impl Judge<'_> {
                 Sieve::PassedOver(PassedOver { tag: tag.clone(), standing: "wrong-platform", reason, until: None })
             };
             match self.described(tag) {
-                None => return Sieve::Asks(Question::Metadata(self.image.clone(), tag.clone())),
+                None => return Sieve::Asks(Question::Remembered(self.image.clone(), tag.clone())),
                 Some(Err(failure)) => return Sieve::Unknown(failure.clone()),
                 Some(Ok(None)) => return wrong("does not answer, or not with all of its parts (404)".to_owned()),
                 Some(Ok(Some(described))) => {
@@ -104,6 +108,13 @@ impl Judge<'_> {
                     }
                 }
             }
+        }
+        if self.is_remembered(tag) {
+            // If it was moved since, it is younger still.
+            let known = self.described(tag).and_then(Result::ok).flatten();
+            let too_young = known.and_then(|known| self.too_young(tag, &known.digest));
+            let now = || Sieve::Asks(Question::Metadata(self.image.clone(), tag.clone()));
+            return too_young.map_or_else(now, Sieve::PassedOver);
         }
         if self.wait.is_none() {
             return Sieve::Passes;
@@ -116,9 +127,9 @@ impl Judge<'_> {
         }
     }
 
-    /// Gives the digest that a tag has, by whichever answer knows it.
+    /// Gives the digest that a tag has now, by whichever answer knows it.
     pub(super) fn digest(&self, tag: &Tag) -> Option<Result<Option<&Digest>, &Failure>> {
-        if let Some(Ok(Some(described))) = self.described(tag) {
+        if let Some(Ok(Some(described))) = self.snapshot.described_now(self.image, tag) {
             return Some(Ok(Some(&described.digest)));
         }
         let answer = self.snapshot.manifests.get(&(self.image.clone(), tag.clone()))?;

@@ -73,6 +73,8 @@ pub enum Behaviour {
     NoHead,
     /// No `Docker-Content-Digest`.
     NoDigestHeader,
+    /// Manifests have an `ETag` that is not their digest.
+    ETag,
     /// 307 to this text followed by the path and query that was asked, but for paths below `/moved`.
     Redirect(String),
     /// Waits before it answers.

@@ -22,13 +22,15 @@ pub struct Image {
     pub config: String,
     /// Tells images of one date apart.
     pub mark: String,
+    /// `Labels` of the configuration, besides the mark if it is an object.
+    pub labels: Value,
 }
 
 impl Image {
     /// An image of one platform, by its manifest alone.
     pub fn built(created: &str) -> Self {
         let builds = vec![("linux/amd64".to_owned(), Some(created.to_owned()))];
-        Self { builds, is_index: false, config: OCI_CONFIG.to_owned(), mark: String::new() }
+        Self { builds, is_index: false, config: OCI_CONFIG.to_owned(), mark: String::new(), labels: json!({}) }
     }
 
     /// An image for several platforms: `platform created`, one a text; without a date it says none.
@@ -58,7 +60,11 @@ impl Image {
                 named["variant"] = variant.into();
             }
             let mut config = named.clone();
-            config["config"] = json!({"Labels": {"mark": self.mark}});
+            let mut labels = self.labels.clone();
+            if let Some(labels) = labels.as_object_mut() {
+                labels.insert("mark".to_owned(), self.mark.as_str().into());
+            }
+            config["config"] = json!({"Labels": labels});
             if let Some(created) = created {
                 config["created"] = created.as_str().into();
             }
