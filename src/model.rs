@@ -18,6 +18,7 @@ pub mod problem;
 pub mod remote_url;
 pub mod rule;
 pub mod schedule;
+pub mod tags;
 pub mod tracked;
 pub mod version;
 pub mod webhook;

@@ -27,6 +27,7 @@ use crate::model::outcome::{Outcome, OutcomeResult, outcome_id};
 use crate::model::policy::Strategy;
 use crate::model::problem::{Problem, Severity};
 use crate::model::rule::Rule;
+use crate::model::tags::Tags;
 use crate::model::tracked::{RemoteBranch, TrackedImage};
 use crate::plan::judge::{Judgement, judge};
 pub use crate::plan::locate::Failure;
@@ -38,8 +39,8 @@ use crate::selection::Memo;
 /// The tags of one image, as the registry listed them this cycle.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Listed {
-    /// Distinct tags, sorted by bytes.
-    pub tags: Vec<Tag>,
+    /// The tags.
+    pub tags: Tags,
     /// Why our own caps cut the list, if they did.
     pub truncated: Option<String>,
     /// An earlier listing of this image held tags.

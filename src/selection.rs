@@ -34,7 +34,7 @@ pub type Builds = BTreeMap<Tag, Timestamp>;
 /// Judges one tag. The filters stand in this order: not-a-candidate, ignore-tags, allow-tags; then, for digest,
 /// not-followed, for numerical, not-a-number, and for semver not-a-version, strict, the constraint.
 pub fn judge(policy: &Policy, tag: &Tag) -> Verdict {
-    Judge::new(policy).judge(tag).verdict
+    Judge::new(policy).judge(tag.as_str()).verdict
 }
 
 /// Orders two values by the policy: `Greater` if `a` is the newer one, `Equal` for two spellings of one version. `None`
@@ -47,7 +47,7 @@ pub fn compare(policy: &Policy, builds: &Builds, a: &str, b: &str) -> Option<Ord
         Strategy::NewestBuild | Strategy::Digest => (a == b).then_some(Ordering::Equal),
         Strategy::Semver | Strategy::Alphabetical | Strategy::Numerical => {
             let judge = Judge::new(policy);
-            match (judge.place(&a), judge.place(&b)) {
+            match (judge.place(a.as_str()), judge.place(b.as_str())) {
                 (Place::None, _) | (_, Place::None) => None,
                 (Place::Version(a), Place::Version(b)) => Some(a.precedence(&b)),
                 (a, b) => Some(a.cmp(&b)),
@@ -61,14 +61,15 @@ pub fn compare(policy: &Policy, builds: &Builds, a: &str, b: &str) -> Option<Ord
 pub fn explain(policy: &Policy, builds: &Builds, tags: &[Tag]) -> Vec<(Tag, Verdict)> {
     let judge = Judge::new(policy);
     let mut seen = HashSet::with_capacity(tags.len());
-    let mut judged: Vec<Judged<'_>> = tags.iter().filter(|tag| seen.insert(*tag)).map(|tag| judge.judge(tag)).collect();
+    let distinct = tags.iter().filter(|tag| seen.insert(*tag));
+    let mut judged: Vec<(&Tag, Judged<'_>)> = distinct.map(|tag| (tag, judge.judge(tag.as_str()))).collect();
     if policy.strategy == Strategy::NewestBuild {
-        for one in &mut judged {
-            one.place = builds.get(one.tag).map_or(Place::None, |built| Place::Built(*built));
+        for (tag, one) in &mut judged {
+            one.place = builds.get(*tag).map_or(Place::None, |built| Place::Built(*built));
         }
     }
-    judged.sort_unstable_by(Judged::best_first);
-    judged.into_iter().map(|judged| (judged.tag.clone(), judged.verdict)).collect()
+    judged.sort_unstable_by(|(_, a), (_, b)| a.best_first(b));
+    judged.into_iter().map(|(tag, judged)| (tag.clone(), judged.verdict)).collect()
 }
 
 /// Names the order and the range: `semver 1.x`, `semver *`, `alphabetical`, `digest of dev`.
@@ -85,10 +86,10 @@ pub fn describe(policy: &Policy) -> String {
 
 /// Gives the text that is compared in the order: what `extract` takes of the tag, or the tag; none where `allow-tags`
 /// does not match.
-pub fn reading<'t>(policy: &Policy, tag: &'t Tag) -> Option<Cow<'t, str>> {
+pub fn reading<'t>(policy: &Policy, tag: &'t str) -> Option<Cow<'t, str>> {
     match (&policy.extract, &policy.allow) {
-        (Some(extract), Some(pattern)) => extract.of(pattern, tag.as_str()).map(Cow::Owned),
-        _ => Some(Cow::Borrowed(tag.as_str())),
+        (Some(extract), Some(pattern)) => extract.of(pattern, tag).map(Cow::Owned),
+        _ => Some(Cow::Borrowed(tag)),
     }
 }
 
@@ -101,7 +102,7 @@ struct Judge<'p> {
 
 /// A tag with its verdict and its place in the order.
 struct Judged<'t> {
-    tag: &'t Tag,
+    tag: &'t str,
     verdict: Verdict,
     place: Place,
 }
@@ -128,8 +129,8 @@ impl<'p> Judge<'p> {
         Self { policy, constraint, followed }
     }
 
-    fn judge<'t>(&self, tag: &'t Tag) -> Judged<'t> {
-        if is_artifact_of_an_image(tag.as_str()) {
+    fn judge<'t>(&self, tag: &'t str) -> Judged<'t> {
+        if is_artifact_of_an_image(tag) {
             return Judged { tag, verdict: Verdict::Rejected(Rejection::NotACandidate), place: Place::None };
         }
         // A filtered tag keeps its place in the order: `explain` shows it between its neighbours.
@@ -140,8 +141,8 @@ impl<'p> Judge<'p> {
     }
 
     /// As [`Self::judge`] where the tag itself is compared, and was read as a version before.
-    fn judge_version(&self, tag: &Tag, version: Option<&Version>) -> Verdict {
-        if is_artifact_of_an_image(tag.as_str()) {
+    fn judge_version(&self, tag: &str, version: Option<&Version>) -> Verdict {
+        if is_artifact_of_an_image(tag) {
             return Verdict::Rejected(Rejection::NotACandidate);
         }
         let rejection = self.filter(tag).or_else(|| match version {
@@ -152,7 +153,7 @@ impl<'p> Judge<'p> {
         rejection.map_or(Verdict::Eligible, Verdict::Rejected)
     }
 
-    fn place(&self, tag: &Tag) -> Place {
+    fn place(&self, tag: &str) -> Place {
         let Some(text) = reading(self.policy, tag) else { return Place::None };
         match self.policy.strategy {
             Strategy::Semver => {
@@ -167,13 +168,15 @@ impl<'p> Judge<'p> {
     }
 
     /// Says why a tag that passes the filters has no place among the candidates.
-    fn misplaced(&self, tag: &Tag, place: &Place) -> Option<Rejection> {
+    fn misplaced(&self, tag: &str, place: &Place) -> Option<Rejection> {
         let nothing = || {
             let empty = self.policy.extract.is_some() && reading(self.policy, tag).is_some_and(|text| text.is_empty());
             empty.then_some(Rejection::NoExtract)
         };
         match (self.policy.strategy, place) {
-            (Strategy::Digest, _) => (self.followed.as_ref() != Some(tag)).then_some(Rejection::NotFollowed),
+            (Strategy::Digest, _) => {
+                (self.followed.as_ref().map(Tag::as_str) != Some(tag)).then_some(Rejection::NotFollowed)
+            }
             (Strategy::NewestBuild, _) => None,
             (Strategy::Semver, Place::Version(version)) => self.fit(version),
             (_, Place::None) => nothing().or_else(|| match self.policy.strategy {
@@ -188,11 +191,11 @@ impl<'p> Judge<'p> {
         }
     }
 
-    fn filter(&self, tag: &Tag) -> Option<Rejection> {
-        if self.policy.ignore.iter().any(|glob| glob.glob.is_match(tag.as_str())) {
+    fn filter(&self, tag: &str) -> Option<Rejection> {
+        if self.policy.ignore.iter().any(|glob| glob.glob.is_match(tag)) {
             return Some(Rejection::IgnoreTags);
         }
-        let is_allowed = self.policy.allow.as_ref().is_none_or(|pattern| pattern.regex.is_match(tag.as_str()));
+        let is_allowed = self.policy.allow.as_ref().is_none_or(|pattern| pattern.regex.is_match(tag));
         (!is_allowed).then_some(Rejection::AllowTags)
     }
 
@@ -242,6 +245,7 @@ fn is_artifact_of_an_image(tag: &str) -> bool {
 mod tests {
     use super::*;
     use crate::model::policy::{Extract, TagGlob, TagPattern};
+    use crate::model::tags::Tags;
     use proptest::prelude::{Just, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
     use proptest::strategy::Strategy as _;
 
@@ -275,13 +279,12 @@ mod tests {
     }
 
     /// The tags as a listing has them: sorted, each once.
-    fn listing(text: &str) -> Vec<Tag> {
-        let sorted: std::collections::BTreeSet<Tag> = tags(text).into_iter().collect();
-        sorted.into_iter().collect()
+    fn listing(text: &str) -> Tags {
+        tags(text).into_iter().collect()
     }
 
-    fn best_first(policy: &Policy, tags: &[Tag]) -> Vec<Tag> {
-        Memo::default().ranking(policy, tags).tags(tags).cloned().collect()
+    fn best_first(policy: &Policy, tags: &Tags) -> Vec<Tag> {
+        Memo::default().ranking(policy, tags).tags(tags).collect()
     }
 
     fn chosen(policy: &Policy, text: &str) -> Option<String> {
@@ -486,7 +489,7 @@ mod tests {
         let listing = listing("1.0.0 1.2.0 1.10.0 v1.10.0 1.10 2.0.0 1.11.0-rc.1 latest main 20240115");
         let memo = Memo::default();
         let ranking = memo.ranking(&semver("1.x"), &listing);
-        let ranked: Vec<&str> = ranking.tags(&listing).map(Tag::as_str).collect();
+        let ranked: Vec<String> = ranking.tags(&listing).map(|tag| tag.to_string()).collect();
         assert_eq!(ranked, ["1.10.0", "v1.10.0", "1.10", "1.2.0", "1.0.0"]);
         let rejected = [("not-a-version", 2), ("out-of-range", 1), ("prerelease", 1), ("strict", 1)];
         assert_eq!(*ranking.rejected(), BTreeMap::from(rejected));
@@ -517,7 +520,7 @@ mod tests {
         ];
         let memo = Memo::default();
         for policy in &all {
-            let shared: Vec<&Tag> = memo.ranking(policy, &listing).tags(&listing).collect();
+            let shared: Vec<Tag> = memo.ranking(policy, &listing).tags(&listing).collect();
             let alone = Memo::default().ranking(policy, &listing);
             assert_eq!(shared, alone.tags(&listing).collect::<Vec<_>>(), "{policy:?}");
         }
@@ -724,13 +727,13 @@ mod tests {
             policy in any_policy(),
             listing in prop::collection::btree_set(any_tag(), 0..60),
         ) {
-            let listing: Vec<Tag> = listing.into_iter().collect();
+            let listing: Tags = listing.into_iter().collect();
             let memo = Memo::default();
             let ranking = memo.ranking(&policy, &listing);
-            let ranked: Vec<&Tag> = ranking.tags(&listing).collect();
-            let explained = explain(&policy, &Builds::new(), &listing);
-            let eligible: Vec<&Tag> =
-                explained.iter().filter(|(_, verdict)| verdict.is_eligible()).map(|(tag, _)| tag).collect();
+            let ranked: Vec<Tag> = ranking.tags(&listing).collect();
+            let explained = explain(&policy, &Builds::new(), &listing.to_vec());
+            let eligible: Vec<Tag> =
+                explained.iter().filter(|(_, verdict)| verdict.is_eligible()).map(|(tag, _)| tag.clone()).collect();
             prop_assert_eq!(&ranked, &eligible);
             prop_assert_eq!(ranking.len() + ranking.rejected().values().sum::<usize>(), listing.len());
             for (tag, verdict) in &explained {

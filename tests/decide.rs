@@ -6,7 +6,7 @@
 mod orders;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -265,8 +265,8 @@ impl World {
             }
             Question::Listing(image) => {
                 let answer = self.tags.get(image.to_string().as_str()).map(|tags| {
-                    let sorted: BTreeSet<Tag> = tags.iter().map(|tag| tag.parse().unwrap()).collect();
-                    Listed { tags: sorted.into_iter().collect(), ..Listed::default() }
+                    let tags = tags.iter().map(|tag| tag.parse::<Tag>().unwrap()).collect();
+                    Listed { tags, ..Listed::default() }
                 });
                 let gone = Failure {
                     code: "registry/not-found".into(),

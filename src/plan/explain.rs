@@ -86,7 +86,7 @@ pub fn explain(snapshot: &Snapshot, subject: &Subject, judgement: &Judgement, ne
     let current = site.and_then(|site| site.tag().map(str::to_owned));
     let listed =
         image.asked.as_ref().and_then(|name| snapshot.listings.get(name)).and_then(|listed| listed.as_ref().ok());
-    let tags = listed.map(|listed| listed.tags.as_slice()).unwrap_or_default();
+    let tags = listed.map(|listed| listed.tags.to_vec()).unwrap_or_default();
     let builds = image.asked.as_ref().map(|name| builds(snapshot, name, &image.policy)).unwrap_or_default();
     let back = judgement.look_back.as_ref().filter(|back| back.taken_back_by.is_some());
     let chosen = judgement.to.clone().or_else(|| wanted(image, listed).filter(|_| back.is_none()));
@@ -98,7 +98,7 @@ pub fn explain(snapshot: &Snapshot, subject: &Subject, judgement: &Judgement, ne
         current: current.as_deref(),
         chosen: chosen.as_deref().map(tag_of),
     };
-    let ranked = selection::explain(&image.policy, &builds, tags);
+    let ranked = selection::explain(&image.policy, &builds, &tags);
     let candidates = ranked.into_iter().map(|(tag, verdict)| teller.tell(tag, verdict)).collect();
     let open = matches!(judgement.result, OutcomeResult::Held | OutcomeResult::Failed);
     let gate = Gate { code: judgement.code.clone(), message: judgement.message.clone(), until: judgement.until };
@@ -232,7 +232,7 @@ impl Teller<'_> {
             return format!("`{tag}` lacks {}", platforms(&lacking));
         }
         let mut reason = format!("{} allows it", selection::describe(policy));
-        if let Some(text) = policy.extract.as_ref().and_then(|_| selection::reading(policy, tag)) {
+        if let Some(text) = policy.extract.as_ref().and_then(|_| selection::reading(policy, tag.as_str())) {
             reason.push_str(&format!("; `{text}` of it is compared"));
         }
         if policy.strategy == Strategy::NewestBuild {

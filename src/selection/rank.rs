@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::model::names::Tag;
 use crate::model::policy::{Policy, Strategy};
+use crate::model::tags::Tags;
 use crate::model::version::Version;
 use crate::selection::verdict::{Rejection, Verdict};
 use crate::selection::{Judge, Judged};
@@ -16,7 +17,8 @@ const NEAREST: usize = 3;
 /// What was made of the tags of one listing. It belongs to exactly these tags; a copy starts empty.
 #[derive(Default)]
 pub struct Memo {
-    versions: OnceLock<Versions>,
+    /// All positions, as versions highest first: the part of a ranking that costs most and depends on no policy.
+    highest_first: OnceLock<Box<[u32]>>,
     rankings: Mutex<HashMap<String, Arc<Ranking>>>,
 }
 
@@ -30,25 +32,21 @@ pub struct Ranking {
     nearest: OnceLock<Vec<(Tag, Rejection)>>,
 }
 
-/// Every tag read as a version, and the positions of all tags, highest first.
-struct Versions {
-    read: Vec<Option<Version>>,
-    highest_first: Vec<u32>,
-}
-
-impl Versions {
-    fn of(tags: &[Tag]) -> Self {
-        let read: Vec<Option<Version>> = tags.iter().map(|tag| tag.as_str().parse().ok()).collect();
-        let mut highest_first: Vec<u32> = (0..u32::try_from(tags.len()).unwrap_or(u32::MAX)).collect();
-        let key = |at: &u32| (read.get(*at as usize).and_then(Option::as_ref), tags.get(*at as usize));
-        highest_first.sort_unstable_by(|a, b| key(b).cmp(&key(a)));
-        Self { read, highest_first }
-    }
+/// Gives the positions of all tags, highest first, from what they read as.
+fn highest_first(tags: &Tags, read: &[Option<Version>]) -> Box<[u32]> {
+    let mut order: Box<[u32]> = (0..u32::try_from(tags.len()).unwrap_or(u32::MAX)).collect();
+    // Numbers alone nearly always tell which one is higher, and side by side they are compared quickly.
+    let numbers = |version: &Version| [version.semver().major, version.semver().minor, version.semver().patch];
+    let quick: Vec<Option<[u64; 3]>> = read.iter().map(|version| version.as_ref().map(numbers)).collect();
+    let quick = |at: &u32| quick.get(*at as usize);
+    let whole = |at: &u32| (read.get(*at as usize).and_then(Option::as_ref), tags.get(*at as usize));
+    order.sort_unstable_by(|a, b| quick(b).cmp(&quick(a)).then_with(|| whole(b).cmp(&whole(a))));
+    order
 }
 
 impl Memo {
     /// Gives the eligible tags under a policy; the memo must have been used with no other tags.
-    pub fn ranking(&self, policy: &Policy, tags: &[Tag]) -> Arc<Ranking> {
+    pub fn ranking(&self, policy: &Policy, tags: &Tags) -> Arc<Ranking> {
         let key = key(policy);
         let known = self.rankings.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         known.unwrap_or_else(|| {
@@ -58,7 +56,7 @@ impl Memo {
         })
     }
 
-    fn rank(&self, policy: &Policy, tags: &[Tag]) -> Ranking {
+    fn rank(&self, policy: &Policy, tags: &Tags) -> Ranking {
         let judge = Judge::new(policy);
         let mut ranking = Ranking::default();
         let mut eligible = Vec::new();
@@ -67,9 +65,10 @@ impl Memo {
             Verdict::Rejected(rejection) => *ranking.rejected.entry(rejection.code()).or_default() += 1,
         };
         if policy.strategy == Strategy::Semver && policy.extract.is_none() {
-            let versions = self.versions.get_or_init(|| Versions::of(tags));
-            for at in &versions.highest_first {
-                let (Some(tag), Some(version)) = (tags.get(*at as usize), versions.read.get(*at as usize)) else {
+            // Read again for each policy: kept, they would be most of what a cycle holds in memory.
+            let read: Vec<Option<Version>> = tags.iter().map(|tag| tag.parse().ok()).collect();
+            for at in self.highest_first.get_or_init(|| highest_first(tags, &read)) {
+                let (Some(tag), Some(version)) = (tags.get(*at as usize), read.get(*at as usize)) else {
                     continue;
                 };
                 count(*at, judge.judge_version(tag, version.as_ref()));
@@ -86,8 +85,8 @@ impl Memo {
 
 impl Ranking {
     /// Gives the eligible tags, best first. Of equal ones the order is fixed: see [`crate::selection`].
-    pub fn tags<'t>(&self, tags: &'t [Tag]) -> impl Iterator<Item = &'t Tag> {
-        self.best_first.iter().filter_map(|at| tags.get(*at as usize))
+    pub fn tags(&self, tags: &Tags) -> impl Iterator<Item = Tag> {
+        self.best_first.iter().filter_map(|at| tags.get(*at as usize)?.parse().ok())
     }
 
     /// Counts the eligible tags.
@@ -106,13 +105,14 @@ impl Ranking {
     }
 
     /// Gives the highest rejected tags, three at most.
-    pub fn nearest(&self, policy: &Policy, tags: &[Tag]) -> &[(Tag, Rejection)] {
+    pub fn nearest(&self, policy: &Policy, tags: &Tags) -> &[(Tag, Rejection)] {
         self.nearest.get_or_init(|| {
             let judge = Judge::new(policy);
             let mut judged: Vec<Judged<'_>> = tags.iter().map(|tag| judge.judge(tag)).collect();
             judged.retain(|judged| !judged.verdict.is_eligible());
             judged.sort_unstable_by(Judged::best_first);
-            let named = judged.iter().filter_map(|judged| Some((judged.tag.clone(), judged.verdict.rejection()?)));
+            let named =
+                judged.iter().filter_map(|judged| Some((judged.tag.parse().ok()?, judged.verdict.rejection()?)));
             named.take(NEAREST).collect()
         })
     }

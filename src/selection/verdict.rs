@@ -73,7 +73,7 @@ impl Rejection {
 
     /// Says in words why this policy rejects this tag.
     pub fn reason(self, policy: &Policy, tag: &Tag) -> String {
-        let compared = || reading(policy, tag).unwrap_or_default();
+        let compared = || reading(policy, tag.as_str()).unwrap_or_default();
         match self {
             Self::NotACandidate => {
                 format!("`{tag}` belongs to another image: a signature, an attestation, an SBOM or a list of these")

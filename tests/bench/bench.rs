@@ -10,6 +10,7 @@ mod behind;
 mod daemon;
 mod growth;
 mod http;
+mod listings;
 mod measure;
 mod past;
 mod registry;
@@ -21,9 +22,10 @@ use report::Report;
 
 type Scenario = (&'static str, fn(&mut Report));
 
-const SCENARIOS: [Scenario; 4] = [
+const SCENARIOS: [Scenario; 5] = [
     ("behind", behind::measure_all),
     ("scan", scan::measure_all),
+    ("listings", listings::measure_all),
     ("growth", growth::measure_all),
     ("past", past::measure_all),
 ];

@@ -12,12 +12,17 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 /// First argument of this program when it is the registry.
 pub const REGISTRY: &str = "--registry";
+/// Tags on a page.
+const PAGE: usize = 1_000;
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 
-/// A running registry with the images `acme/s0`, `acme/s1` and so on.
+/// A running registry with the images `acme/s0`, `acme/s1` and so on, and `acme/builds`, whose tags name an image each.
 pub struct Registry {
     process: Child,
     host: String,
@@ -26,8 +31,11 @@ pub struct Registry {
 /// Requests so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Requests {
+    /// Pages of listings.
     pub listings: u64,
+    /// Manifests, by HEAD or GET.
     pub manifests: u64,
+    pub blobs: u64,
 }
 
 impl Registry {
@@ -49,7 +57,25 @@ impl Registry {
     pub fn requests(&self) -> Requests {
         let text = crate::http::get(&self.host, "/counts");
         let mut counts = text.split_whitespace().map(|count| count.parse().unwrap());
-        Requests { listings: counts.next().unwrap(), manifests: counts.next().unwrap() }
+        let mut next = || counts.next().unwrap();
+        Requests { listings: next(), manifests: next(), blobs: next() }
+    }
+}
+
+impl std::ops::Sub for Requests {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self {
+            listings: self.listings - other.listings,
+            manifests: self.manifests - other.manifests,
+            blobs: self.blobs - other.blobs,
+        }
+    }
+}
+
+impl Requests {
+    pub fn all(self) -> u64 {
+        self.listings + self.manifests + self.blobs
     }
 }
 
@@ -65,27 +91,69 @@ pub fn newest(tags: usize) -> String {
     format!("1.{}.0", tags - 1)
 }
 
-struct Shelf {
-    answers: HashMap<String, Bytes>,
-    manifest: Bytes,
+/// The pages of a listing of so many tags, as they are answered.
+pub fn pages(tags: usize) -> Vec<Bytes> {
+    let all: Vec<String> = (0..tags).map(|minor| format!("\"1.{minor}.0\"")).collect();
+    all.chunks(PAGE).map(|page| Bytes::from(format!("{{\"name\":\"acme/s\",\"tags\":[{}]}}", page.join(",")))).collect()
+}
+
+struct Part {
+    kind: &'static str,
     digest: String,
+    body: Bytes,
+}
+
+struct Shelf {
+    images: usize,
+    pages: Vec<Bytes>,
+    /// The same for every tag but those of `acme/builds`.
+    manifest: Part,
+    builds: HashMap<String, Part>,
     listings: AtomicU64,
     manifests: AtomicU64,
+    blobs: AtomicU64,
+}
+
+impl Part {
+    fn new(kind: &'static str, body: String) -> Self {
+        Self { kind, digest: format!("sha256:{}", hex::encode(Sha256::digest(&body))), body: Bytes::from(body) }
+    }
+
+    fn answer(&self) -> Response {
+        let headers = [("content-type", self.kind), ("docker-content-digest", self.digest.as_str())];
+        (headers, Body::from(self.body.clone())).into_response()
+    }
+}
+
+/// What stands behind the tags of `acme/builds`: the later the name, the later the build.
+fn builds(tags: usize) -> HashMap<String, Part> {
+    let mut parts = HashMap::new();
+    for minor in 0..tags {
+        let created = jiff::Timestamp::from_second(1_700_000_000 + 60 * i64::try_from(minor).unwrap()).unwrap();
+        let labels = json!({"org.opencontainers.image.source": "https://git.example.com/acme/builds"});
+        let config = json!({"created": created, "os": "linux", "architecture": "amd64", "config": {"Labels": labels}});
+        let config = Part::new(CONFIG, config.to_string());
+        let named = json!({"mediaType": CONFIG, "digest": config.digest, "size": config.body.len()});
+        let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": named, "layers": []});
+        parts.insert(format!("manifests/1.{minor}.0"), Part::new(MANIFEST, manifest.to_string()));
+        parts.insert(format!("blobs/{}", config.digest), config);
+    }
+    parts
 }
 
 /// What this program does behind [`REGISTRY`]: serves until its standard input ends.
 pub fn serve(images: usize, tags: usize) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let list: Vec<String> = (0..tags).map(|minor| format!("\"1.{minor}.0\"")).collect();
-    let list = list.join(",");
-    let answer = |n| Bytes::from(format!("{{\"name\":\"acme/s{n}\",\"tags\":[{list}]}}"));
-    let manifest = Bytes::from_static(
-        b"{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",\"config\":{},\"layers\":[]}",
-    );
-    let digest = format!("sha256:{}", hex::encode(Sha256::digest(&manifest)));
-    let answers = (0..images).map(|n| (format!("/v2/acme/s{n}/tags/list"), answer(n))).collect();
-    let (listings, manifests) = (AtomicU64::new(0), AtomicU64::new(0));
-    let shelf = Arc::new(Shelf { answers, manifest, digest, listings, manifests });
+    let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": {}, "layers": []});
+    let shelf = Arc::new(Shelf {
+        images,
+        pages: pages(tags),
+        manifest: Part::new(MANIFEST, manifest.to_string()),
+        builds: builds(tags),
+        listings: AtomicU64::new(0),
+        manifests: AtomicU64::new(0),
+        blobs: AtomicU64::new(0),
+    });
     std::thread::spawn(|| {
         // Nothing is ever sent: the end means that whoever started us is gone.
         let _ = std::io::stdin().read_line(&mut String::new());
@@ -103,17 +171,35 @@ async fn respond(State(shelf): State<Arc<Shelf>>, request: Request) -> Response 
     let path = request.uri().path();
     if path == "/counts" {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        return format!("{} {}", count(&shelf.listings), count(&shelf.manifests)).into_response();
+        let counts = [&shelf.listings, &shelf.manifests, &shelf.blobs].map(|counter| count(counter).to_string());
+        return counts.join(" ").into_response();
     }
-    if let Some(answer) = shelf.answers.get(path) {
+    let missing = StatusCode::NOT_FOUND.into_response();
+    let Some((image, rest)) = path.strip_prefix("/v2/acme/").and_then(|path| path.split_once('/')) else {
+        return missing;
+    };
+    let is_builds = image == "builds";
+    let number = image.strip_prefix('s').and_then(|number| number.parse::<usize>().ok());
+    if !is_builds && number.is_none_or(|number| number >= shelf.images) {
+        return missing;
+    }
+    if rest == "tags/list" {
         shelf.listings.fetch_add(1, Ordering::Relaxed);
-        return ([("content-type", "application/json")], Body::from(answer.clone())).into_response();
+        let query = request.uri().query().unwrap_or_default();
+        let at = query.split('&').find_map(|part| part.strip_prefix("page=")).map_or(0, |at| at.parse().unwrap());
+        let mut answer = ([("content-type", "application/json")], Body::from(shelf.pages[at].clone())).into_response();
+        if at + 1 < shelf.pages.len() {
+            let next = format!("<{path}?n={PAGE}&page={}>; rel=\"next\"", at + 1);
+            answer.headers_mut().insert("link", next.parse().unwrap());
+        }
+        return answer;
     }
-    if path.contains("/manifests/") {
-        shelf.manifests.fetch_add(1, Ordering::Relaxed);
-        let kind = "application/vnd.oci.image.manifest.v1+json";
-        let headers = [("content-type", kind), ("docker-content-digest", shelf.digest.as_str())];
-        return (headers, Body::from(shelf.manifest.clone())).into_response();
+    let is_manifest = rest.starts_with("manifests/");
+    let counter = if is_manifest { &shelf.manifests } else { &shelf.blobs };
+    counter.fetch_add(1, Ordering::Relaxed);
+    match (is_builds, is_manifest) {
+        (true, _) => shelf.builds.get(rest).map_or(missing, Part::answer),
+        (false, true) => shelf.manifest.answer(),
+        (false, false) => missing,
     }
-    StatusCode::NOT_FOUND.into_response()
 }

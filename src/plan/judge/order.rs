@@ -32,22 +32,15 @@ impl Judge<'_> {
         };
         let policy = &self.tracked.policy;
         let ranking = listed.memo.ranking(policy, &listed.tags);
-        let ranked = ranking.tags(&listed.tags);
+        let ranked = self.candidates(&ranking, listed);
         let field = if policy.strategy == Strategy::NewestBuild {
-            match self.newest(ranked.collect())? {
+            match self.newest(ranked.iter().collect())? {
                 Ok(field) => field,
                 Err(judgement) => return Ok(judgement),
             }
         } else {
-            let mut field = Field { groups: Vec::new(), builds: Builds::new(), rejected: BTreeMap::new() };
-            for tag in ranked {
-                field.groups.push(vec![tag]);
-                // What is behind the first one that is not better matters only to who may go down.
-                if !policy.allow_downgrade && !self.is_better(&field, &[tag]) {
-                    break;
-                }
-            }
-            field
+            let groups = ranked.iter().map(|tag| vec![tag]).collect();
+            Field { groups, builds: Builds::new(), rejected: BTreeMap::new() }
         };
         let better = self.better(&field);
         if policy.strategy == Strategy::NewestBuild
@@ -71,6 +64,22 @@ impl Judge<'_> {
         Ok(judgement)
     }
 
+    /// Gives the eligible tags, best first. What is behind the first one that is not better matters only where dates make
+    /// the order, and to who may go down.
+    fn candidates(&self, ranking: &Ranking, listed: &Listed) -> Vec<Tag> {
+        let policy = &self.tracked.policy;
+        let mut candidates = Vec::new();
+        for tag in ranking.tags(&listed.tags) {
+            let is_worse = || !matches!(self.compare(&Builds::new(), &[&tag]), Some(Ordering::Greater) | None);
+            let is_last = policy.strategy != Strategy::NewestBuild && !policy.allow_downgrade && is_worse();
+            candidates.push(tag);
+            if is_last {
+                break;
+            }
+        }
+        candidates
+    }
+
     /// Gives the candidates that are better than what stands, or that cannot be compared with it.
     fn better<'t>(&self, field: &Field<'t>) -> Vec<Vec<&'t Tag>> {
         field.groups.iter().take_while(|group| self.is_better(field, group)).cloned().collect()
@@ -82,11 +91,15 @@ impl Judge<'_> {
 
     /// Compares a group with what stands.
     fn order(&self, field: &Field<'_>, group: &[&Tag]) -> Option<Ordering> {
+        self.compare(&field.builds, group)
+    }
+
+    fn compare(&self, builds: &Builds, group: &[&Tag]) -> Option<Ordering> {
         let now = self.now();
         if group.iter().any(|tag| tag.as_str() == now) {
             return Some(Ordering::Equal);
         }
-        selection::compare(&self.tracked.policy, &field.builds, group.first()?.as_str(), now)
+        selection::compare(&self.tracked.policy, builds, group.first()?.as_str(), now)
     }
 
     /// Nobody went back: the best candidate above what stands that passes the filters.
@@ -219,7 +232,7 @@ impl Judge<'_> {
             let message = format!("the tag list of {} was cut: {cut}; nothing is decided on a part of it", self.image);
             return Ok(Some(Judgement::held("guard/listing", message)));
         }
-        if let Some(tag) = self.now().parse::<Tag>().ok().filter(|tag| listed.tags.binary_search(tag).is_err()) {
+        if let Some(tag) = self.now().parse::<Tag>().ok().filter(|tag| !listed.tags.contains(tag)) {
             match self.digest(&tag) {
                 None => return Err(vec![Question::Manifest(self.image.clone(), tag)]),
                 Some(Err(failure)) => return Ok(Some(Judgement::failed(failure))),
