@@ -114,7 +114,7 @@ fn old_looks_are_renewed_a_part_at_a_time_and_count_on_where_that_fails() {
     at(&world, 25);
     assert_eq!(sent(&world), "1 51 0 0");
     for tag in ["t7", "t8"] {
-        world.registry.set("acme/web", Behaviour::ManifestFails(tag.into(), 503));
+        world.registry.set("acme/web", Behaviour::ManifestFails(tag.into(), 500));
     }
     at(&world, 72);
     at(&world, 73);
@@ -122,7 +122,7 @@ fn old_looks_are_renewed_a_part_at_a_time_and_count_on_where_that_fails() {
     assert_eq!(verdict(&at(&world, 74)), "current current", "two looks are old, and count on");
     assert_eq!(sent(&world), "1 3 0 0");
     // What stands must be looked at.
-    world.registry.set("acme/web", Behaviour::ManifestFails("newest".into(), 503));
+    world.registry.set("acme/web", Behaviour::ManifestFails("newest".into(), 500));
     assert_eq!(verdict(&at(&world, 75)), "failed registry/server-error");
 }
 
@@ -130,15 +130,35 @@ fn old_looks_are_renewed_a_part_at_a_time_and_count_on_where_that_fails() {
 fn a_cycle_that_did_not_get_through_is_gone_on_with() {
     let world = ten("t9");
     world.registry.fake().push("acme/web", "u", &on(15));
-    world.registry.set("acme/web", Behaviour::ManifestFails("u".into(), 429));
-    assert_eq!(verdict(&at(&world, 0)), "failed registry/rate-limited");
+    world.registry.set("acme/web", Behaviour::ManifestFails("u".into(), 500));
+    assert_eq!(verdict(&at(&world, 0)), "failed registry/server-error");
     assert_eq!(sent(&world), "1 0 11 10");
-    assert_eq!(verdict(&at(&world, 1)), "failed registry/rate-limited");
+    assert_eq!(verdict(&at(&world, 1)), "failed registry/server-error");
     assert_eq!(sent(&world), "1 1 1 0");
     assert_eq!(world.tag("web"), "t9");
     world.registry.clear("acme/web");
     assert_eq!(verdict(&at(&world, 2)), "delivered delivered");
     assert_eq!(sent(&world), "1 1 1 1");
+}
+
+#[test]
+fn what_a_budget_leaves_over_is_read_in_the_next_cycles_and_nothing_older_wins_meanwhile() {
+    let world = World::create();
+    for day in 0..30 {
+        world.registry.fake().push("acme/web", &format!("t{day}"), &on(day % 9 + 1).marked(&day.to_string()));
+    }
+    world.registry.fake().push("acme/web", "newest", &on(20));
+    world.add_app(&App { name: "web", constraint: "", annotations: &[NEWEST] }, "t0");
+    let budget = "insecure: true\n    requests_per_cycle: 25";
+    world.configure(&world.standard_config().replace("insecure: true", budget));
+    let mut cycles = 0;
+    while verdict(&at(&world, cycles)) != "delivered delivered" {
+        assert_eq!((world.tag("web"), world.registry.requests().len()), ("t0".to_owned(), 25));
+        world.registry.forget_requests();
+        cycles += 1;
+        assert!(cycles < 6, "no end");
+    }
+    assert_eq!(world.tag("web"), "newest");
 }
 
 #[test]
