@@ -122,6 +122,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::model::event::PushedTags;
     use crate::model::metadata::{Described, Metadata};
 
     #[test]
@@ -222,9 +223,11 @@ mod tests {
                 cache.remember_tags(day(1), &[Looked { image: name.clone(), ..looked(tag, "x") }]);
             }
         }
-        cache.forget_tag(&web, &tag("dev"));
+        cache.forget_tags(&web, &PushedTags::These([tag("dev")].into()));
         let left = |name: &ImageName| cache.tags(day(1), name, [&tag("dev"), &tag("prod")]).len();
         assert_eq!(names.each_ref().map(left), [1, 1, 1, 2]);
+        cache.forget_tags(&web, &PushedTags::Any);
+        assert_eq!(names.each_ref().map(left), [0, 0, 0, 2]);
         assert!(cache.metadata(&web, &digest("a")).is_some());
     }
 

@@ -195,6 +195,7 @@ impl Reconciler {
         let requests_before = self.registries.requests();
         let mut delivered: BTreeMap<String, Outcome> = BTreeMap::new();
         let mut written: Vec<ChangeSet> = Vec::new();
+        self.forget_pushed(&due.pushed);
         let mut known = self.kept.of_resting(due, mode);
         let mut due = due.clone();
         let mut report = CycleReport::default();

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::cache::store::{Row, Table};
 use crate::cache::{Cache, DAY, FORGOTTEN_AFTER};
+use crate::model::event::PushedTags;
 use crate::model::metadata::{Described, Metadata};
 use crate::model::names::{Digest, ImageName, Tag};
 
@@ -115,12 +116,17 @@ impl Cache {
         self.store.write(&rows);
     }
 
-    /// Forgets what a tag named, with whatever pull secret it was asked for, because it was pushed.
-    pub fn forget_tag(&self, image: &ImageName, tag: &Tag) {
+    /// Forgets what tags named, with whatever pull secret it was asked for, because they were pushed.
+    pub fn forget_tags(&self, image: &ImageName, pushed: &PushedTags) {
         let plain = format!("{}/{}", image.registry(), image.repository());
         let mut keys = self.store.keys(TAGS, &format!("{plain} "));
-        keys.retain(|key| key.ends_with(&format!("):{tag}")));
-        keys.push(format!("{plain}:{tag}"));
+        match pushed {
+            PushedTags::Any => keys.extend(self.store.keys(TAGS, &format!("{plain}:"))),
+            PushedTags::These(tags) => {
+                keys.retain(|key| tags.iter().any(|tag| key.ends_with(&format!("):{tag}"))));
+                keys.extend(tags.iter().map(|tag| format!("{plain}:{tag}")));
+            }
+        }
         let rows: Vec<Row> = keys.into_iter().map(|key| Row { table: TAGS, key, value: None }).collect();
         self.store.write(&rows);
     }

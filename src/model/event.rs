@@ -78,6 +78,11 @@ impl Pushed {
         self.0.get(&image.without_pull_secret())
     }
 
+    /// Gives the images, without pull secrets, and the tags that were pushed of each.
+    pub fn iter(&self) -> impl Iterator<Item = (&ImageName, &PushedTags)> {
+        self.0.iter()
+    }
+
     /// Keeps the images for which this holds.
     pub fn retain(&mut self, mut is_kept: impl FnMut(&ImageName) -> bool) {
         self.0.retain(|image, _| is_kept(image));

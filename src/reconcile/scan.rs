@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use crate::cache::Looked;
 use crate::diagnostic::Diagnostic;
+use crate::model::event::Pushed;
 use crate::model::metadata::{Described, Needs};
 use crate::model::names::{Digest, ImageName, Tag};
 use crate::plan::rollback::FirstSeen;
@@ -194,18 +195,10 @@ impl Reconciler {
         self.note_first_seen(seen, snapshot, known);
     }
 
-    /// Forgets what a tag named, with whatever pull secret, because it was pushed: it is asked for in the next cycle in
-    /// which its registry is due.
-    pub fn forget(&mut self, image: &ImageName, tag: &Tag) {
-        self.cache.forget_tag(image, tag);
-        let is_same =
-            |other: &ImageName| (other.registry(), other.repository()) == (image.registry(), image.repository());
-        self.kept.manifests.retain(|(other, at), _| at != tag || !is_same(other));
-        for (_, tags) in self.kept.metadata.iter_mut().filter(|(other, _)| is_same(other)) {
-            tags.remove(tag);
-        }
-        for (_, tags) in self.kept.remembered.iter_mut().filter(|(other, _)| is_same(other)) {
-            tags.remove(tag);
+    /// Forgets what tags named that were pushed, with whatever pull secret: they are asked for anew.
+    pub(super) fn forget_pushed(&self, pushed: &Pushed) {
+        for (image, tags) in pushed.iter() {
+            self.cache.forget_tags(image, tags);
         }
     }
 

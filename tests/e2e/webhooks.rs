@@ -11,7 +11,7 @@ use sha2::Sha256;
 
 use crate::any_registry::AnyRegistry;
 use crate::docker_registry::{DockerRegistry, find};
-use crate::registry::Behaviour;
+use crate::registry::{Behaviour, Image};
 use crate::running::{Daemon, PATIENCE, served, wait, wait_for_tag};
 use crate::world::{App, World};
 
@@ -393,6 +393,29 @@ fn an_event_of_an_image_that_nobody_tracks_does_nothing() {
     wait_for_tag(&world, &daemon, "web", "1.1.0");
     wait("the cycle", || (cycles(&daemon) >= 2).then_some(()), || daemon.log());
     assert_eq!((cycles(&daemon), listings(&world, "stranger"), listings(&world, "web")), (2, 0, 1), "{}", daemon.log());
+}
+
+#[test]
+fn a_tag_that_is_moved_is_looked_into_again_at_once() {
+    let world = World::create();
+    let build = |day: u8| Image::built(&format!("2026-01-{day:02}T00:00:00Z"));
+    for (tag, day) in [("1.0.0", 1), ("main", 2), ("old", 1)] {
+        world.registry.fake().push("acme/web", tag, &build(day).marked(tag));
+    }
+    world.add_app(
+        &App { name: "web", constraint: "", annotations: &["repin.dev/update-strategy: newest-build"] },
+        "main",
+    );
+    configure(&world, &generic(&world));
+    let daemon = Daemon::start(&world);
+    daemon.cycles(1);
+    world.registry.forget_requests();
+    // What was read of it is a day old at most, and the registry says today that it is out of date.
+    world.registry.fake().push("acme/web", "old", &build(3).marked("moved"));
+    tell(&world, &daemon, "web", "old");
+    wait_for_tag(&world, &daemon, "web", "old");
+    let into_others = world.registry.requests().iter().filter(|seen| seen.path.ends_with("/1.0.0")).count();
+    assert_eq!(into_others, 0, "what was not pushed is remembered: {}", daemon.log());
 }
 
 #[test]
