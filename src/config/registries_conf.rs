@@ -56,19 +56,19 @@ pub(super) fn read(value: &Value<'_>, known: &Known<'_>) -> Vec<RegistrySettings
     for document in &documents {
         let fields = reader.root(document.root()).fields(&keys::PEER_FILE);
         for entry in fields.get("registries").map(Value::items).unwrap_or_default() {
-            let Some(read) = registry(&entry, known) else { continue };
-            if let Some(first) = lines.insert(read.host.clone(), entry.line) {
-                let message = format!("has the prefix `{}`, as the entry in line {first} has", read.host);
+            let fields = entry.fields(&keys::PEER_REGISTRY);
+            let Some(host) = prefix(&entry, &fields) else { continue };
+            if let Some(first) = lines.insert(host.clone(), entry.line) {
+                let message = format!("has the prefix `{host}`, as the entry in line {first} has");
                 entry.error("config/duplicate", message, "keep one of them");
-            } else if let Some(line) = known.line_of(&read.host) {
-                let message = format!(
-                    "is `{}`, which `registries` of {} has in line {line}: that entry counts",
-                    read.host,
-                    shown(ours.file)
-                );
+            } else if let Some(line) = known.line_of(&host) {
+                // Nothing else of it counts, and so nothing else of it is wrong.
+                let ours = shown(ours.file);
+                let message =
+                    format!("is `{host}`, which `registries` of {ours} has in line {line}: that entry counts");
                 entry.warn(DIFFERENCE, message, "keep one of them");
             } else {
-                found.push(read);
+                found.push(registry(&entry, &fields, host, known));
             }
         }
     }
@@ -83,23 +83,25 @@ impl Known<'_> {
     }
 }
 
-fn registry(value: &Value<'_>, known: &Known<'_>) -> Option<RegistrySettings> {
-    let fields = value.fields(&keys::PEER_REGISTRY);
+fn prefix(value: &Value<'_>, fields: &Fields<'_>) -> Option<String> {
     let Some(prefix) = fields.get("prefix") else {
         let message = "has no `prefix`: it is for images without a host, and those are at Docker Hub here";
         value.error(DIFFERENCE, message, "give it its host as `prefix`, and write that host in the images' names");
         return None;
     };
-    let host = host(prefix)?;
-    without_effect(&fields, &host);
-    let (api_url, is_plain) = api_url(&fields, &host);
-    unverified(&fields, &host, is_plain);
-    let credentials = fields.get("credentials").map(|value| (value, credentials(value, &fields, &host, known)));
+    host(prefix)
+}
+
+fn registry(value: &Value<'_>, fields: &Fields<'_>, host: String, known: &Known<'_>) -> RegistrySettings {
+    without_effect(fields, &host);
+    let (api_url, is_plain) = api_url(fields, &host);
+    unverified(fields, &host, is_plain);
+    let credentials = fields.get("credentials").map(|value| (value, credentials(value, fields, &host, known)));
     if let Some((value, _)) = credentials.as_ref().filter(|_| is_plain) {
         warn_plain(value, Some(&host));
     }
     let ca = fields.get("ca_file").filter(|_| !is_plain).and_then(authorities);
-    Some(RegistrySettings {
+    RegistrySettings {
         api_url,
         insecure: is_plain,
         credentials: credentials.and_then(|(_, read)| read),
@@ -113,7 +115,7 @@ fn registry(value: &Value<'_>, known: &Known<'_>) -> Option<RegistrySettings> {
         schedule: None,
         line: value.line,
         host,
-    })
+    }
 }
 
 /// Reports what nothing here needs.

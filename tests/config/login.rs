@@ -291,6 +291,11 @@ fn an_entry_of_our_own_counts_first_and_that_is_said() {
         "registries: [{host: ghcr.io, requests_per_second: 2}]\n",
         &text.replace("quay.io}\n- {name: c", "x.io}\n- {name: c"),
     );
+    // What is wrong in an entry that does not count is not wrong.
+    let lost = "registries: [{prefix: ghcr.io, credentials: 'pullsecret:argocd/gone', tagsortmode: up}]";
+    let (_, problems) = peer("registries: [{host: ghcr.io}]\n", lost);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].contains("that entry counts"), "{problems:?}");
     let hosts: Vec<_> = registries.iter().map(|one| (one.host.as_str(), one.requests_per_second)).collect();
     assert_eq!(hosts, [("ghcr.io", Some(2.0)), ("x.io", None), ("quay.io", None)]);
 }
