@@ -74,7 +74,7 @@ pub(super) fn settings(root: &Value<'_>) -> Option<Settings> {
     checks::between_sections(&repositories, &registries, &rules, &applications);
     let commit = top.get("commit").map(commit).unwrap_or_default();
     let server = server(&top);
-    let webhooks = top.get("webhooks").map(|value| webhooks::webhooks(value, server, &registries));
+    let webhooks = top.get("webhooks").map(|value| webhooks::webhooks(value, server, &registries, &peers));
     let log = top.get("log").map(log).unwrap_or_default();
     let cache = cache(root, &top);
     Some(Settings {

@@ -18,6 +18,7 @@ pub(super) fn webhooks(
     value: &Value<'_>,
     server: ServerSettings,
     registries: &[(&Value<'_>, Option<RegistrySettings>)],
+    peers: &[RegistrySettings],
 ) -> Option<Vec<Webhook>> {
     let entries = value.items();
     let read: Vec<_> = entries.iter().map(|value| (value, webhook(value))).collect();
@@ -30,7 +31,9 @@ pub(super) fn webhooks(
         // A registry that could not be read may be the one that is named.
         let is_asked = |host: &str| {
             let is_configured = registries.iter().any(|(_, read)| read.as_ref().is_none_or(|one| one.host == host));
-            is_configured || PUBLIC_REGISTRIES.iter().any(|public| public.host == host)
+            is_configured
+                || peers.iter().any(|peer| peer.host == host)
+                || PUBLIC_REGISTRIES.iter().any(|public| public.host == host)
         };
         if let Some(host) = webhook.registry.as_deref().filter(|host| !is_asked(host)) {
             let message = format!("tells of images of `{host}`, which is not configured and never asked");
