@@ -36,7 +36,6 @@ const ROWS_ON_DISK: usize = 500_000;
 const ROWS_IN_MEMORY: usize = 50_000;
 
 /// The open cache.
-#[derive(Debug)]
 pub struct Cache {
     store: Store,
     filled: HashSet<String>,
@@ -59,7 +58,21 @@ impl Seen {
 impl Cache {
     /// Opens the cache below a directory; what stands in the way only costs memory of earlier runs.
     pub fn open(directory: &Path) -> Self {
-        let store = Store::open(directory);
+        Self::of(Store::open(directory))
+    }
+
+    /// Opens the cache below a directory to read it only; where there is none, or another process writes it, there is
+    /// nothing to read. What is remembered then is in memory.
+    pub fn look(directory: &Path) -> Self {
+        Self::of(Store::look(directory))
+    }
+
+    /// Gives an empty cache that stays in memory.
+    pub fn in_memory() -> Self {
+        Self::of(Store::default())
+    }
+
+    fn of(store: Store) -> Self {
         let filled = store.keys(FILLED, "").into_iter().collect();
         Self { store, filled }
     }
@@ -284,6 +297,35 @@ mod tests {
         assert!(left(&cache).contains('a') && left(&cache).contains('e'), "{}", left(&cache));
         cache.sweep_to(day(200), 3);
         assert_eq!(left(&cache), "");
+    }
+
+    #[test]
+    fn a_cache_that_is_only_looked_at_stays_as_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let nowhere = directory.path().join("nowhere");
+        let web = image("ghcr.io/acme/web");
+        let see = |cache: &Cache, name: &str, at: i64| {
+            cache.remember_seen(day(at), &[(web.clone(), tag(name), digest("a"), day(at))]);
+        };
+        let seen = |cache: &Cache, name: &str| cache.first_seen(&web, &tag(name), &digest("a"));
+        let mut cache = Cache::open(directory.path());
+        see(&cache, "1.0.0", 1);
+        cache.remember_filled(std::slice::from_ref(&web));
+        // Beside an open cache there is nothing to read.
+        assert_eq!(seen(&Cache::look(directory.path()), "1.0.0"), None);
+        drop(cache);
+        let before = std::fs::read(directory.path().join("repin.redb")).unwrap();
+        let looked = Cache::look(directory.path());
+        assert_eq!(seen(&looked, "1.0.0"), Some(day(1)));
+        assert!(looked.was_filled(&web));
+        see(&looked, "1.1.0", 2);
+        assert_eq!(seen(&looked, "1.1.0"), Some(day(2)));
+        looked.sweep(day(400));
+        assert_eq!(seen(&looked, "1.0.0"), Some(day(1)));
+        drop(looked);
+        assert_eq!(std::fs::read(directory.path().join("repin.redb")).unwrap(), before);
+        assert!(!Cache::look(&nowhere).was_filled(&web) && !nowhere.exists());
+        assert!(!Cache::in_memory().was_filled(&web));
     }
 
     #[test]

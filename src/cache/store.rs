@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use redb::backends::InMemoryBackend;
-use redb::{Builder, Database, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition, TableError};
+use redb::{
+    Builder, Database, ReadOnlyDatabase, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition, TableError,
+};
 use tracing::debug;
 
 /// Rows of text, with their version in the name: rows of another version are not read.
@@ -23,9 +25,11 @@ pub(super) struct Row {
 }
 
 /// The rows, wherever they are.
-#[derive(Debug)]
+#[derive(Default)]
 pub(super) struct Store {
     disk: Option<Database>,
+    /// The disk where it is only looked at.
+    looked_at: Option<ReadOnlyDatabase>,
     /// Where rows go once the disk took one no more. They hide those on disk.
     memory: OnceLock<Option<Database>>,
 }
@@ -46,7 +50,13 @@ impl Store {
                 std::fs::remove_file(&path).ok().and_then(|()| create().ok())
             }
         };
-        Self { disk, memory: OnceLock::new() }
+        Self { disk, ..Self::default() }
+    }
+
+    /// Looks at the rows on disk, if there are any and nobody writes them. What is written goes to memory.
+    pub(super) fn look(directory: &Path) -> Self {
+        let looked_at = builder().open_read_only(directory.join("repin.redb")).ok();
+        Self { looked_at, ..Self::default() }
     }
 
     /// Tells whether rows are written to disk, where they live longer than the process.
@@ -60,8 +70,9 @@ impl Store {
 
     /// Opens a table for many rows.
     pub(super) fn reader(&self, table: Table) -> Reader {
-        let open = |database: &Database| readable(database, table).unwrap_or_default();
-        Reader(self.databases().filter_map(open).collect())
+        let own = self.databases().filter_map(|database| readable(database, table).unwrap_or_default());
+        let looked_at = self.looked_at.iter().filter_map(|database| readable(database, table).unwrap_or_default());
+        Reader(own.chain(looked_at).collect())
     }
 
     /// Gives the keys with this beginning.
@@ -124,7 +135,7 @@ fn builder() -> Builder {
 }
 
 fn readable(
-    database: &Database,
+    database: &impl ReadableDatabase,
     table: Table,
 ) -> Result<Option<ReadOnlyTable<&'static str, &'static [u8]>>, redb::Error> {
     match database.begin_read()?.open_table(table) {
