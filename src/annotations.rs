@@ -3,6 +3,7 @@
 //! Reads the grammar of CONFIGURATION "Annotations" under both prefixes. Knows nothing of repositories, rules or
 //! registries. One bad annotation holds its image and never the others.
 
+pub mod bare;
 pub mod destination;
 pub mod image_list;
 pub mod keys;

@@ -12,6 +12,7 @@ mod owners;
 pub mod rollback;
 mod schedule;
 mod text;
+pub mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -41,6 +42,8 @@ use crate::selection::Memo;
 pub struct Listed {
     /// The tags.
     pub tags: Tags,
+    /// How many entries of the list are no legal tags and were left out.
+    pub dropped: usize,
     /// Why our own caps cut the list, if they did.
     pub truncated: Option<String>,
     /// An earlier listing of this image held tags.

@@ -13,6 +13,7 @@ mod past;
 pub mod repository;
 mod retry;
 mod scan;
+mod trial;
 mod workers;
 
 pub use crate::reconcile::due::Due;
@@ -138,9 +139,13 @@ impl Reconciler {
     /// # Errors
     /// The settings of a registry that cannot be used, such as an unreadable CA.
     pub fn new(options: Options) -> Result<Self, crate::registry::RegistryError> {
+        let cache = Cache::open(&options.cache);
+        Self::with_cache(options, cache)
+    }
+
+    fn with_cache(options: Options, cache: Cache) -> Result<Self, crate::registry::RegistryError> {
         let registries = Arc::new(Registries::new(options.registry.clone())?);
         let repositories = options.repositories.iter().cloned().map(Repository::new).collect();
-        let cache = Cache::open(&options.cache);
         let (rules, applications) = shared(&options);
         let (kept, gathered) = (scan::Answers::default(), Gathered::default());
         Ok(Self { options, repositories, registries, cache, rules, applications, gathered, kept })

@@ -4,6 +4,8 @@
 
 #[path = "decide/orders.rs"]
 mod orders;
+#[path = "decide/trial.rs"]
+mod trial;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

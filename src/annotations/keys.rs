@@ -67,6 +67,26 @@ pub const KEYS: &[Key] = &[
     key("notify", Scope::Application, false),
 ];
 
+/// The keys that say which tag is taken, in the order of CONFIGURATION; the others say where it goes, and when.
+pub const CHOOSING: &[&str] = &[
+    "update-strategy",
+    "allow-tags",
+    "extract",
+    "ignore-tags",
+    "platforms",
+    "pull-secret",
+    "tag-match",
+    "pin",
+    "min-age",
+    "promote-from",
+    "after-rollback",
+    "allow-downgrade",
+    "strict",
+    "include-prereleases",
+    "soak",
+    "verify",
+];
+
 /// Below this a key is like no other one.
 const LIKE: f64 = 0.6;
 
@@ -119,6 +139,12 @@ pub fn nearest(name: &str, aliases: &[String]) -> Option<String> {
         _ if alias.is_empty() => best.name.to_owned(),
         _ => format!("{alias}.{}", best.name),
     })
+}
+
+/// Gives the key of [`CHOOSING`] that is nearest to an unknown one; `None` if none is like it.
+pub fn nearest_choosing(name: &str) -> Option<&'static str> {
+    let best = CHOOSING.iter().max_by(|a, b| likeness(name, a).total_cmp(&likeness(name, b)))?;
+    (likeness(name, best) > LIKE).then_some(*best)
 }
 
 /// Shared words count more than shared letters: `update-interval` means `interval`, not `update-strategy`.

@@ -86,22 +86,9 @@ pub fn explain(snapshot: &Snapshot, subject: &Subject, judgement: &Judgement, ne
     let current = site.and_then(|site| site.tag().map(str::to_owned));
     let listed =
         image.asked.as_ref().and_then(|name| snapshot.listings.get(name)).and_then(|listed| listed.as_ref().ok());
-    let tags = listed.map(|listed| listed.tags.to_vec()).unwrap_or_default();
-    let builds = image.asked.as_ref().map(|name| builds(snapshot, name, &image.policy)).unwrap_or_default();
     let back = judgement.look_back.as_ref().filter(|back| back.taken_back_by.is_some());
     let chosen = judgement.to.clone().or_else(|| wanted(image, listed).filter(|_| back.is_none()));
-    let teller = Teller {
-        snapshot,
-        image,
-        judgement,
-        builds: &builds,
-        current: current.as_deref(),
-        chosen: chosen.as_deref().map(tag_of),
-    };
-    let ranked = selection::explain(&image.policy, &builds, &tags);
-    let candidates = ranked.into_iter().map(|(tag, verdict)| teller.tell(tag, verdict)).collect();
-    let open = matches!(judgement.result, OutcomeResult::Held | OutcomeResult::Failed);
-    let gate = Gate { code: judgement.code.clone(), message: judgement.message.clone(), until: judgement.until };
+    let candidates = candidates(snapshot, subject, judgement, chosen.as_deref().map(tag_of));
     ExplainedImage {
         alias: image.alias.clone(),
         image: image.image_text.clone(),
@@ -109,13 +96,38 @@ pub fn explain(snapshot: &Snapshot, subject: &Subject, judgement: &Judgement, ne
         chosen,
         policy: selection::describe(&image.policy),
         candidates,
-        gates: open.then_some(gate).into_iter().collect(),
+        gates: gates(judgement),
         target: ExplainedTarget {
             file: subject.located.as_ref().map(|located| located.file.to_string()),
             key: shown_key(subject),
         },
         next,
     }
+}
+
+/// Tells of every listed tag what became of it where this one is chosen, best first.
+pub fn candidates(
+    snapshot: &Snapshot,
+    subject: &Subject,
+    judgement: &Judgement,
+    chosen: Option<&str>,
+) -> Vec<ExplainedTag> {
+    let image = &subject.tracked;
+    let site = subject.located.as_ref().and_then(|located| located.site.as_ref().ok());
+    let Some(name) = &image.asked else { return Vec::new() };
+    let Some(Ok(listed)) = snapshot.listings.get(name) else { return Vec::new() };
+    let builds = builds(snapshot, name, &image.policy);
+    let current = site.and_then(|site| site.tag());
+    let teller = Teller { snapshot, image, judgement, builds: &builds, current, chosen };
+    let ranked = selection::explain(&image.policy, &builds, &listed.tags.to_vec());
+    ranked.into_iter().map(|(tag, verdict)| teller.tell(tag, verdict)).collect()
+}
+
+/// Gives what stands in the way, if anything does.
+pub fn gates(judgement: &Judgement) -> Vec<Gate> {
+    let is_open = matches!(judgement.result, OutcomeResult::Held | OutcomeResult::Failed);
+    let gate = Gate { code: judgement.code.clone(), message: judgement.message.clone(), until: judgement.until };
+    is_open.then_some(gate).into_iter().collect()
 }
 
 /// The policy's choice for an image that is held before the registry's answer counts.

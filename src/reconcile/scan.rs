@@ -263,6 +263,7 @@ async fn answer_to(images: &Images<'_>, question: &Question, note: impl Fn(&Regi
             let listing = images.registries.list_tags(image).await.inspect_err(note).map_err(|error| failure(&error));
             let listed = listing.map(|listing| Listed {
                 tags: listing.tags.into_iter().collect(),
+                dropped: listing.dropped,
                 truncated: listing.truncated.map(|cut| cut.reason().to_owned()),
                 ..Listed::default()
             });
