@@ -8,8 +8,11 @@ pub mod document;
 mod explain;
 mod once;
 mod plan;
+mod policy_flags;
+mod policy_test;
 pub mod render;
 mod run;
+mod tags;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -20,7 +23,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::document::{CheckDocument, CycleDocument, ExplainDocument, VERSION};
+use crate::cli::document::{CasesDocument, CheckDocument, CycleDocument, ExplainDocument, TagsDocument, VERSION};
 use crate::cli::render::Palette;
 use crate::config::settings::{LogFormat, Settings};
 use crate::config::{self, options};
@@ -57,7 +60,7 @@ pub struct Global {
     /// What stdout gets
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     output: Output,
-    /// The clock of the decision, for once, plan and explain (RFC 3339)
+    /// The clock of the decision, for once, plan, explain and tags (RFC 3339)
     #[arg(long, global = true, value_name = "TIME")]
     now: Option<Timestamp>,
 }
@@ -85,11 +88,40 @@ enum Command {
     },
     /// Checks the configuration and every annotation, with place and hint
     Check,
+    /// Says which tag of an image a policy takes, and why, without any Application
+    Tags {
+        /// `[alias=]image[:range]`, as in the annotation `image-list`
+        image: String,
+        /// `key=value` with the keys of annotations, an order, `order:range`, or a range; may be repeated
+        #[arg(long, value_name = "POLICY", allow_hyphen_values = true)]
+        policy: Vec<String>,
+        /// What stands, so that only what is newer counts: a tag, with `@` and its digest if it has one
+        #[arg(long, value_name = "TAG")]
+        current: Option<String>,
+        /// How many tags are shown as text [default: all]
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+    },
+    /// Tests policies for a repository's own CI, without a network
+    Policy {
+        #[command(subcommand)]
+        command: PolicyCommand,
+    },
     /// Shows the main job on an embedded registry and a local Git repository
     Demo {
         /// Goes on until it is interrupted
         #[arg(long)]
         keep: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum PolicyCommand {
+    /// Runs the cases of files and says which are not as expected
+    Test {
+        /// Files of cases (YAML)
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
     },
 }
 
@@ -100,8 +132,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return ExitCode::from(usage(&arguments, &error)),
     };
-    if let (Some(_), Command::Run | Command::Check | Command::Demo { .. }) = (cli.global.now, &cli.command) {
-        let error = clap::Error::raw(ErrorKind::ArgumentConflict, "--now is for once, plan and explain\n");
+    let has_clock =
+        matches!(cli.command, Command::Once | Command::Plan | Command::Explain { .. } | Command::Tags { .. });
+    if cli.global.now.is_some() && !has_clock {
+        let error = clap::Error::raw(ErrorKind::ArgumentConflict, "--now is for once, plan, explain and tags\n");
         return ExitCode::from(usage(&arguments, &error));
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -118,6 +152,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Plan => plan::run(&cli.global).await,
             Command::Explain { application, alias } => explain::run(&cli.global, &application, alias.as_deref()).await,
             Command::Check => check::run(&cli.global).await,
+            Command::Tags { image, policy, current, limit } => {
+                let asked = tags::Asked { image: &image, policy: &policy, current: current.as_deref(), limit };
+                tags::run(&cli.global, &asked).await
+            }
+            Command::Policy { command: PolicyCommand::Test { files } } => policy_test::run(&cli.global, &files),
             Command::Demo { keep } => demo::run(&cli.global, keep).await,
         }
     });
@@ -149,7 +188,7 @@ fn usage(arguments: &[OsString], error: &clap::Error) -> u8 {
 
 /// Finds the command among words that could not be understood; the value of a flag is none.
 fn command_of(words: &[String]) -> &str {
-    let known = ["run", "once", "plan", "explain", "check", "demo"];
+    let known = ["run", "once", "plan", "explain", "check", "tags", "policy", "demo"];
     let takes_value = |word: &str| ["--config", "--output", "--now"].contains(&word);
     let mut before = "";
     for word in words {
@@ -178,6 +217,10 @@ fn empty_document(command: &str, problems: &[Problem]) {
     match command {
         "once" | "plan" => render::json(&CycleDocument { version: VERSION, outcomes: &[], problems }),
         "explain" => render::json(&ExplainDocument { version: VERSION, application: None, images: &[], problems }),
+        "tags" => render::json(&TagsDocument { version: VERSION, problems, ..TagsDocument::default() }),
+        "policy" => {
+            render::json(&CasesDocument { version: VERSION, cases: &[], passed: 0, failed: 0, problems });
+        }
         _ => render::json(&CheckDocument { version: VERSION, problems }),
     }
 }

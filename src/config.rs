@@ -5,6 +5,7 @@
 //! keys there are is in [`keys`], what they mean in `config/repin.example.yaml`.
 
 mod access;
+pub mod cases;
 mod checks;
 mod commit;
 mod git_access;
@@ -36,10 +37,12 @@ use crate::config::settings::Settings;
 use crate::config::words::printable;
 use crate::model::problem::{Problem, Severity};
 use crate::secret::Secret;
-use crate::yaml::Kind;
+use crate::yaml::{Document, Kind, YamlError};
 
 /// Largest configuration file, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
+/// Where the configuration is if nobody says where.
+const DEFAULT_FILE: &str = "repin.yaml";
 
 /// Reads, checks and completes a configuration file; gives the settings and warnings.
 ///
@@ -72,24 +75,8 @@ pub struct Surroundings<'a> {
 /// # Errors
 /// As [`load`].
 pub fn parse(text: &str, around: &Surroundings<'_>) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
-    let documents = crate::yaml::parse(text).map_err(|error| {
-        let message = format!("the configuration is no YAML: {}", error.message);
-        let hint = "check indentation, quotes and brackets in this line and above it";
-        vec![problem(around.file, "config/yaml", Some(error.line), message, Some(hint))]
-    })?;
-    let document = match documents.as_slice() {
-        [document] => document,
-        [] => {
-            let message = "the configuration is empty, and `repositories` is required".to_owned();
-            let hint = Some("start from config/repin.example.yaml");
-            return Err(vec![problem(around.file, "config/missing-key", Some(1), message, hint)]);
-        }
-        [_, second, ..] => {
-            let line = Some(second.root().line());
-            let message = format!("the configuration holds {} YAML documents, and must hold one", documents.len());
-            return Err(vec![problem(around.file, "config/yaml", line, message, Some("remove the lines `---`"))]);
-        }
-    };
+    let documents = crate::yaml::parse(text);
+    let document = only_document(&documents, around.file, "configuration", "repositories")?;
     let reader = Reader::new(around);
     let settings = sections::settings(&reader.root(document.root()));
     let problems = reader.into_problems();
@@ -101,10 +88,49 @@ pub fn parse(text: &str, around: &Surroundings<'_>) -> Result<(Settings, Vec<Pro
     }
 }
 
+/// Gives the one document of a file, or says what is wrong with it.
+fn only_document<'d>(
+    documents: &'d Result<Vec<Document>, YamlError>,
+    file: &Path,
+    what: &str,
+    required: &str,
+) -> Result<&'d Document, Vec<Problem>> {
+    match documents.as_deref() {
+        Err(error) => {
+            let message = format!("the {what} is no YAML: {}", error.message);
+            let hint = "check indentation, quotes and brackets in this line and above it";
+            Err(vec![problem(file, "config/yaml", Some(error.line), message, Some(hint))])
+        }
+        Ok([document]) => Ok(document),
+        Ok([]) => {
+            let message = format!("the {what} is empty, and `{required}` is required");
+            let hint = match required {
+                "repositories" => "start from config/repin.example.yaml",
+                _ => "start from the example of the README",
+            };
+            Err(vec![problem(file, "config/missing-key", Some(1), message, Some(hint))])
+        }
+        Ok([_, second, ..]) => {
+            let line = Some(second.root().line());
+            let message = format!(
+                "the {what} holds {} YAML documents, and must hold one",
+                documents.as_ref().map_or(0, Vec::len)
+            );
+            Err(vec![problem(file, "config/yaml", line, message, Some("remove the lines `---`"))])
+        }
+    }
+}
+
 /// Gives the path of the configuration file: the flag `--config`, else `$REPIN_CONFIG` if it is not empty, else
 /// `repin.yaml` in the working directory.
 pub fn locate(flag: Option<&Path>) -> PathBuf {
     locate_with(flag, std::env::var_os("REPIN_CONFIG"))
+}
+
+/// Gives the path of the configuration file as [`locate`] does; none if nobody named one and there is none in the working
+/// directory either.
+pub fn find(flag: Option<&Path>) -> Option<PathBuf> {
+    find_with(flag, std::env::var_os("REPIN_CONFIG"), Path::exists)
 }
 
 /// What a configuration file and the files that it names held; differs if one of them changed.
@@ -155,8 +181,20 @@ fn named_files(path: &Path, text: &str) -> Vec<(bool, PathBuf)> {
 }
 
 fn locate_with(flag: Option<&Path>, variable: Option<std::ffi::OsString>) -> PathBuf {
-    let variable = variable.filter(|value| !value.is_empty()).map(PathBuf::from);
-    flag.map(Path::to_path_buf).or(variable).unwrap_or_else(|| PathBuf::from("repin.yaml"))
+    named(flag, variable).unwrap_or_else(|| PathBuf::from(DEFAULT_FILE))
+}
+
+fn find_with(
+    flag: Option<&Path>,
+    variable: Option<std::ffi::OsString>,
+    is_there: fn(&Path) -> bool,
+) -> Option<PathBuf> {
+    let default = || Some(PathBuf::from(DEFAULT_FILE)).filter(|path| is_there(path));
+    named(flag, variable).or_else(default)
+}
+
+fn named(flag: Option<&Path>, variable: Option<std::ffi::OsString>) -> Option<PathBuf> {
+    flag.map(Path::to_path_buf).or(variable.filter(|value| !value.is_empty()).map(PathBuf::from))
 }
 
 /// XDG Base Directory Specification: relative paths in the variables are ignored.
@@ -206,7 +244,13 @@ mod tests {
             (None, Some(""), "repin.yaml"),
             (None, None, "repin.yaml"),
         ] {
-            assert_eq!(locate_with(flag.map(Path::new), variable.map(Into::into)), Path::new(expected));
+            let flag = flag.map(Path::new);
+            assert_eq!(locate_with(flag, variable.map(Into::into)), Path::new(expected));
+            for is_there in [(|_| true) as fn(&Path) -> bool, |_| false] {
+                let is_named = flag.is_some() || variable.is_some_and(|text| !text.is_empty());
+                let expected = Some(PathBuf::from(expected)).filter(|path| is_named || is_there(path));
+                assert_eq!(find_with(flag, variable.map(Into::into), is_there), expected);
+            }
         }
     }
 

@@ -56,7 +56,13 @@ impl Example {
             *text = change(name, text.replace(HOST, &example.registry.host()).replace(URL, &example.remote.url()));
         }
         let at = files.iter().position(|(name, _)| name == "repin.yaml").unwrap();
-        fs::write(example.directory.path().join("repin.yaml"), files.remove(at).1).unwrap();
+        // The directory is a checkout, with repin.yaml beside it.
+        for (name, text) in &files {
+            let path = example.directory.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        files.remove(at);
         let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
         example.remote.commit(&files, "Add web");
         example
@@ -187,6 +193,7 @@ fn the_commands_say_what_the_readme_shows() {
     let mut seen = Vec::new();
     for (_, block) in blocks("console") {
         let (command, expected) = block.split_once('\n').unwrap();
+        let command = command.replace(HOST, &example.registry.host());
         let arguments: Vec<&str> = command.strip_prefix("$ repin ").unwrap().split(' ').collect();
         if expected.contains("guard/rolled-back") {
             example.remote.revert("main");
@@ -200,9 +207,9 @@ fn the_commands_say_what_the_readme_shows() {
         );
         let code = if arguments == ["plan"] { 4 } else { 0 };
         assert_eq!(output.status.code(), Some(code), "{command}");
-        seen.push(arguments.join(" "));
+        seen.push(arguments[0].to_owned());
     }
-    assert_eq!(seen, ["check", "plan", "explain web", "once", "once"]);
+    assert_eq!(seen, ["check", "plan", "explain", "once", "once", "tags", "policy"]);
 }
 
 #[test]
@@ -236,6 +243,60 @@ fn every_field_of_the_documents_is_in_the_readme() {
     let image = &explained["images"][0];
     for part in [&explained, image, &image["candidates"][0], &image["gates"][0], &image["target"]] {
         fields(part).iter().for_each(|field| has(field));
+    }
+    let example = Example::new(&|_, text| text);
+    let tags = example.json(&["tags", &format!("{}/acme/web", example.registry.host())]);
+    let tested = example.json(&["policy", "test", "ci/policies.yaml"]);
+    let case = &tested["cases"][0];
+    for part in [&tags, &tags["candidates"][0], &tested, case, &case["expected"], &case["found"]] {
+        fields(part).iter().for_each(|field| has(field));
+    }
+}
+
+#[test]
+fn every_key_of_a_file_of_cases_and_every_word_that_may_be_expected_is_in_the_readme() {
+    let part = section("Policies by themselves");
+    let keys = [
+        "cases",
+        "policies",
+        "legacy_argocd_method",
+        "name",
+        "policy",
+        "manifest",
+        "application",
+        "alias",
+        "current",
+        "stood",
+        "tags",
+        "tag",
+        "created",
+        "platforms",
+        "seen",
+        "digest",
+        "now",
+        "expect",
+        "chosen",
+        "code",
+        "rejected",
+        "range",
+    ];
+    let named = quoted(part);
+    assert_eq!(keys.into_iter().filter(|key| !named.contains(key)).collect::<Vec<_>>(), [""; 0]);
+    let choosing: Vec<&&str> = repin::annotations::keys::CHOOSING
+        .iter()
+        .filter(|key| KEYS.iter().any(|known| known.name == **key && known.built))
+        .filter(|key| !named.contains(key))
+        .collect();
+    assert_eq!(choosing, [&""; 0]);
+    let verdicts = table("Codes of verdicts (null if eligible):", 2);
+    let start = README.find("`standing` (null").unwrap();
+    let standings = &README[start + "`standing`".len()..start + README[start..].find(')').unwrap()];
+    let words = verdicts.iter().map(|row| quoted(row[0])[0]).chain(quoted(standings));
+    for word in words.filter(|word| !["current", "chosen"].contains(word)) {
+        let text =
+            format!("cases: [{{name: it, policy: {{}}, tags: [1.0.0], expect: {{rejected: {{1.0.0: {word}}}}}}}]\n");
+        let read = repin::config::cases::parse(&text, Path::new("c.yaml"), &|_| Err("is none".to_owned()));
+        assert!(read.is_ok(), "{word}: {:#?}", read.err());
     }
 }
 

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use crate::model::outcome::Outcome;
 use crate::model::problem::Problem;
-use crate::plan::explain::ExplainedImage;
+use crate::plan::explain::{ExplainedImage, ExplainedTag, Gate};
+use crate::plan::trial::cases::{Expectation, Finding};
 
 /// Version of the documents; grows only when a reader of the old ones would be misled.
 pub const VERSION: u32 = 1;
@@ -40,4 +41,67 @@ pub struct ExplainDocument<'a> {
     pub images: &'a [ExplainedImage],
     /// What is wrong, with hints.
     pub problems: &'a [Problem],
+}
+
+/// The document of `tags`.
+#[derive(Debug, Default, Serialize)]
+pub struct TagsDocument<'a> {
+    /// Always [`VERSION`].
+    pub version: u32,
+    /// The image without tag; null if the command line names none.
+    pub image: Option<&'a str>,
+    /// The policy in words.
+    pub policy: Option<&'a str>,
+    /// What stands, as it was given.
+    pub current: Option<&'a str>,
+    /// The tag that a cycle would have there; null if something stands in the way.
+    pub chosen: Option<&'a str>,
+    /// The digest of the chosen tag.
+    pub digest: Option<&'a str>,
+    /// Why, in one sentence.
+    pub message: Option<&'a str>,
+    /// What stands in the way, if anything does.
+    pub gates: &'a [Gate],
+    /// Every tag, best first.
+    pub candidates: &'a [ExplainedTag],
+    /// How many entries of the list are no legal tags and were left out.
+    pub dropped: usize,
+    /// Why the list was cut, if it was.
+    pub truncated: Option<&'a str>,
+    /// What is wrong, with hints.
+    pub problems: &'a [Problem],
+}
+
+/// The document of `policy test`.
+#[derive(Debug, Serialize)]
+pub struct CasesDocument<'a> {
+    /// Always [`VERSION`].
+    pub version: u32,
+    /// Every case, file by file.
+    pub cases: &'a [CaseResult],
+    /// How many cases are as expected.
+    pub passed: usize,
+    /// How many are not.
+    pub failed: usize,
+    /// What is wrong, with hints.
+    pub problems: &'a [Problem],
+}
+
+/// One case of `policy test`.
+#[derive(Debug, Serialize)]
+pub struct CaseResult {
+    /// Its name.
+    pub name: String,
+    /// Its file.
+    pub file: String,
+    /// Its line, from 1.
+    pub line: u64,
+    /// `ok` or `failed`.
+    pub result: &'static str,
+    /// What is expected, as far as the case says.
+    pub expected: Expectation,
+    /// What was found.
+    pub found: Finding,
+    /// Why, in one sentence.
+    pub message: String,
 }

@@ -8,7 +8,7 @@ use similar::TextDiff;
 use crate::model::change::ChangeSet;
 use crate::model::outcome::{Outcome, OutcomeResult};
 use crate::model::problem::{Problem, Severity};
-use crate::plan::explain::ExplainedImage;
+use crate::plan::explain::{ExplainedImage, ExplainedTag};
 
 /// A colour of a terminal.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -233,18 +233,28 @@ pub fn explained(application: &str, images: &[ExplainedImage], palette: Palette)
             );
         }
         let _ = writeln!(text, "  next     {}", image.next.strftime("%Y-%m-%dT%H:%M:%SZ"));
-        let width = image.candidates.iter().map(|tag| tag.tag.len()).max().unwrap_or(0);
-        for tag in &image.candidates {
-            let paint = if tag.verdict == "eligible" { Paint::Green } else { Paint::Dim };
-            let _ = writeln!(
-                text,
-                "    {:<width$}  {}  {:<11}  {}",
-                tag.tag,
-                palette.paint(paint, &format!("{:<8}", tag.verdict)),
-                tag.standing.unwrap_or(""),
-                clean(&tag.reason)
-            );
-        }
+        text.push_str(&candidates(&image.candidates, usize::MAX, palette));
+    }
+    text
+}
+
+/// Lists tags, best first, with verdict, standing and reason.
+pub fn candidates(tags: &[ExplainedTag], limit: usize, palette: Palette) -> String {
+    let mut text = String::new();
+    let width = tags.iter().take(limit).map(|tag| tag.tag.len()).max().unwrap_or(0);
+    for tag in tags.iter().take(limit) {
+        let paint = if tag.verdict == "eligible" { Paint::Green } else { Paint::Dim };
+        let _ = writeln!(
+            text,
+            "    {:<width$}  {}  {:<11}  {}",
+            tag.tag,
+            palette.paint(paint, &format!("{:<8}", tag.verdict)),
+            tag.standing.unwrap_or(""),
+            clean(&tag.reason)
+        );
+    }
+    if let Some(more) = tags.len().checked_sub(limit).filter(|more| *more > 0) {
+        let _ = writeln!(text, "    … and {more} more");
     }
     text
 }

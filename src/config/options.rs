@@ -22,12 +22,7 @@ use crate::registry::{Absent, DockerOptions, Login, PullSecretOptions, RegistryO
 pub fn reconcile(settings: &Settings, file: &Path) -> Options {
     Options {
         repositories: repositories(settings),
-        registry: crate::registry::Options {
-            registries: settings.registries.iter().map(|one| registry(one, settings)).collect(),
-            pull_secrets: settings.pull_secrets.iter().map(|one| pull_secret(one, settings)).collect(),
-            login: login(None, settings),
-            limits: settings.registry_limits.clone(),
-        },
+        registry: registries(settings),
         rules: settings.rules.clone(),
         observe: settings.observe,
         pull_secrets: settings.pull_secrets.iter().map(|one| one.secret.clone()).collect(),
@@ -48,6 +43,16 @@ pub fn asking(settings: &Settings) -> Asking {
         schedule: settings.schedule.clone(),
         registries: settings.registries.iter().filter_map(own).collect(),
         shortest_interval: settings.shortest_interval,
+    }
+}
+
+/// Gives what the registries' clients need.
+pub fn registries(settings: &Settings) -> crate::registry::Options {
+    crate::registry::Options {
+        registries: settings.registries.iter().map(|one| registry(one, settings)).collect(),
+        pull_secrets: settings.pull_secrets.iter().map(|one| pull_secret(one, settings)).collect(),
+        login: login(None, settings),
+        limits: settings.registry_limits.clone(),
     }
 }
 

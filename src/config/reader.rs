@@ -24,6 +24,8 @@ pub(super) struct Reader<'a> {
     pub(super) around: &'a Surroundings<'a>,
     problems: RefCell<Vec<Problem>>,
     nodes_left: Cell<usize>,
+    /// Gives every known key path, for keys that stand at the wrong place.
+    places: fn() -> Vec<String>,
 }
 
 /// A value at its place.
@@ -50,7 +52,12 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(around: &'a Surroundings<'a>) -> Self {
-        Self { around, problems: RefCell::default(), nodes_left: Cell::new(MAX_NODES) }
+        Self { around, problems: RefCell::default(), nodes_left: Cell::new(MAX_NODES), places: keys::all }
+    }
+
+    /// The same for a file that has keys of its own.
+    pub(super) fn of_cases(around: &'a Surroundings<'a>) -> Self {
+        Self { places: Vec::new, ..Self::new(around) }
     }
 
     pub(super) fn root(&'a self, node: Node<'a>) -> Value<'a> {
@@ -265,7 +272,8 @@ impl<'a> Value<'a> {
         fields
     }
 
-    fn entries(&self) -> Vec<(&'a str, u64, Value<'a>)> {
+    /// Reads a mapping with free keys, each with its line, in the order of the file.
+    pub(super) fn entries(&self) -> Vec<(&'a str, u64, Value<'a>)> {
         let is_map = matches!(self.node.resolve().map(Node::kind), Some(Kind::Map { .. }));
         if !is_map && !self.is_null() {
             self.wrong_type("a mapping", "write `key: value` lines below it");
@@ -340,7 +348,8 @@ impl<'a> Value<'a> {
 
     fn report_unknown(&self, table: &Table, name: &str, line: u64) {
         let known = || table.keys.iter().map(|key| key.name).chain(table.unbuilt.iter().copied());
-        let elsewhere: Vec<String> = keys::all().into_iter().filter(|path| last_key(path) == name).take(2).collect();
+        let elsewhere: Vec<String> =
+            (self.reader.places)().into_iter().filter(|path| last_key(path) == name).take(2).collect();
         let hint = match nearest(name, known()) {
             Some(near) => format!("did you mean `{near}`?"),
             None if !elsewhere.is_empty() && !self.hidden => format!("it stands at `{}`", elsewhere.join("` or `")),

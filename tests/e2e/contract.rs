@@ -234,6 +234,19 @@ fn check_empty(command: &str, said: &Said) -> Value {
             expected.insert("application".into(), Value::Null);
             expected.insert("images".into(), json!([]));
         }
+        "tags" => {
+            for field in ["image", "policy", "current", "chosen", "digest", "message", "truncated"] {
+                expected.insert(field.into(), Value::Null);
+            }
+            expected.extend([
+                ("gates".into(), json!([])),
+                ("candidates".into(), json!([])),
+                ("dropped".into(), json!(0)),
+            ]);
+        }
+        "policy" => {
+            expected.extend([("cases".into(), json!([])), ("passed".into(), json!(0)), ("failed".into(), json!(0))])
+        }
         _ => {}
     }
     assert_eq!(*document, Value::Object(expected), "{command}");
@@ -262,6 +275,15 @@ fn a_wrong_command_line_is_exit_2_with_the_commands_document() {
         ("check", &["check", "--keep"]),
         ("check", &["bogus"]),
         ("check", &[]),
+        ("tags", &["tags"]),
+        ("tags", &["tags", "nginx", "more"]),
+        ("tags", &["tags", "nginx", "--limit", "x"]),
+        ("tags", &["tags", "nginx", "--policy", "plan", "--bogus"]),
+        ("tags", &["tags", "nginx", "--now", "tomorrow"]),
+        ("policy", &["policy"]),
+        ("policy", &["policy", "test"]),
+        ("policy", &["policy", "bogus"]),
+        ("policy", &["policy", "test", "x.yaml", "--now", "2026-01-01T00:00:00Z"]),
         ("run", &["run", "--now", "2026-01-01T00:00:00Z"]),
         // The name of a command as a value is none.
         ("once", &["--config", "plan", "once", "--bogus"]),
@@ -304,7 +326,7 @@ fn help_and_version_are_answers() {
         assert!(!output.stdout.is_empty() && output.stderr.is_empty(), "{arguments:?}");
     }
     let help = String::from_utf8(bare(&["--help"]).output().unwrap().stdout).unwrap();
-    for word in ["run", "once", "plan", "explain", "check", "demo", "--config", "--output", "--now"] {
+    for word in ["run", "once", "plan", "explain", "check", "tags", "policy", "demo", "--config", "--output", "--now"] {
         assert!(help.contains(word), "{word}: {help}");
     }
 }
@@ -330,8 +352,12 @@ fn a_configuration_that_cannot_be_used_is_exit_3_with_the_commands_document() {
     ];
     for text in &broken {
         world.configure(text);
-        for command in ["once", "plan", "check", "explain"] {
-            let arguments: &[&str] = if command == "explain" { &["explain", "web"] } else { &[command] };
+        for command in ["once", "plan", "check", "explain", "tags"] {
+            let arguments: &[&str] = match command {
+                "explain" => &["explain", "web"],
+                "tags" => &["tags", "nginx"],
+                command => &[command],
+            };
             let said = world.repin(arguments);
             assert_eq!(said.code, 3, "{text}: {said:#?}");
             let problem = check_empty(command, &said);
@@ -455,7 +481,8 @@ fn text_is_readable_and_plain_where_nobody_paints() {
 #[test]
 fn with_json_stdout_is_one_document_and_nothing_else() {
     let world = mixed();
-    for arguments in [&["plan"][..], &["once"], &["check"], &["explain", "web"]] {
+    let image = world.image("web");
+    for arguments in [&["plan"][..], &["once"], &["check"], &["explain", "web"], &["tags", &image]] {
         let output = world.command(arguments).args(["--output", "json"]).output().unwrap();
         let mut stream = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
         assert!(stream.next().unwrap().is_ok() && stream.next().is_none(), "{arguments:?}");
