@@ -6,6 +6,7 @@ mod check;
 mod demo;
 pub mod document;
 mod explain;
+mod login_check;
 mod once;
 mod plan;
 mod policy_flags;
@@ -23,7 +24,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::document::{CasesDocument, CheckDocument, CycleDocument, ExplainDocument, TagsDocument, VERSION};
+use crate::cli::document::{
+    CasesDocument, CheckDocument, CycleDocument, ExplainDocument, LoginDocument, TagsDocument, VERSION,
+};
 use crate::cli::render::Palette;
 use crate::config::settings::{LogFormat, Settings};
 use crate::config::{self, options};
@@ -107,6 +110,14 @@ enum Command {
         #[command(subcommand)]
         command: PolicyCommand,
     },
+    /// Says which credentials are used for each registry, and what it answers
+    LoginCheck {
+        /// Hosts as in image names [default: all that are configured]
+        hosts: Vec<String>,
+        /// An image whose tags are listed with them
+        #[arg(long, value_name = "IMAGE")]
+        image: Option<String>,
+    },
     /// Shows the main job on an embedded registry and a local Git repository
     Demo {
         /// Goes on until it is interrupted
@@ -156,6 +167,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 let asked = tags::Asked { image: &image, policy: &policy, current: current.as_deref(), limit };
                 tags::run(&cli.global, &asked).await
             }
+            Command::LoginCheck { hosts, image } => login_check::run(&cli.global, &hosts, image.as_deref()).await,
             Command::Policy { command: PolicyCommand::Test { files } } => policy_test::run(&cli.global, &files),
             Command::Demo { keep } => demo::run(&cli.global, keep).await,
         }
@@ -188,7 +200,7 @@ fn usage(arguments: &[OsString], error: &clap::Error) -> u8 {
 
 /// Finds the command among words that could not be understood; the value of a flag is none.
 fn command_of(words: &[String]) -> &str {
-    let known = ["run", "once", "plan", "explain", "check", "tags", "policy", "demo"];
+    let known = ["run", "once", "plan", "explain", "check", "tags", "policy", "login-check", "demo"];
     let takes_value = |word: &str| ["--config", "--output", "--now"].contains(&word);
     let mut before = "";
     for word in words {
@@ -221,6 +233,7 @@ fn empty_document(command: &str, problems: &[Problem]) {
         "policy" => {
             render::json(&CasesDocument { version: VERSION, cases: &[], passed: 0, failed: 0, problems });
         }
+        "login-check" => render::json(&LoginDocument { version: VERSION, registries: &[], problems }),
         _ => render::json(&CheckDocument { version: VERSION, problems }),
     }
 }

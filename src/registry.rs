@@ -27,6 +27,7 @@ mod manifest;
 mod metadata;
 mod options;
 mod pace;
+mod probe;
 mod proof;
 mod public;
 mod standing;
@@ -43,6 +44,7 @@ pub use self::login::{
 pub use self::manifest::{Last, Named};
 pub use self::options::{CONCURRENCY, Limits, Options, PullSecretOptions, RegistryOptions};
 pub use self::pace::Traffic;
+pub use self::probe::Probe;
 pub use self::public::{PUBLIC_REGISTRIES, PublicRegistry};
 
 /// All registries that may be asked.
@@ -178,6 +180,15 @@ impl Registries {
     /// Gives how many requests were sent in all, those to token services and redirects included.
     pub fn requests(&self) -> u64 {
         self.hosts.values().map(|host| host.traffic().requests).sum()
+    }
+
+    /// Asks a registry whether it takes the credentials that are used for this image, or, where the name has no repository
+    /// ([`ImageName::of_registry`]), for the registry itself.
+    ///
+    /// # Errors
+    /// `Unconfigured`; nothing was asked.
+    pub async fn probe(&self, image: &ImageName) -> Result<Probe, RegistryError> {
+        Ok(self.host(image)?.probe(image).await)
     }
 
     fn host(&self, image: &ImageName) -> Result<&Host, RegistryError> {

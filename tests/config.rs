@@ -1867,6 +1867,15 @@ proptest::proptest! {
         let _ = Glob::of_paths(&text).map(|glob| glob.is_match("a/b"));
         let _ = read(&text);
         let _ = read(&format!("{MINIMAL}rules: [{text}]\n"));
+        for cases in [
+            text.clone(),
+            format!("cases: [{text}]\n"),
+            format!("policies: {{a: {{range: 1.x, {text}}}}}\ncases: [{{name: x, policy: a, tags: [{text}], expect: {{chosen: 1}}}}]\n"),
+        ] {
+            let read = repin::config::cases::parse(&cases, Path::new("c.yaml"), &|_| Ok(text.clone().into_bytes()));
+            // What cannot be read says why, and a file without cases is no test.
+            assert!(read.map_or_else(|problems| !problems.is_empty(), |(read, _)| !read.cases.is_empty()), "{cases}");
+        }
     }
 
     #[test]

@@ -209,7 +209,7 @@ fn the_commands_say_what_the_readme_shows() {
         assert_eq!(output.status.code(), Some(code), "{command}");
         seen.push(arguments[0].to_owned());
     }
-    assert_eq!(seen, ["check", "plan", "explain", "once", "once", "tags", "policy"]);
+    assert_eq!(seen, ["check", "plan", "explain", "once", "login-check", "once", "tags", "policy"]);
 }
 
 #[test]
@@ -248,6 +248,10 @@ fn every_field_of_the_documents_is_in_the_readme() {
     let tags = example.json(&["tags", &format!("{}/acme/web", example.registry.host())]);
     let tested = example.json(&["policy", "test", "ci/policies.yaml"]);
     let case = &tested["cases"][0];
+    let logins = example.json(&["login-check"]);
+    for part in [&logins, &logins["registries"][0]] {
+        fields(part).iter().for_each(|field| has(field));
+    }
     for part in [&tags, &tags["candidates"][0], &tested, case, &case["expected"], &case["found"]] {
         fields(part).iter().for_each(|field| has(field));
     }

@@ -1,5 +1,6 @@
 //! The JSON documents on stdout: a contract, documented in the README, `"version": 1`.
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::model::outcome::Outcome;
@@ -104,4 +105,40 @@ pub struct CaseResult {
     pub found: Finding,
     /// Why, in one sentence.
     pub message: String,
+}
+
+/// The document of `login-check`.
+#[derive(Debug, Serialize)]
+pub struct LoginDocument<'a> {
+    /// Always [`VERSION`].
+    pub version: u32,
+    /// One for each registry and each pull secret that is for it.
+    pub registries: &'a [RegistryCheck],
+    /// What is wrong, with hints.
+    pub problems: &'a [Problem],
+}
+
+/// One registry, asked with one of its credentials.
+#[derive(Debug, Serialize)]
+pub struct RegistryCheck {
+    /// The host as in image names.
+    pub host: String,
+    /// Where its API is.
+    pub api: Option<String>,
+    /// Which credentials are used, in words that hold no secret.
+    pub credential: String,
+    /// The pull secret that they belong to; null for the registry's own.
+    pub pull_secret: Option<String>,
+    /// The image that was asked for.
+    pub image: Option<String>,
+    /// `ok` or `failed`.
+    pub result: &'static str,
+    /// Why it failed.
+    pub code: Option<String>,
+    /// What it answered.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+    /// When the credentials end, if that is known.
+    pub expires: Option<Timestamp>,
 }

@@ -222,7 +222,8 @@ fn text(document: &TagsDocument<'_>, limit: usize, palette: Palette) -> String {
         let _ = writeln!(text, "  why      {}", shown(document.message));
     }
     if document.dropped > 0 {
-        let _ = writeln!(text, "  dropped  {} entries of the list, which are no legal tags", document.dropped);
+        let entries = if document.dropped == 1 { "entry" } else { "entries" };
+        let _ = writeln!(text, "  dropped  {} {entries} of the list: no legal tag", document.dropped);
     }
     if let Some(cut) = document.truncated {
         let _ = writeln!(text, "  cut      the list is not whole: {cut}");

@@ -113,6 +113,11 @@ impl ImageName {
         Self { pull_secret: None, ..self.clone() }
     }
 
+    /// Gives the registry itself, asked with the same pull secret: a name without a repository.
+    pub fn of_registry(&self) -> Self {
+        Self { repository: "".into(), ..self.clone() }
+    }
+
     /// Gives the same image, asked for with this pull secret.
     pub fn with_pull_secret(&self, name: &str) -> Self {
         Self { pull_secret: Some(name.into()), ..self.clone() }

@@ -12,7 +12,7 @@ use crate::model::names::ImageName;
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum RegistryError {
     /// Nobody answers.
-    #[error("registry {} cannot be reached for `{}`: {reason}", image.registry(), image.repository())]
+    #[error("registry {} cannot be reached{}: {reason}", image.registry(), about(" for ", image))]
     Unreachable {
         /// What was asked for.
         image: ImageName,
@@ -20,7 +20,7 @@ pub enum RegistryError {
         reason: String,
     },
     /// TLS failed: unknown authority, wrong name, or no TLS at all.
-    #[error("registry {} failed the TLS check for `{}`: {reason}", image.registry(), image.repository())]
+    #[error("registry {} failed the TLS check{}: {reason}", image.registry(), about(" for ", image))]
     Tls {
         /// What was asked for.
         image: ImageName,
@@ -28,7 +28,7 @@ pub enum RegistryError {
         reason: String,
     },
     /// The answer did not come, or did not end, in time.
-    #[error("registry {} did not answer for `{}` within {}", image.registry(), image.repository(), seconds(*limit))]
+    #[error("registry {} did not answer{} within {}", image.registry(), about(" for ", image), seconds(*limit))]
     Timeout {
         /// What was asked for.
         image: ImageName,
@@ -36,7 +36,7 @@ pub enum RegistryError {
         limit: Duration,
     },
     /// 401: no credentials, or wrong ones.
-    #[error("registry {} refused {} for `{}`: 401{detail}", image.registry(), who(*with_credentials), image.repository())]
+    #[error("registry {} refused {}{}: 401{detail}", image.registry(), who(*with_credentials), about(" for ", image))]
     Unauthorized {
         /// What was asked for.
         image: ImageName,
@@ -46,7 +46,7 @@ pub enum RegistryError {
         detail: String,
     },
     /// 403: known, and not allowed.
-    #[error("registry {} forbids {} to read `{}`: 403{detail}", image.registry(), who(*with_credentials), image.repository())]
+    #[error("registry {} forbids {}{}: 403{detail}", image.registry(), who(*with_credentials), about(" to read ", image))]
     Forbidden {
         /// What was asked for.
         image: ImageName,
@@ -64,7 +64,7 @@ pub enum RegistryError {
         detail: String,
     },
     /// 429.
-    #[error("registry {} limits the rate of requests for `{}`: 429{}", image.registry(), image.repository(), after(*retry_after))]
+    #[error("registry {} limits the rate of requests{}: 429{}", image.registry(), about(" for ", image), after(*retry_after))]
     RateLimited {
         /// What was asked for.
         image: ImageName,
@@ -72,7 +72,7 @@ pub enum RegistryError {
         retry_after: Option<Duration>,
     },
     /// 5xx, or any other status that is no answer to the question.
-    #[error("{place} {} failed for `{}`: {status}{detail}", image.registry(), image.repository())]
+    #[error("{place} {} failed{}: {status}{detail}", image.registry(), about(" for ", image))]
     ServerError {
         /// What was asked for.
         image: ImageName,
@@ -84,7 +84,7 @@ pub enum RegistryError {
         detail: String,
     },
     /// The answer to the tag list is none: cut, HTML, not JSON, pages that go round.
-    #[error("registry {} gave a bad tag list for `{}`: {reason}", image.registry(), image.repository())]
+    #[error("registry {} gave a bad tag list{}: {reason}", image.registry(), about(" for ", image))]
     BadListing {
         /// What was asked for.
         image: ImageName,
@@ -102,7 +102,7 @@ pub enum RegistryError {
         reason: String,
     },
     /// A body is longer than the limit.
-    #[error("registry {} sent more than {limit} bytes for `{}`", image.registry(), image.repository())]
+    #[error("registry {} sent more than {limit} bytes{}", image.registry(), about(" for ", image))]
     TooLarge {
         /// What was asked for.
         image: ImageName,
@@ -110,7 +110,7 @@ pub enum RegistryError {
         limit: usize,
     },
     /// The registry sends repin to a place that it may not name. Nothing was sent there.
-    #[error("registry {} names an untrusted {what} for `{}`: {url}: {rule}", image.registry(), image.repository())]
+    #[error("registry {} names an untrusted {what}{}: {url}: {rule}", image.registry(), about(" for ", image))]
     UntrustedUrl {
         /// What was asked for.
         image: ImageName,
@@ -122,7 +122,7 @@ pub enum RegistryError {
         rule: &'static str,
     },
     /// A redirect that leads nowhere.
-    #[error("registry {} redirects `{}` {reason}", image.registry(), image.repository())]
+    #[error("registry {} redirects{} {reason}", image.registry(), about(" ", image))]
     Redirect {
         /// What was asked for.
         image: ImageName,
@@ -130,7 +130,7 @@ pub enum RegistryError {
         reason: &'static str,
     },
     /// The registry asked to be left alone, for longer than anybody waits. Nothing was sent.
-    #[error("registry {} asked to be left alone, so it is not asked for `{}` for another {}", image.registry(), image.repository(), seconds(whole(*left)))]
+    #[error("registry {} asked to be left alone, so it is not asked{} for another {}", image.registry(), about(" for ", image), seconds(whole(*left)))]
     Paused {
         /// What would have been asked for.
         image: ImageName,
@@ -138,7 +138,7 @@ pub enum RegistryError {
         left: Duration,
     },
     /// The requests of one cycle are used up. Nothing was sent.
-    #[error("registry {} was sent the {most} requests of this cycle before it could be asked for `{}`", image.registry(), image.repository())]
+    #[error("registry {} was sent the {most} requests of this cycle before it could be asked{}", image.registry(), about(" for ", image))]
     OverBudget {
         /// What would have been asked for.
         image: ImageName,
@@ -146,7 +146,7 @@ pub enum RegistryError {
         most: u64,
     },
     /// Where the credentials come from gives none. Nothing was sent to the registry.
-    #[error("registry {} is not asked for `{}`: {reason}", image.registry(), image.repository())]
+    #[error("registry {} is not asked{}: {reason}", image.registry(), about(" for ", image))]
     Login {
         /// What would have been asked for.
         image: ImageName,
@@ -156,7 +156,7 @@ pub enum RegistryError {
         is_passing: bool,
     },
     /// The registry is neither configured nor one of the public ones.
-    #[error("registry {} of `{}` is not configured", image.registry(), image.repository())]
+    #[error("registry {}{} is not configured", image.registry(), about(" of ", image))]
     Unconfigured {
         /// What was asked for.
         image: ImageName,
@@ -207,7 +207,7 @@ impl Diagnostic for RegistryError {
                 image.registry()
             ),
             // A server that wants TLS answers plain HTTP with 400, and the next cycle would get the same.
-            Self::ServerError { image, status: 400, .. } => format!(
+            Self::ServerError { image, status: 200 | 400 | 404, .. } => format!(
                 "check host, port and `api_url` of `{}` in `registries`; if it speaks TLS, remove `insecure: true`",
                 image.registry()
             ),
@@ -298,6 +298,14 @@ fn source(image: &ImageName) -> String {
     match image.pull_secret() {
         Some(_) => setting(image),
         None => format!("{} or `docker_config`", setting(image)),
+    }
+}
+
+/// Names what was asked for; nothing where it was the registry itself.
+fn about(joint: &str, image: &ImageName) -> String {
+    match image.repository() {
+        "" => String::new(),
+        repository => format!("{joint}`{repository}`"),
     }
 }
 

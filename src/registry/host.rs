@@ -29,7 +29,7 @@ pub(crate) struct Host {
     pub(super) settings: RegistryOptions,
     pub(super) checked: Checked,
     limits: Limits,
-    source: Source,
+    pub(super) source: Source,
     binding: Binding,
     pub(super) wire: Arc<Wire>,
     pub(super) tokens: Tokens,
@@ -299,7 +299,7 @@ impl Host {
         })?;
         realm.set_fragment(None);
         let scope = bearer.parameter("scope").filter(|scope| !scope.is_empty()).map(str::to_owned);
-        let scope = scope.unwrap_or_else(|| pull_scope(image.repository()));
+        let scope = scope.filter(|_| !image.repository().is_empty()).unwrap_or_else(|| pull_scope(image.repository()));
         Ok(Grant { realm, service: bearer.parameter("service").map(str::to_owned), scope })
     }
 
@@ -317,7 +317,7 @@ impl Host {
     }
 
     /// Sends, and follows redirects that stay with the registry.
-    async fn follow(
+    pub(super) async fn follow(
         &self,
         question: &Question<'_>,
         mut url: Url,

@@ -96,9 +96,10 @@ impl Tokens {
     }
 }
 
-/// The scope to read one repository.
+/// The scope to read one repository. The registry itself is asked with a token that is good for nothing else, as
+/// `docker login` does.
 pub(crate) fn pull_scope(repository: &str) -> String {
-    format!("repository:{repository}:pull")
+    if repository.is_empty() { String::new() } else { format!("repository:{repository}:pull") }
 }
 
 impl Token {

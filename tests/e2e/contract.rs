@@ -244,6 +244,7 @@ fn check_empty(command: &str, said: &Said) -> Value {
                 ("dropped".into(), json!(0)),
             ]);
         }
+        "login-check" => drop(expected.insert("registries".into(), json!([]))),
         "policy" => {
             expected.extend([("cases".into(), json!([])), ("passed".into(), json!(0)), ("failed".into(), json!(0))])
         }
@@ -280,6 +281,9 @@ fn a_wrong_command_line_is_exit_2_with_the_commands_document() {
         ("tags", &["tags", "nginx", "--limit", "x"]),
         ("tags", &["tags", "nginx", "--policy", "plan", "--bogus"]),
         ("tags", &["tags", "nginx", "--now", "tomorrow"]),
+        ("login-check", &["login-check", "--bogus"]),
+        ("login-check", &["login-check", "ghcr.io", "--image"]),
+        ("login-check", &["login-check", "--now", "2026-01-01T00:00:00Z"]),
         ("policy", &["policy"]),
         ("policy", &["policy", "test"]),
         ("policy", &["policy", "bogus"]),
@@ -299,7 +303,7 @@ fn a_wrong_command_line_is_exit_2_with_the_commands_document() {
                     arguments.iter().chain(json).copied().collect()
                 };
                 // A flag that lost its value takes what follows, so that is no JSON.
-                if !before && arguments.last() == Some(&"--now") && json.len() == 2 {
+                if !before && ["--now", "--image"].contains(arguments.last().unwrap_or(&"")) && json.len() == 2 {
                     continue;
                 }
                 let output = bare(&all).env("REPIN_CONFIG", &config).output().unwrap();
@@ -326,7 +330,20 @@ fn help_and_version_are_answers() {
         assert!(!output.stdout.is_empty() && output.stderr.is_empty(), "{arguments:?}");
     }
     let help = String::from_utf8(bare(&["--help"]).output().unwrap().stdout).unwrap();
-    for word in ["run", "once", "plan", "explain", "check", "tags", "policy", "demo", "--config", "--output", "--now"] {
+    for word in [
+        "run",
+        "once",
+        "plan",
+        "explain",
+        "check",
+        "tags",
+        "policy",
+        "login-check",
+        "demo",
+        "--config",
+        "--output",
+        "--now",
+    ] {
         assert!(help.contains(word), "{word}: {help}");
     }
 }
@@ -352,7 +369,7 @@ fn a_configuration_that_cannot_be_used_is_exit_3_with_the_commands_document() {
     ];
     for text in &broken {
         world.configure(text);
-        for command in ["once", "plan", "check", "explain", "tags"] {
+        for command in ["once", "plan", "check", "explain", "tags", "login-check"] {
             let arguments: &[&str] = match command {
                 "explain" => &["explain", "web"],
                 "tags" => &["tags", "nginx"],
@@ -482,7 +499,7 @@ fn text_is_readable_and_plain_where_nobody_paints() {
 fn with_json_stdout_is_one_document_and_nothing_else() {
     let world = mixed();
     let image = world.image("web");
-    for arguments in [&["plan"][..], &["once"], &["check"], &["explain", "web"], &["tags", &image]] {
+    for arguments in [&["plan"][..], &["once"], &["check"], &["explain", "web"], &["tags", &image], &["login-check"]] {
         let output = world.command(arguments).args(["--output", "json"]).output().unwrap();
         let mut stream = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
         assert!(stream.next().unwrap().is_ok() && stream.next().is_none(), "{arguments:?}");

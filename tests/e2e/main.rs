@@ -36,6 +36,7 @@ mod images;
 mod intervals;
 mod kill;
 mod kustomize;
+mod login_check;
 mod logins;
 mod manifests;
 mod orders;

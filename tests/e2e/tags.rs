@@ -93,7 +93,7 @@ fn the_text_reads_like_an_answer() {
   current  1.0.0
   chosen   1.1.0  {digest}
   why      1.0.0 becomes 1.1.0, the newest that semver 1.x allows
-  dropped  1 entries of the list, which are no legal tags
+  dropped  1 entry of the list: no legal tag
     2.0.0   rejected               `2.0.0` is outside `1.x`
     1.1.0   eligible  chosen       semver 1.x allows it
     1.0.0   eligible  current      semver 1.x allows it
@@ -111,7 +111,7 @@ fn the_text_reads_like_an_answer() {
   current  2.0.0
   chosen   (none)
   gate     guard/downgrade 2.0.0 stands in Git and is higher than 1.1.0, the newest that semver 1.x allows; it stays
-  dropped  1 entries of the list, which are no legal tags
+  dropped  1 entry of the list: no legal tag
     2.0.0  rejected  current      `2.0.0` is outside `1.x`
     … and 3 more
 "

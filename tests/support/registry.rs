@@ -126,7 +126,7 @@ impl FakeRegistry {
         self.world().repositories.get_mut(repository).expect("a repository").tags.remove(tag);
     }
 
-    /// Adds a behaviour; the repository is made if it is new.
+    /// Adds a behaviour; the repository is made if it is new. The one without a name is the base of the API, `/v2/`.
     pub fn set(&self, repository: &str, behaviour: Behaviour) {
         self.world().repositories.entry(repository.to_owned()).or_default().behaviours.push(behaviour);
     }
@@ -218,7 +218,7 @@ impl World {
         let rest = url.path().trim_start_matches("/moved").trim_start_matches("/v2/");
         let (name, kind, last) = match rest.rsplitn(3, '/').collect::<Vec<_>>()[..] {
             [last, kind, name] => (name, kind, last),
-            _ => return (json_answer(200, "{}"), None),
+            _ => return (self.base(authorization, path, moved), None),
         };
         let Some(repository) = self.repositories.get(name).cloned() else {
             return (error(404, "NAME_UNKNOWN"), None);
@@ -239,6 +239,18 @@ impl World {
             _ => repository.manifest(name, last, method),
         };
         (response, delay)
+    }
+
+    /// The base of the API. It behaves as the repository without a name.
+    fn base(&self, authorization: Option<&str>, path: &str, moved: bool) -> Response {
+        let Some(base) = self.repositories.get("") else { return json_answer(200, "{}") };
+        if let Some(early) = self.gate(base, "", authorization, path, moved) {
+            return early;
+        }
+        if base.behaviours.iter().any(|behaviour| matches!(behaviour, Behaviour::Html)) {
+            return with(json_answer(200, "<!DOCTYPE html><p>log in"), "content-type", "text/html");
+        }
+        json_answer(200, "{}")
     }
 
     /// Refuses to answer for now, as often as was said.
@@ -278,9 +290,9 @@ impl World {
                     if known.map(|(repository, _)| repository.as_str()) != Some(name) {
                         let own = format!("http://{}/token?kept=yes", self.addr);
                         let realm = realm.as_ref().unwrap_or(&own);
-                        return Some(challenge(&format!(
-                            "Bearer realm=\"{realm}\",service=\"fake\",scope=\"repository:{name}:pull\""
-                        )));
+                        let scope =
+                            if name.is_empty() { String::new() } else { format!(",scope=\"repository:{name}:pull\"") };
+                        return Some(challenge(&format!("Bearer realm=\"{realm}\",service=\"fake\"{scope}")));
                     }
                 }
                 _ => {}

@@ -126,7 +126,8 @@ fn see(offer: &Offer, image: &ImageName, snapshot: &mut Snapshot) -> Option<Dige
 
 fn described(offer: &Offer, digest: Digest, policy: &Policy) -> Described {
     let created = offer.created.flatten().map_or(Created::Unsaid, Created::At);
-    let build = |platform: Option<Platform>| Build { platform, manifest: Box::default(), created, labels: Labels::default() };
+    let build =
+        |platform: Option<Platform>| Build { platform, manifest: Box::default(), created, labels: Labels::default() };
     let platforms = offer.platforms.as_ref().unwrap_or(&policy.platforms);
     let builds = if offer.platforms.is_none() && platforms.is_empty() {
         vec![build(None)]
