@@ -263,3 +263,24 @@ async fn drain(body: &mut BodyDataStream) {
     };
     let _ = tokio::time::timeout(BODY_TIME, rest).await;
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_bodies_hold_is_bounded_and_given_back() {
+        let held = Semaphore::new(3);
+        let body = |bytes: usize| Body::from(vec![b'x'; bytes]).into_data_stream();
+        let (first, permit) = read(&mut body(2 * 1024), &held).await.unwrap();
+        assert_eq!((first.len(), held.available_permits()), (2 * 1024, 1));
+        assert_eq!(read(&mut body(1025), &held).await.unwrap_err(), Answer::Busy);
+        assert_eq!(held.available_permits(), 1, "who is refused holds nothing");
+        drop(permit);
+        assert_eq!(read(&mut body(1025), &held).await.unwrap().0.len(), 1025);
+        assert_eq!(read(&mut body(MAX_BYTES + 1), &Semaphore::new(MAX_HELD)).await.unwrap_err(), Answer::TooLarge);
+    }
+}

@@ -355,26 +355,7 @@ fn bodies_under_way_and_images_that_wait_are_bounded() {
         })
         .collect();
     assert_eq!(many(0).status, 202, "{}", daemon.log());
-    let large = half(1024 * 1024 - 1);
-    let mut open = Vec::new();
-    let busy = wait(
-        "too many bodies",
-        || {
-            for _ in 0..40 {
-                let mut stream = TcpStream::connect(&address).unwrap();
-                // Refused ones are closed before all is sent.
-                let _ = stream.write_all(&large);
-                open.push(stream);
-            }
-            let answer = sent("generic", b"{}".to_vec(), Some(SECRET)).to(&address);
-            (answer.status == 503).then_some(answer)
-        },
-        || daemon.log(),
-    );
-    assert!(busy.head.contains("retry-after: 1"), "{busy:?}");
-    // Once they are gone there is room again.
-    drop((open, stalled));
-    wait("room", || (many(0).status == 202).then_some(()), || daemon.log());
+    drop(stalled);
 }
 
 #[test]
