@@ -338,7 +338,7 @@ fn next_page(host: &Host, image: &ImageName, answer: &Answer) -> Result<Option<U
         reason: "its next page is no URL".to_owned(),
     })?;
     next.set_fragment(None);
-    at_the_api(&mut next, &answer.url, host.api());
+    at_the_list(&mut next, &answer.url);
     if trust::same_origin(&next, &answer.url) && next.username().is_empty() && next.password().is_none() {
         return Ok(Some(next));
     }
@@ -350,19 +350,18 @@ fn next_page(host: &Host, image: &ImageName, answer: &Answer) -> Result<Option<U
     })
 }
 
-/// Corrects what a registry behind a proxy says of itself. It may not know that TLS ends there, and so write `http` and no
-/// port; and it may not know the path under which the proxy shows it. What is asked stays where the page came from.
-fn at_the_api(next: &mut Url, answered: &Url, api: &Url) {
+/// Corrects what a registry says of itself. It may not know that TLS ends at a proxy before it, and so write `http` and no
+/// port. And it may name its list by a path that does not lead there: without what a proxy puts before it, without the
+/// repository key (Artifactory), or as another door of it has it (Nexus). Pages of one list differ in their query.
+fn at_the_list(next: &mut Url, answered: &Url) {
     let is_own_name = next.host() == answered.host() && next.port().is_none();
     if is_own_name && next.scheme() == "http" && answered.scheme() == "https" {
         // Both are special schemes, and the port is one that an URL may have.
         let _ = next.set_scheme("https");
         let _ = next.set_port(answered.port());
     }
-    let prefix = api.path().trim_end_matches('/');
-    if !prefix.is_empty() && next.path().starts_with("/v2/") && answered.path().starts_with(prefix) {
-        let path = format!("{prefix}{}", next.path());
-        next.set_path(&path);
+    if next.path().ends_with("/tags/list") {
+        next.set_path(answered.path());
     }
 }
 
@@ -387,20 +386,22 @@ mod tests {
 
     #[test]
     fn a_next_page_is_asked_for_where_the_page_came_from() {
-        let answered = "https://r.example:8443/hub/v2/a/tags/list?n=2";
-        for (link, api, expected) in [
-            ("http://r.example/hub/v2/a?x", "https://r.example:8443/hub", "https://r.example:8443/hub/v2/a?x"),
-            ("/v2/a?x", "https://r.example:8443/hub", "https://r.example:8443/hub/v2/a?x"),
-            ("/v2/a?x", "https://r.example:8443/", "https://r.example:8443/v2/a?x"),
-            ("?x", "https://r.example:8443/hub", "https://r.example:8443/hub/v2/a/tags/list?x"),
-            ("http://evil.example/v2/a", "https://r.example:8443/", "http://evil.example/v2/a"),
-            ("http://r.example:80/v2/a", "https://r.example:8443/", "https://r.example:8443/v2/a"),
-            ("http://r.example:81/v2/a", "https://r.example:8443/", "http://r.example:81/v2/a"),
+        let answered: Url = "https://r.example:8443/hub/v2/a/b/tags/list?n=2".parse().unwrap();
+        let here = "https://r.example:8443/hub/v2/a/b/tags/list?x";
+        for (link, expected) in [
+            ("http://r.example/hub/v2/a/b/tags/list?x", here),
+            ("http://r.example:80/v2/a/b/tags/list?x", here),
+            ("/v2/a/b/tags/list?x", here),
+            ("/v2/b/tags/list?x", here),
+            ("https://r.example:8443/repository/hub/v2/a/b/tags/list?x", here),
+            ("?x", here),
+            ("/page/2?x", "https://r.example:8443/page/2?x"),
+            ("http://r.example:81/v2/a/b/tags/list?x", "http://r.example:81/hub/v2/a/b/tags/list?x"),
+            ("http://evil.example/v2/a/b/tags/list", "http://evil.example/hub/v2/a/b/tags/list"),
         ] {
-            let answered: Url = answered.parse().unwrap();
             let mut next = answered.join(link).unwrap();
-            at_the_api(&mut next, &answered, &api.parse().unwrap());
-            assert_eq!(next.as_str(), expected, "{link} at {api}");
+            at_the_list(&mut next, &answered);
+            assert_eq!(next.as_str(), expected, "{link}");
         }
     }
 
