@@ -57,10 +57,17 @@ impl Answer {
         known.map(|known| format!(" {known}")).unwrap_or_default()
     }
 
+    /// Tells whether it is the refusal of a registry that wants a token, and nothing but a token.
+    pub(crate) fn wants_token(&self) -> bool {
+        let challenges = self.challenges();
+        let has = |scheme: &str| challenges.iter().any(|challenge| challenge.is(scheme));
+        self.status == StatusCode::UNAUTHORIZED && has("bearer") && !has("basic")
+    }
+
     /// Gives what a token service says in words (Docker's and OAuth 2's forms). They are somebody's words: clean them.
     pub(crate) fn words(&self) -> Option<String> {
         let body: serde_json::Value = serde_json::from_slice(self.body.as_ref().ok()?).ok()?;
-        let places = ["/errors/0/message", "/error_description", "/details", "/message", "/error"];
+        let places = ["/errors/0/message", "/error_description", "/details", "/detail", "/message", "/error"];
         let words = places.iter().find_map(|place| body.pointer(place).and_then(|words| words.as_str()));
         words.map(str::trim).filter(|words| !words.is_empty()).map(|words| words.chars().take(120).collect())
     }

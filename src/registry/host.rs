@@ -211,7 +211,14 @@ impl Host {
             }
         }
         let proof = used.as_ref().map_or(Proof::direct(credentials), Proof::Bearer);
-        let answer = self.follow(question, url.clone(), &proof, credentials, budget).await?;
+        let mut answer = self.follow(question, url.clone(), &proof, credentials, budget).await?;
+        // GitHub's registry refuses a password at its API without a word of the token that it wants for it.
+        if answer.status == StatusCode::FORBIDDEN && matches!(proof, Proof::Direct(_)) && self.standing.is_open() {
+            let open = self.follow(question, url.clone(), &Proof::Nothing, credentials, budget).await?;
+            if open.wants_token() {
+                answer = open;
+            }
+        }
         if answer.status != StatusCode::UNAUTHORIZED {
             self.standing.note_answer(credentials, !matches!(proof, Proof::Nothing));
             return Ok(Attempt::Answered(answer));
@@ -222,10 +229,13 @@ impl Host {
         let is_basic_refused = matches!(proof, Proof::Direct(Credentials::Basic { .. }))
             && challenges.iter().any(|challenge| challenge.is("basic"));
         let is_own = trust::same_origin(&answer.url, &self.checked.api);
-        let Some(bearer) = bearer.filter(|_| is_own && !is_basic_refused) else {
-            return Ok(self.refused(image, &answer, credentials));
+        let known = self.tokens.grant(image.repository()).filter(|_| used.is_some());
+        let grant = match (bearer.filter(|_| is_own && !is_basic_refused), known) {
+            (Some(bearer), _) => self.tokens.learn(image.repository(), self.read_grant(image, bearer, credentials)?),
+            // Harbor asks whoever sends a token that ended for a password. What the token was given for still holds.
+            (None, Some(known)) if is_own => known,
+            (None, _) => return Ok(self.refused(image, &answer, credentials)),
         };
-        let grant = self.tokens.learn(image.repository(), self.read_grant(image, bearer, credentials)?);
         let slot = match self.token(image, &grant, used.as_ref(), credentials, budget).await? {
             Ok(slot) => slot,
             Err(refused) => return Ok(Attempt::Refused(refused)),

@@ -29,6 +29,11 @@ impl Standing {
         state.refusals = state.refusals.min(MAX_REFUSALS - 1);
     }
 
+    /// Tells whether nobody has taken the credentials so far.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.state().is_accepted
+    }
+
     /// Gives the credentials that were used last.
     pub(crate) fn credentials(&self) -> Credentials {
         self.state().credentials.clone().unwrap_or_default()
