@@ -3,6 +3,22 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub, dead_code)]
 
+#[allow(unused_imports, unused_macros)]
+#[path = "e2e/any_registry.rs"]
+mod any_registry;
+#[path = "support/docker_registry.rs"]
+mod docker_registry;
+#[path = "support/git_http.rs"]
+mod git_http;
+#[path = "support/registry.rs"]
+mod registry;
+#[path = "support/remote.rs"]
+mod remote;
+#[path = "support/sshd.rs"]
+mod sshd;
+#[path = "e2e/world.rs"]
+mod world;
+
 #[path = "interop/hosted.rs"]
 mod hosted;
 #[path = "interop/models.rs"]
@@ -10,7 +26,11 @@ mod models;
 #[path = "interop/subjects.rs"]
 mod subjects;
 
+#[path = "interop/bearer.rs"]
+mod bearer;
 #[path = "interop/conformance.rs"]
 mod conformance;
+#[path = "interop/daemon.rs"]
+mod daemon;
 #[path = "interop/quirks.rs"]
 mod quirks;

@@ -181,7 +181,8 @@ impl RegistryOptions {
             client: ClientOptions {
                 connect_timeout,
                 total_timeout,
-                insecure: self.insecure,
+                // On this machine a token service may speak plain HTTP even if the registry does not, see `trust`.
+                insecure: self.insecure || direct,
                 ca: self.ca,
                 direct,
                 ..ClientOptions::default()

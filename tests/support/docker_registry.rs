@@ -14,11 +14,16 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, LOCATION};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, LOCATION};
 use reqwest::{Certificate, Client, Method, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
+
+#[path = "token_server.rs"]
+pub mod token_server;
+
+use token_server::{ISSUER, SERVICE, TokenServer};
 
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -45,6 +50,8 @@ pub enum Access {
     Open,
     /// [`USER`] with [`PASSWORD`], over TLS with a certificate of an authority of its own.
     Guarded,
+    /// The same, for a token of a token service over plain HTTP at another port; below `public/` everybody.
+    Bearer,
 }
 
 /// Kind of a multi-platform image.
@@ -60,6 +67,7 @@ pub struct DockerRegistry {
     port: u16,
     process: Child,
     directory: TempDir,
+    tokens: Option<TokenServer>,
 }
 
 impl DockerRegistry {
@@ -99,9 +107,10 @@ impl DockerRegistry {
             let directory = tempfile::tempdir().unwrap();
             // The port is free again a moment before the registry takes it, so another process may be faster.
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            write_settings(access, port, directory.path(), more);
+            let tokens = (access == Access::Bearer).then(|| TokenServer::start(&tls(""), USER, PASSWORD));
+            write_settings(access, port, directory.path(), tokens.as_ref(), more);
             let process = spawn(directory.path());
-            let mut registry = Self { access, port, process, directory };
+            let mut registry = Self { access, port, process, directory, tokens };
             if registry.comes_up() {
                 return Some(registry);
             }
@@ -118,8 +127,22 @@ impl DockerRegistry {
     pub fn settings(&self) -> String {
         match self.access {
             Access::Open => format!("  - host: {}\n    insecure: true\n", self.host()),
-            Access::Guarded => format!("  - host: {}\n    ca: {}\n", self.host(), tls("ca.pem").display()),
+            Access::Guarded | Access::Bearer => {
+                format!("  - host: {}\n    ca: {}\n", self.host(), tls("ca.pem").display())
+            }
         }
+    }
+
+    /// Its token service.
+    pub fn tokens(&self) -> &TokenServer {
+        self.tokens.as_ref().expect("a registry with a token service")
+    }
+
+    /// The status with which it answers a list that is asked for with this token.
+    pub fn status_with_token(&self, repository: &str, token: &str) -> u16 {
+        let proof = format!("Bearer {token}");
+        let headers = [(AUTHORIZATION, proof.as_str())];
+        self.ask(Method::GET, &format!("/v2/{repository}/tags/list"), &headers, Vec::new()).status.as_u16()
     }
 
     /// Ends the registry, as a machine that goes down does.
@@ -265,7 +288,7 @@ impl DockerRegistry {
         headers: &[(HeaderName, &str)],
         body: Vec<u8>,
     ) -> Result<Said, reqwest::Error> {
-        let scheme = if self.access == Access::Guarded { "https" } else { "http" };
+        let scheme = if self.access == Access::Open { "http" } else { "https" };
         let authority = Certificate::from_pem(&fs::read(tls("ca.pem")).unwrap()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
@@ -276,6 +299,11 @@ impl DockerRegistry {
             }
             if self.access == Access::Guarded {
                 request = request.basic_auth(USER, Some(PASSWORD));
+            }
+            if let (Some(tokens), None) = (&self.tokens, headers.iter().find(|(name, _)| *name == AUTHORIZATION)) {
+                let rest = place.trim_start_matches("/v2/");
+                let repository = ["/tags/", "/manifests/", "/blobs/"].iter().find_map(|kind| rest.split_once(kind));
+                request = request.bearer_auth(tokens.for_pushes(repository.map_or("", |(name, _)| name)));
             }
             let response = request.send().await?;
             let (status, headers) = (response.status(), response.headers().clone());
@@ -308,24 +336,30 @@ pub fn tls(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/registry/tls").join(name)
 }
 
-fn write_settings(access: Access, port: u16, directory: &Path, more: &str) {
+fn write_settings(access: Access, port: u16, directory: &Path, tokens: Option<&TokenServer>, more: &str) {
     let mut text = format!(
         "version: 0.1\nlog: {{level: warn, accesslog: {{disabled: true}}}}\n\
          storage: {{delete: {{enabled: true}}, inmemory: {{}}, maintenance: {{uploadpurging: {{enabled: false}}}}}}\n\
          http:\n  addr: 127.0.0.1:{port}\n  headers: {{{MARK}: [\"{}\"]}}\n",
         mark(directory)
     );
+    if access != Access::Open {
+        let (certificate, key) = (tls("server.pem"), tls("server.key.pem"));
+        text.push_str(&format!("  tls: {{certificate: {}, key: {}}}\n", certificate.display(), key.display()));
+    }
+    if let Some(tokens) = tokens {
+        text.push_str(&format!(
+            "auth: {{token: {{realm: \"{}\", service: {SERVICE}, issuer: {ISSUER}, rootcertbundle: {}}}}}\n",
+            tokens.realm(),
+            tls("ca.pem").display()
+        ));
+    }
     if access == Access::Guarded {
         let hashed = Command::new(find("htpasswd").unwrap()).args(["-Bbn", USER, PASSWORD]).output().unwrap();
         assert!(hashed.status.success(), "{}", String::from_utf8_lossy(&hashed.stderr));
         let passwords = directory.join("htpasswd");
         fs::write(&passwords, hashed.stdout).unwrap();
-        text.push_str(&format!(
-            "  tls: {{certificate: {}, key: {}}}\nauth: {{htpasswd: {{realm: test, path: {}}}}}\n",
-            tls("server.pem").display(),
-            tls("server.key.pem").display(),
-            passwords.display()
-        ));
+        text.push_str(&format!("auth: {{htpasswd: {{realm: test, path: {}}}}}\n", passwords.display()));
     }
     text.push_str(more);
     fs::write(directory.join("config.yml"), text).unwrap();
