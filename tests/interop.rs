@@ -10,6 +10,8 @@ mod any_registry;
 mod docker_registry;
 #[path = "support/git_http.rs"]
 mod git_http;
+#[path = "support/haproxy.rs"]
+mod haproxy;
 #[path = "support/registry.rs"]
 mod registry;
 #[path = "support/remote.rs"]
@@ -32,5 +34,7 @@ mod bearer;
 mod conformance;
 #[path = "interop/daemon.rs"]
 mod daemon;
+#[path = "interop/faults.rs"]
+mod faults;
 #[path = "interop/quirks.rs"]
 mod quirks;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs by package name what the tests beside Rust and git use: a real registry, servers of Git, and other readers of
-# YAML.
+# Installs by package name what the tests beside Rust and git use: a real registry and what stands before it, servers of
+# Git, and other readers of YAML; with REPIN_HEAVY=1 also what Pulp needs.
 # For Debian and root. What is already there stays as it is; no service is started.
 set -euo pipefail
 
@@ -25,8 +25,10 @@ wanted=()
 has docker-registry || wanted+=(docker-registry)
 has htpasswd || wanted+=(apache2-utils)
 has openssl || wanted+=(openssl)
+has skopeo || wanted+=(skopeo)
 # Servers stand where the PATH of people does not look.
 has_server() { has "$1" || [ -x "/usr/sbin/$1" ]; }
+has_server haproxy || wanted+=(haproxy)
 has_server nginx || wanted+=(nginx-light)
 has_server fcgiwrap || wanted+=(fcgiwrap)
 has_server sshd || wanted+=(openssh-server)
@@ -34,6 +36,11 @@ has ssh-keygen || wanted+=(openssh-client)
 /usr/bin/python3 -c 'import yaml' >/dev/null 2>&1 || wanted+=(python3-yaml)
 has node || wanted+=(nodejs)
 has npm || wanted+=(npm)
+if [ "${REPIN_HEAVY:-}" = 1 ]; then
+  has curl || wanted+=(curl)
+  compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || wanted+=(postgresql)
+  python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || wanted+=(python3-venv)
+fi
 
 if [ ${#wanted[@]} -eq 0 ]; then
   echo "packages: all there"
@@ -62,8 +69,8 @@ fi
 
 # Nor at the next boot: the tests start servers of their own, on free ports.
 if has systemctl; then
-  for package in docker-registry:docker-registry.service nginx-light:nginx.service fcgiwrap:fcgiwrap.socket \
-    openssh-server:ssh.service; do
+  for package in docker-registry:docker-registry.service haproxy:haproxy.service nginx-light:nginx.service \
+    fcgiwrap:fcgiwrap.socket openssh-server:ssh.service postgresql:postgresql.service; do
     if [[ " ${wanted[*]} " == *" ${package%%:*} "* ]]; then
       systemctl --quiet disable "${package#*:}" || true
     fi

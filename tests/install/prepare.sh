@@ -59,6 +59,27 @@ for program in docker-registry htpasswd openssl; do
   fi
 done
 
+for server in haproxy skopeo; do
+  program=$(PATH=$PATH:/usr/sbin:/sbin command -v $server || true)
+  if [ -n "$program" ]; then
+    echo "$server: $program"
+  else
+    left_out "stories with $server" "it is not installed; Debian: $server"
+  fi
+done
+
+# For `make test-heavy` only: it takes minutes.
+if [ "${REPIN_HEAVY:-}" = 1 ]; then
+  if [ $required -eq 1 ]; then
+    bash "$here/pulp.sh" install
+  fi
+  if pulp=$(bash "$here/pulp.sh" version); then
+    echo "Pulp: $pulp"
+  else
+    left_out "the story on Pulp" "it is not installed in target/pulp, or PostgreSQL is missing"
+  fi
+fi
+
 for server in nginx:nginx-light fcgiwrap:fcgiwrap sshd:openssh-server; do
   program=$(PATH=$PATH:/usr/sbin:/sbin command -v "${server%%:*}" || true)
   if [ -n "$program" ]; then
@@ -72,4 +93,6 @@ if [ $required -eq 1 ]; then
   set_variable REPIN_REQUIRE_SERVERS 1
   set_variable REPIN_REQUIRE_READERS 1
   set_variable REPIN_REQUIRE_REGISTRY 1
+  set_variable REPIN_REQUIRE_HAPROXY 1
+  set_variable REPIN_REQUIRE_PULP 1
 fi
