@@ -25,9 +25,11 @@ check: lint ## What needs only Rust and git
 test: lint deny prepare ## Everything; on Debian as root it installs by package name what it needs
 	set -a; source $(ENVIRONMENT); set +a; $(CARGO) test --locked --features failpoints --no-fail-fast
 
-test-heavy: prepare ## What takes long: 1,000 rounds of contention, 200 histories of random events
-	set -a; source $(ENVIRONMENT); set +a; export REPIN_HEAVY=1; \
+test-heavy: export REPIN_HEAVY = 1
+test-heavy: prepare ## What takes long: 1,000 rounds of contention, 200 histories of random events, Pulp
+	set -a; source $(ENVIRONMENT); set +a; \
 	$(CARGO) test --locked --features failpoints --test e2e contention; \
+	$(CARGO) test --locked --features failpoints --test interop pulp; \
 	$(CARGO) test --locked --features failpoints --test incremental
 
 bench: ## Wall, CPU, memory, requests and round trips in a release build, each beside its limit

@@ -12,6 +12,8 @@ mod docker_registry;
 mod git_http;
 #[path = "support/haproxy.rs"]
 mod haproxy;
+#[path = "support/pulp.rs"]
+mod pulp;
 #[path = "support/registry.rs"]
 mod registry;
 #[path = "support/remote.rs"]
@@ -36,5 +38,7 @@ mod conformance;
 mod daemon;
 #[path = "interop/faults.rs"]
 mod faults;
+#[path = "interop/pulp.rs"]
+mod on_pulp;
 #[path = "interop/quirks.rs"]
 mod quirks;
