@@ -94,5 +94,6 @@ if [ $required -eq 1 ]; then
   set_variable REPIN_REQUIRE_READERS 1
   set_variable REPIN_REQUIRE_REGISTRY 1
   set_variable REPIN_REQUIRE_HAPROXY 1
+  set_variable REPIN_REQUIRE_SKOPEO 1
   set_variable REPIN_REQUIRE_PULP 1
 fi
