@@ -152,6 +152,11 @@ impl Host {
         })
     }
 
+    /// Gives where the API is, without `/v2` and trailing slash.
+    pub(crate) fn api(&self) -> &Url {
+        &self.checked.api
+    }
+
     /// Gives what was asked so far, on all ways to the registry.
     pub(crate) fn traffic(&self) -> Traffic {
         self.wire.traffic()
