@@ -1,7 +1,7 @@
 //! Credentials for a token: one request to the token service that a registry names.
 //!
 //! A user and a password go there by Basic (Docker's token specification, "Requesting a Token"), an identity token by
-//! OAuth 2 (`grant_type=refresh_token`), nobody without anything. The realm was checked before: it belongs to the registry,
+//! OAuth 2 (`grant_type=refresh_token`), nobody without anything. A realm is checked first: it belongs to the registry,
 //! or the operator named it.
 
 use base64::Engine;
@@ -9,14 +9,16 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::header::HeaderValue;
 use reqwest::{Method, StatusCode};
 use tokio::time::Instant;
-use url::form_urlencoded;
+use url::{Url, form_urlencoded};
 
 use crate::credentials::Credentials;
 use crate::model::names::ImageName;
+use crate::registry::challenge::Challenge;
 use crate::registry::error::RegistryError;
 use crate::registry::host::{Budget, Host};
 use crate::registry::proof::{clean, header};
-use crate::registry::token::{Grant, Token};
+use crate::registry::token::{Grant, Token, pull_scope};
+use crate::registry::trust;
 use crate::registry::wire::Request;
 
 const MAX_TOKEN_BYTES: usize = 256 * 1024;
@@ -48,6 +50,39 @@ impl Host {
             status: answer.status.as_u16(),
             detail: " without a token".to_owned(),
         })
+    }
+
+    /// Reads what a token is to be asked for, once its realm is trusted.
+    pub(super) fn read_grant(
+        &self,
+        image: &ImageName,
+        bearer: &Challenge,
+        credentials: &Credentials,
+    ) -> Result<Grant, RegistryError> {
+        let unauthorized = |detail: &str| RegistryError::Unauthorized {
+            image: image.clone(),
+            with_credentials: *credentials != Credentials::Anonymous,
+            detail: detail.to_owned(),
+        };
+        let text = bearer.parameter("realm").ok_or_else(|| unauthorized(" with a Bearer challenge without a realm"))?;
+        let mut realm = Url::parse(text).map_err(|_| unauthorized(" with a Bearer challenge whose realm is no URL"))?;
+        let checked = &self.checked;
+        let known = trust::Registry {
+            api: &checked.api,
+            name: &checked.name,
+            is_insecure: checked.client.insecure,
+            token_service: checked.token_service.as_ref(),
+        };
+        trust::check_realm(&realm, &known).map_err(|rule| RegistryError::UntrustedUrl {
+            image: image.clone(),
+            what: "token realm",
+            url: clean(&trust::place(&realm), credentials),
+            rule,
+        })?;
+        realm.set_fragment(None);
+        let scope = bearer.parameter("scope").filter(|scope| !scope.is_empty()).map(str::to_owned);
+        let scope = scope.filter(|_| !image.repository().is_empty()).unwrap_or_else(|| pull_scope(image.repository()));
+        Ok(Grant { realm, service: bearer.parameter("service").map(str::to_owned), scope })
     }
 }
 

@@ -10,14 +10,13 @@ use url::Url;
 use crate::credentials::{Binding, Credentials};
 use crate::model::names::ImageName;
 use crate::registry::answer::Answer;
-use crate::registry::challenge::Challenge;
 use crate::registry::error::RegistryError;
 use crate::registry::login::{Login, Source, Target, Variables};
 use crate::registry::options::{Checked, Limits, RegistryOptions};
 use crate::registry::pace::Traffic;
 use crate::registry::proof::{Proof, clean};
 use crate::registry::standing::Standing;
-use crate::registry::token::{Grant, Slot, Tokens, pull_scope};
+use crate::registry::token::{Grant, Slot, Tokens};
 use crate::registry::trust;
 pub(crate) use crate::registry::wire::Budget;
 use crate::registry::wire::{Request, Wire};
@@ -218,7 +217,10 @@ impl Host {
         let proof = used.as_ref().map_or(Proof::direct(credentials), Proof::Bearer);
         let mut answer = self.follow(question, url.clone(), &proof, credentials, budget).await?;
         // GitHub's registry refuses a password at its API without a word of the token that it wants for it.
-        if answer.status == StatusCode::FORBIDDEN && matches!(proof, Proof::Direct(_)) && self.standing.is_open() {
+        if answer.status == StatusCode::FORBIDDEN
+            && matches!(proof, Proof::Direct(_))
+            && self.standing.is_open(credentials)
+        {
             let open = self.follow(question, url.clone(), &Proof::Nothing, credentials, budget).await?;
             if open.wants_token() {
                 answer = open;
@@ -278,39 +280,6 @@ impl Host {
     fn refused(&self, image: &ImageName, answer: &Answer, credentials: &Credentials) -> Attempt {
         self.standing.note_refusal(credentials);
         Attempt::Refused(self.status_error(image, "registry", answer, credentials))
-    }
-
-    /// Reads what a token is to be asked for, once its realm is trusted.
-    fn read_grant(
-        &self,
-        image: &ImageName,
-        bearer: &Challenge,
-        credentials: &Credentials,
-    ) -> Result<Grant, RegistryError> {
-        let unauthorized = |detail: &str| RegistryError::Unauthorized {
-            image: image.clone(),
-            with_credentials: *credentials != Credentials::Anonymous,
-            detail: detail.to_owned(),
-        };
-        let text = bearer.parameter("realm").ok_or_else(|| unauthorized(" with a Bearer challenge without a realm"))?;
-        let mut realm = Url::parse(text).map_err(|_| unauthorized(" with a Bearer challenge whose realm is no URL"))?;
-        let checked = &self.checked;
-        let known = trust::Registry {
-            api: &checked.api,
-            name: &checked.name,
-            is_insecure: checked.client.insecure,
-            token_service: checked.token_service.as_ref(),
-        };
-        trust::check_realm(&realm, &known).map_err(|rule| RegistryError::UntrustedUrl {
-            image: image.clone(),
-            what: "token realm",
-            url: clean(&trust::place(&realm), credentials),
-            rule,
-        })?;
-        realm.set_fragment(None);
-        let scope = bearer.parameter("scope").filter(|scope| !scope.is_empty()).map(str::to_owned);
-        let scope = scope.filter(|_| !image.repository().is_empty()).unwrap_or_else(|| pull_scope(image.repository()));
-        Ok(Grant { realm, service: bearer.parameter("service").map(str::to_owned), scope })
     }
 
     /// Gives the error for a status that answers no question.
