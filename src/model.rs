@@ -20,5 +20,6 @@ pub mod rule;
 pub mod schedule;
 pub mod tags;
 pub mod tracked;
+pub mod verification;
 pub mod version;
 pub mod webhook;

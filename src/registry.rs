@@ -30,6 +30,7 @@ mod pace;
 mod probe;
 mod proof;
 mod public;
+mod signature;
 mod standing;
 mod token;
 mod trust;
@@ -46,6 +47,7 @@ pub use self::options::{CONCURRENCY, Limits, Options, PullSecretOptions, Registr
 pub use self::pace::Traffic;
 pub use self::probe::Probe;
 pub use self::public::{PUBLIC_REGISTRIES, PublicRegistry};
+pub use self::signature::{Fingerprint, KeyError, NamedKeys, PublicKey, Verdict};
 
 /// All registries that may be asked.
 #[derive(Default)]
@@ -169,6 +171,21 @@ impl Registries {
     ) -> Result<Option<Metadata>, RegistryError> {
         let host = self.host(image)?;
         metadata::describe(host, image, named, needs, known, host.limits()).await
+    }
+
+    /// Looks for signatures of a digest in the image's repository, and says for each name which of its keys signed it, or
+    /// why the image does not count as signed.
+    ///
+    /// # Errors
+    /// Any [`RegistryError`] but `BadListing`, `BadManifest`, `NotFound` and `Settings`, if it is not known whether every
+    /// name signed. What a repository holds is no error, whatever it is.
+    pub async fn verify(
+        &self,
+        image: &ImageName,
+        digest: &Digest,
+        keys: &[NamedKeys<'_>],
+    ) -> Result<Vec<Verdict>, RegistryError> {
+        signature::verify(self.host(image)?, image, digest, keys).await
     }
 
     /// Gives what each registry was asked so far that was asked anything.

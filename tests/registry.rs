@@ -25,6 +25,8 @@ mod metadata;
 mod pace;
 #[path = "registry/paging.rs"]
 mod paging;
+#[path = "registry/signatures.rs"]
+mod signatures;
 #[path = "registry/tls.rs"]
 mod tls;
 

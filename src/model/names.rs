@@ -18,7 +18,7 @@ pub struct NameError {
 }
 
 impl NameError {
-    fn new(kind: &'static str, text: &str, rule: &'static str) -> Self {
+    pub(in crate::model) fn new(kind: &'static str, text: &str, rule: &'static str) -> Self {
         let text: String = text.chars().filter(|c| !c.is_control()).take(140).collect();
         Self { kind, text, rule }
     }

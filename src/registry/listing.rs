@@ -329,7 +329,8 @@ fn page(answer: &Answer) -> Result<Entries, String> {
     document.tags.ok_or_else(|| "it holds no `tags`".to_owned())
 }
 
-fn next_page(host: &Host, image: &ImageName, answer: &Answer) -> Result<Option<Url>, RegistryError> {
+/// Gives the page that a list says comes next, if it may be asked for.
+pub(crate) fn next_page(host: &Host, image: &ImageName, answer: &Answer) -> Result<Option<Url>, RegistryError> {
     let mut links = answer.headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
     let Some(target) = links.find_map(link::next) else { return Ok(None) };
     // `Link` may be relative (RFC 8288, section 3.1), so resolve it against the URL that answered.

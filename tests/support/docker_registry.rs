@@ -240,7 +240,8 @@ impl DockerRegistry {
         manifest.to_string().into_bytes()
     }
 
-    fn push_blob(&self, repository: &str, bytes: &[u8]) {
+    /// Pushes a blob.
+    pub fn push_blob(&self, repository: &str, bytes: &[u8]) {
         let begun = self.ask(Method::POST, &format!("/v2/{repository}/blobs/uploads/"), &[], Vec::new());
         assert_eq!(begun.status, StatusCode::ACCEPTED);
         let mut place: url::Url = begun.header(LOCATION.as_str()).parse().unwrap();
@@ -250,7 +251,8 @@ impl DockerRegistry {
         assert_eq!(self.ask(Method::PUT, &place, &kind, bytes.to_vec()).status, StatusCode::CREATED);
     }
 
-    fn push_manifest(&self, repository: &str, reference: &str, manifest: &[u8], kind: &str) {
+    /// Pushes a manifest under a tag or its digest.
+    pub fn push_manifest(&self, repository: &str, reference: &str, manifest: &[u8], kind: &str) {
         let place = format!("/v2/{repository}/manifests/{reference}");
         let said = self.ask(Method::PUT, &place, &[(CONTENT_TYPE, kind)], manifest.to_vec());
         assert_eq!(said.status, StatusCode::CREATED, "{}", String::from_utf8_lossy(&said.body));

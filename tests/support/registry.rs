@@ -30,6 +30,8 @@ use tokio::sync::oneshot;
 mod behaviour;
 #[path = "registry/images.rs"]
 mod images;
+#[path = "registry/signing.rs"]
+pub mod signing;
 
 pub use behaviour::{Behaviour, Link};
 pub use images::{Image, Part};
@@ -76,6 +78,8 @@ struct Repository {
     images: BTreeMap<String, String>,
     /// Manifests and blobs by digest, with their media types.
     parts: BTreeMap<String, Part>,
+    /// What refers to digests: entries of lists.
+    referrers: BTreeMap<String, Vec<serde_json::Value>>,
 }
 
 impl FakeRegistry {
@@ -235,9 +239,13 @@ impl World {
         }
         let response = match kind {
             "tags" => self.list(&repository, name, &url, &query),
+            "referrers" => repository.list_of_referrers(last, &url, &query),
             "blobs" => repository.part(last, false),
             _ => repository.manifest(name, last, method),
         };
+        if let Some(moved) = repository.moved(last) {
+            self.repositories.get_mut(name).unwrap().images.insert(last.to_owned(), moved);
+        }
         (response, delay)
     }
 
@@ -406,6 +414,36 @@ impl World {
 }
 
 impl Repository {
+    /// What a tag names from now on, if it moves.
+    fn moved(&self, tag: &str) -> Option<String> {
+        self.behaviours.iter().find_map(|behaviour| match behaviour {
+            Behaviour::MovesOnceSeen(moving, to) if moving == tag => Some(to.clone()),
+            _ => None,
+        })
+    }
+
+    /// A page of what refers to a digest (OCI Distribution 1.1, "Listing Referrers").
+    fn list_of_referrers(&self, digest: &str, url: &url::Url, query: &BTreeMap<String, String>) -> Response {
+        let mut size = usize::MAX;
+        for behaviour in &self.behaviours {
+            match behaviour {
+                Behaviour::NoReferrers => return error(404, "NOT_FOUND"),
+                Behaviour::Referrers(status, headers, body) => return raw(*status, headers, body),
+                Behaviour::PageSize(most) => size = *most,
+                _ => {}
+            }
+        }
+        let entries = self.referrers.get(digest).map(Vec::as_slice).unwrap_or_default();
+        let start = query.get("cursor").and_then(|at| at.parse::<usize>().ok()).unwrap_or(0);
+        let end = start.saturating_add(size).min(entries.len());
+        let page = signing::index(entries.get(start..end).unwrap_or_default());
+        let response = raw(200, &[("content-type", OCI_INDEX.to_owned())], &page);
+        if end >= entries.len() {
+            return response;
+        }
+        with(response, "link", &format!("<{}?cursor={end}>; rel=\"next\"", url.path()))
+    }
+
     fn is_hidden(&self, tag: &str) -> bool {
         self.behaviours.iter().any(|b| matches!(b, Behaviour::Hidden(hidden) if hidden == tag))
     }

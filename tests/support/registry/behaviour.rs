@@ -67,6 +67,12 @@ pub enum Behaviour {
     PartMissing(String),
     /// The manifest or blob with this digest has other bytes.
     PartChanged(String, String),
+    /// There is no list of referrers, as before version 1.1 of the specification.
+    NoReferrers,
+    /// This as the answer to the list of referrers.
+    Referrers(u16, Vec<(&'static str, String)>, Vec<u8>),
+    /// This tag names this digest as soon as somebody asked what it names.
+    MovesOnceSeen(String, String),
     /// This tag is not listed; its manifest answers.
     Hidden(String),
     /// HEAD is answered 405.
