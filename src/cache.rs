@@ -1,8 +1,9 @@
 //! What is remembered between runs besides Git mirrors, in one redb file. All of it can be deleted.
 //!
 //! Remembered is which images ever listed tags (guard 2: empty after it was not), what tags named and what stands behind
-//! digests, and when a tag was first seen with a digest. A command beside a running daemon cannot open the file, and then
-//! remembers in memory only. Rows that nobody uses any more are swept, and there is a most of them.
+//! digests, which digests keys have signed, and when a tag was first seen with a digest. A command beside a running daemon
+//! cannot open the file, and then remembers in memory only. Rows that nobody uses any more are swept, and there is a most
+//! of them.
 
 mod images;
 mod store;
@@ -20,6 +21,8 @@ use crate::model::names::{Digest, ImageName, Tag};
 const FILLED: Table = Table::new("filled-2");
 /// When a tag was first and last seen with a digest, by `image:tag@digest`: two times as RFC 3339 writes them.
 const SEEN: Table = Table::new("seen-1");
+/// Which digests keys have signed, by `image@digest fingerprint`, and when that was found, as RFC 3339 writes it.
+const VERIFIED: Table = Table::new("verified-1");
 /// When rows were last swept.
 const SWEPT: Table = Table::new("swept-1");
 
@@ -77,6 +80,21 @@ impl Cache {
         Self { store, filled }
     }
 
+    /// Tells whether a key, by its fingerprint, is known to have signed a digest. That stays true for ever.
+    pub fn is_verified(&self, image: &ImageName, digest: &Digest, key: &str) -> bool {
+        self.store.get(VERIFIED, &format!("{image}@{digest} {key}")).is_some()
+    }
+
+    /// Remembers which digests keys have signed.
+    pub fn remember_verified(&self, now: Timestamp, fresh: &[(ImageName, Digest, String)]) {
+        let row = |(image, digest, key): &(ImageName, Digest, String)| Row {
+            table: VERIFIED,
+            key: format!("{image}@{digest} {key}"),
+            value: Some(now.to_string().into_bytes()),
+        };
+        self.store.write(&fresh.iter().map(row).collect::<Vec<_>>());
+    }
+
     /// Gives when a tag was first seen with this digest.
     pub fn first_seen(&self, image: &ImageName, tag: &Tag, digest: &Digest) -> Option<Timestamp> {
         let row = self.store.get(SEEN, &format!("{image}:{tag}@{digest}"))?;
@@ -111,6 +129,8 @@ impl Cache {
     fn sweep_to(&self, now: Timestamp, rows: usize) {
         let begin = now.checked_sub(FORGOTTEN_AFTER).unwrap_or(Timestamp::MIN).as_second();
         self.store.sweep(SEEN, rows, begin, |row| Some(Seen::parse(row)?.last.as_second()));
+        let found = |row: &[u8]| Some(std::str::from_utf8(row).ok()?.parse::<Timestamp>().ok()?.as_second());
+        self.store.sweep(VERIFIED, rows, i64::MIN, found);
         self.sweep_images(now, rows);
     }
 
@@ -242,6 +262,31 @@ mod tests {
         cache.forget_tags(&web, &PushedTags::Any);
         assert_eq!(names.each_ref().map(left), [0, 0, 0, 2]);
         assert!(cache.metadata(&web, &digest("a")).is_some());
+    }
+
+    #[test]
+    fn what_a_key_signed_is_remembered_for_that_image_digest_and_key_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let (web, other) = (image("ghcr.io/acme/web"), image("ghcr.io/acme/api"));
+        let on_disk = Cache::open(directory.path());
+        let in_memory = Cache::open(directory.path());
+        for cache in [on_disk, in_memory] {
+            cache.remember_verified(day(1), &[]);
+            assert!(!cache.is_verified(&web, &digest("a"), "key"));
+            cache.remember_verified(day(1), &[(web.clone(), digest("a"), "key".to_owned())]);
+            assert!(cache.is_verified(&web, &digest("a"), "key"));
+            assert!(!cache.is_verified(&web, &digest("b"), "key"));
+            assert!(!cache.is_verified(&web, &digest("a"), "other"));
+            assert!(!cache.is_verified(&other, &digest("a"), "key"));
+        }
+        // However old it is; the oldest go where there are too many.
+        let next = Cache::open(directory.path());
+        next.remember_verified(day(2), &[(web.clone(), digest("b"), "key".to_owned())]);
+        next.sweep_to(day(1000), 2);
+        assert!(next.is_verified(&web, &digest("a"), "key"));
+        next.sweep_to(day(1000), 1);
+        let left = ["a", "b"].map(|digit| next.is_verified(&web, &digest(digit), "key"));
+        assert_eq!(left, [false, true]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod access;
 pub mod cases;
 mod checks;
 mod commit;
+mod cosign_keys;
 mod git_access;
 pub mod interval;
 pub mod keys;
@@ -137,8 +138,9 @@ pub fn find(flag: Option<&Path>) -> Option<PathBuf> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Fingerprint([u8; 32]);
 
-/// Gives the fingerprint of a configuration file and of the files of secrets, certificates and registries that it names; none if the file itself
-/// cannot be read. A named file that cannot be read counts as a state of its own, and so does a file that is no YAML.
+/// Gives the fingerprint of a configuration file and of the files of secrets, certificates, keys and registries that it
+/// names; none if the file itself cannot be read. A named file that cannot be read counts as a state of its own, and so
+/// does a file that is no YAML.
 pub fn fingerprint(path: &Path) -> Option<Fingerprint> {
     let text = read(path).ok()?;
     let mut hash = Sha256::new();
@@ -171,9 +173,11 @@ fn named_files(path: &Path, text: &str) -> Vec<(bool, PathBuf)> {
         for node in document.nodes().filter(|node| matches!(node.kind(), Kind::Map { .. })) {
             for (key, value) in node.entries() {
                 let is_peers = key.as_str() == Some("registries_conf");
-                let is_named = is_peers || matches!(key.as_str(), Some("file" | "ca" | "ca_file" | "cert"));
-                let file = value.as_str().filter(|_| is_named);
-                found.extend(file.map(|file| (is_peers, path.parent().unwrap_or(Path::new("")).join(file))));
+                let is_named = is_peers || matches!(key.as_str(), Some("file" | "ca" | "ca_file" | "cert" | "key"));
+                // One file, or a list of them.
+                let named = std::iter::once(value).chain(value.items()).filter(|_| is_named);
+                let files = named.filter_map(|value| value.as_str());
+                found.extend(files.map(|file| (is_peers, path.parent().unwrap_or(Path::new("")).join(file))));
             }
         }
     }
@@ -300,6 +304,12 @@ mod tests {
         std::fs::write(directory.path().join("peers.pem"), "pem").unwrap();
         step(true);
         std::fs::write(directory.path().join("config.json"), "read when it is used").unwrap();
+        std::fs::write(&path, "cosign_keys: [{key: own.pem}, {key: [a.pub, b.pub]}]\n").unwrap();
+        step(true);
+        for file in ["own.pem", "a.pub", "b.pub"] {
+            std::fs::write(directory.path().join(file), "another key").unwrap();
+            step(true);
+        }
         step(false);
         std::fs::write(&path, "registries: [").unwrap();
         step(true);

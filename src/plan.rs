@@ -30,7 +30,8 @@ use crate::model::problem::{Problem, Severity};
 use crate::model::rule::Rule;
 use crate::model::tags::Tags;
 use crate::model::tracked::{RemoteBranch, TrackedImage};
-use crate::plan::judge::{Judgement, judge};
+use crate::model::verification::{KeyName, Verification};
+use crate::plan::judge::{Demands, Judgement, judge};
 pub use crate::plan::locate::Failure;
 use crate::plan::locate::{FileState, Located, Site};
 use crate::plan::rollback::{FirstSeen, Timeline};
@@ -97,6 +98,8 @@ pub struct Snapshot {
     /// What tags named when they were looked at last, and what that says of itself. Good for an order; nothing is written
     /// that was not looked at in this cycle.
     pub remembered: BTreeMap<ImageName, BTreeMap<Tag, Described>>,
+    /// What signatures of digests are worth, by key.
+    pub verifications: BTreeMap<(ImageName, Digest), BTreeMap<KeyName, Result<Verification, Failure>>>,
     /// When tags were first seen with a digest, as far as the cache knows; what is not in here is seen now.
     pub first_seen: FirstSeen,
     /// How commit messages are written.
@@ -150,6 +153,8 @@ pub enum Question {
     Metadata(ImageName, Tag),
     /// The same, or what is remembered of it.
     Remembered(ImageName, Tag),
+    /// Whether these keys signed a digest.
+    Verification(ImageName, Digest, BTreeSet<KeyName>),
     /// A file at the head of another branch than those that targets read.
     File(RemoteBranch, RepoPath),
 }
@@ -175,8 +180,10 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     let mut judgements = Vec::with_capacity(snapshot.subjects.len());
     let shared = owners::shared(snapshot);
     let waits = owners::waits(snapshot, &shared);
+    let keys = owners::keys(snapshot, &shared);
     for (index, subject) in snapshot.subjects.iter().enumerate() {
-        match judge(snapshot, subject, waits.get(&index)) {
+        let demands = Demands { wait: waits.get(&index), keys: keys.get(&index) };
+        match judge(snapshot, subject, demands) {
             Ok(judgement) => judgements.push(judgement),
             Err(asked) => questions.extend(asked),
         }
@@ -305,6 +312,9 @@ pub fn hint(subject: &Subject, judgement: &Judgement) -> Option<String> {
         (OutcomeResult::Held, code) if code.starts_with("unsupported/") => {
             Some("remove the setting for this path, or wait for a version that carries it out".to_owned())
         }
+        (OutcomeResult::Held, "guard/unverified") => Some(
+            "sign the image with `cosign sign --key`, or let the operator correct the key in `cosign_keys`".to_owned(),
+        ),
         _ => None,
     }
 }

@@ -37,11 +37,12 @@ use crate::model::names::ImageName;
 use crate::model::outcome::{Outcome, OutcomeResult};
 use crate::model::problem::Problem;
 use crate::model::rule::{PullSecret, Rule};
+use crate::model::verification::KeyName;
 use crate::plan::judge::Judgement;
 use crate::plan::{self, Snapshot};
 use crate::reconcile::gather::Gathered;
 use crate::reconcile::repository::{Repository, RepositoryOptions};
-use crate::registry::{Registries, Traffic};
+use crate::registry::{PublicKey, Registries, Traffic};
 
 /// What a reconciler needs; made by `config`.
 #[derive(Clone, Debug)]
@@ -58,6 +59,8 @@ pub struct Options {
     pub pull_secrets: Vec<PullSecret>,
     /// What `write-back-method: argocd` means.
     pub argocd: ArgocdMethod,
+    /// Public keys with which images may have to be signed, by name.
+    pub cosign_keys: BTreeMap<KeyName, Vec<PublicKey>>,
     /// Applications that no manifest defines.
     pub applications: Vec<Application>,
     /// Directory of everything that can be deleted.
@@ -246,6 +249,7 @@ impl Reconciler {
     async fn attempt(&mut self, now: Timestamp, mode: &Mode, due: &Due, known: &mut scan::Answers) -> CycleReport {
         let mut report = CycleReport::default();
         let mut snapshot = self.gather(now, mode, due, &mut report).await;
+        report.problems.extend(plan::judge::unpinned(&snapshot));
         if *mode == Mode::Check {
             report.problems.extend(check::file_problems(&snapshot));
             report.problems.sort();

@@ -16,6 +16,7 @@ use crate::model::names::Branch;
 use crate::model::problem::{Problem, Severity};
 use crate::model::rule::{Glob, PullSecret};
 use crate::model::tracked::{Refusal, TrackedImage};
+use crate::model::verification::KeyName;
 use crate::resolve::ground::{Stop, ground, unused_value_files};
 use crate::resolve::targets::{image, targeted};
 
@@ -41,6 +42,8 @@ pub struct Configured<'a> {
     pub repositories: &'a [KnownRepository],
     /// The pull secrets, and who may use them.
     pub pull_secrets: &'a [PullSecret],
+    /// The names of the operator's public keys.
+    pub cosign_keys: &'a [KeyName],
     /// What `write-back-method: argocd` means.
     pub argocd: ArgocdMethod,
     /// How often registries are asked, and may be; none = as annotations wish.
@@ -57,6 +60,11 @@ pub fn resolve(application: &Application, configured: &Configured<'_>) -> (Vec<T
             let line = line_of(application, &request.alias, "pull-secret");
             problems.push(problem(application, line, refusal, hint.clone()));
             request.refusal.get_or_insert(refusal.clone());
+        }
+        if let Some((refusal, hint)) = unknown_key(&request, configured.cosign_keys) {
+            let line = line_of(application, &request.alias, "verify");
+            problems.push(problem(application, line, &refusal, hint));
+            request.refusal.get_or_insert(refusal);
         }
         let first = tracked.len();
         match ground(application, configured.repositories, &request) {
@@ -92,6 +100,18 @@ pub fn resolve(application: &Application, configured: &Configured<'_>) -> (Vec<T
         }
     });
     (tracked, problems)
+}
+
+/// Says which of the keys that an image must be signed with nobody configured.
+fn unknown_key(request: &ImageRequest, known: &[KeyName]) -> Option<(Refusal, String)> {
+    let name = request.policy.verify.iter().find(|name| !known.contains(name))?;
+    let message = format!("`verify: cosign:{name}` names a key that `cosign_keys:` of repin.yaml does not have");
+    let names: Vec<&str> = known.iter().map(KeyName::as_str).collect();
+    let there =
+        if names.is_empty() { "there are none yet".to_owned() } else { format!("there are {}", names.join(", ")) };
+    let hint =
+        format!("name another one ({there}), or let the operator add to `cosign_keys:` an entry with `name: {name}`");
+    Some((Refusal { code: "annotation/invalid".to_owned(), message }, hint))
 }
 
 /// Gives the interval that counts for an image, and reports a wish for more than the operator allows.

@@ -3,11 +3,12 @@
 //! Reading and checking them is in `config`; their types are in [`crate::model::rule`]. Nothing here decides whether
 //! something is written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::names::RepoPath;
 use crate::model::rule::{Delivery, Glob, Match, Per, Rule};
 use crate::model::schedule::Schedule;
+use crate::model::verification::KeyName;
 
 /// What rules are matched against: one place that would be written, and the Application that asks for it.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +46,8 @@ pub struct EffectiveRule {
     pub per: Option<Per>,
     /// Writes only when this has had a tick since the last cycle.
     pub schedule: Option<Schedule>,
+    /// Keys with which an image must be signed, of all matching rules.
+    pub verify: BTreeSet<KeyName>,
     /// Known settings of the matching rules that this build does not carry out, each once, in the manual's order;
     /// `delivery` is among them if the delivery in force is a pull request.
     pub unsupported: Vec<&'static str>,
@@ -69,8 +72,8 @@ pub struct Origin {
     pub schedule: Option<usize>,
 }
 
-/// Merges the rules that match a subject: in file order, later ones override field by field, `may_write` and unbuilt
-/// settings add up. `observe_all` is the `observe` of the whole configuration; a rule cannot lift it.
+/// Merges the rules that match a subject: in file order, later ones override field by field, `may_write`, `verify` and
+/// unbuilt settings add up. `observe_all` is the `observe` of the whole configuration; a rule cannot lift it.
 pub fn effective(rules: &[Rule], observe_all: bool, subject: &Subject<'_>) -> EffectiveRule {
     let mut all = EffectiveRule::default();
     for (index, rule) in rules.iter().enumerate().filter(|(_, rule)| is_match(&rule.matches, subject)) {
@@ -98,6 +101,7 @@ pub fn effective(rules: &[Rule], observe_all: bool, subject: &Subject<'_>) -> Ef
         }
         all.may_write
             .extend(rule.may_write.iter().filter(|glob| !all.may_write.contains(glob)).cloned().collect::<Vec<_>>());
+        all.verify.extend(rule.verify.iter().cloned());
         all.unsupported.extend(&rule.unsupported);
     }
     all.observe |= observe_all;
@@ -110,11 +114,10 @@ pub fn effective(rules: &[Rule], observe_all: bool, subject: &Subject<'_>) -> Ef
 
 /// The settings of a rule that this build does not carry out, in the manual's order. `delivery: pull-request` stands
 /// before them all.
-pub const UNBUILT: [&str; 9] = [
+pub const UNBUILT: [&str; 8] = [
     "windows",
     "min_age",
     "registries",
-    "verify",
     "max_changes_per_hour",
     "at_least",
     "service",
@@ -161,6 +164,10 @@ mod tests {
         Some(text.parse().unwrap())
     }
 
+    fn keys(names: &[&str]) -> BTreeSet<KeyName> {
+        names.iter().map(|name| name.parse().unwrap()).collect()
+    }
+
     fn every(seconds: u64) -> Option<Schedule> {
         Some(Schedule::Every(Interval::new(Duration::from_secs(seconds))))
     }
@@ -203,7 +210,8 @@ mod tests {
                 per: Some(Per::Repository),
                 may_write: vec!["a/**".parse().unwrap()],
                 schedule: every(60),
-                unsupported: vec!["verify"],
+                verify: keys(&["release"]),
+                unsupported: vec!["notify"],
                 ..on_path("**")
             },
             Rule { delivery: Some(Delivery::PullRequest), ..on_path("other/**") },
@@ -213,7 +221,8 @@ mod tests {
                 observe: Some(false),
                 may_write: vec!["a/**".parse().unwrap(), "b/**".parse().unwrap()],
                 schedule: every(3_600),
-                unsupported: vec!["windows", "verify"],
+                verify: keys(&["qa", "release"]),
+                unsupported: vec!["windows", "notify"],
                 ..on_path("apps/**")
             },
         ];
@@ -225,7 +234,8 @@ mod tests {
             may_write: vec!["a/**".parse().unwrap(), "b/**".parse().unwrap()],
             per: Some(Per::Group),
             schedule: every(3_600),
-            unsupported: vec!["windows", "verify"],
+            verify: keys(&["qa", "release"]),
+            unsupported: vec!["windows", "notify"],
             from: Origin {
                 matched: vec![0, 2],
                 environment: Some(0),

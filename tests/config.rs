@@ -13,8 +13,8 @@ use repin::annotations::ArgocdMethod;
 use repin::config::secrets::SecretRef;
 use repin::config::settings::{
     AccessSettings, AnnotationSetting, ApplicationSettings, CacheSettings, ClientCertificateSettings, CommitSettings,
-    Credentials, HistorySettings, LogFormat, LogLevel, LogSettings, PullSecretSettings, RegistryCredentials,
-    RegistrySettings, RepositorySettings, ServerSettings, Settings,
+    CosignKeySettings, Credentials, HistorySettings, LogFormat, LogLevel, LogSettings, PullSecretSettings,
+    RegistryCredentials, RegistrySettings, RepositorySettings, ServerSettings, Settings,
 };
 use repin::config::{Surroundings, interval, keys, load, parse, schema};
 use repin::git::{Authorship, Identity, Signer};
@@ -27,7 +27,7 @@ use repin::model::rule::{Delivery, Glob, Match, Per, PullSecret, Rule};
 use repin::model::schedule::cron::Cron;
 use repin::model::schedule::{Interval, Schedule};
 use repin::model::webhook::{Webhook, WebhookKind};
-use repin::registry::{AzureOptions, EcrOptions, GoogleOptions, Limits, StaticKeys};
+use repin::registry::{AzureOptions, EcrOptions, GoogleOptions, Limits, PublicKey, StaticKeys};
 use repin::secret::Secret;
 use repin::yaml::{self, Node};
 
@@ -85,6 +85,11 @@ fn read(text: &str) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
         Some("repin.pem") => Ok(std::fs::read("tests/registry/tls/server.pem").unwrap()),
         Some("text.pem") => Ok(b"hello".to_vec()),
         Some("registries.conf") => Ok(b"registries: [{name: Harbor, prefix: harbor.example.com, limit: 5}]".to_vec()),
+        Some("cosign.pub" | "qa-2026.pub") => Ok(std::fs::read("tests/data/cosign/p256.pub").unwrap()),
+        Some("qa-2025.pub") => Ok(std::fs::read("tests/data/cosign/ed25519.pub").unwrap()),
+        Some("cosign.key") => {
+            Ok(format!("-----BEGIN PRIVATE KEY-----\n{CANARY}\n-----END PRIVATE KEY-----\n").into_bytes())
+        }
         _ => Ok(std::fs::read("tests/registry/tls/ca.pem").unwrap()),
     };
     let file = Path::new("/etc/repin/repin.yaml");
@@ -100,6 +105,10 @@ fn locked_key() -> Secret {
 /// A key without a passphrase: opening one costs time by design.
 fn open_key() -> Secret {
     Secret::new(std::fs::read_to_string("tests/data/ssh/open").unwrap())
+}
+
+fn public_key(name: &str) -> PublicKey {
+    PublicKey::from_pem(&std::fs::read(format!("tests/data/cosign/{name}.pub")).unwrap()).unwrap()
 }
 
 fn private_key() -> Secret {
@@ -200,6 +209,7 @@ rules:
         pull_secrets: vec![],
         docker_config: None,
         credential_helpers: BTreeMap::new(),
+        cosign_keys: vec![],
         rules: vec![Rule {
             matches: Match { path: Some("apps/**".parse().unwrap()), ..Match::default() },
             environment: Some("dev".into()),
@@ -423,6 +433,18 @@ fn every_setting_of_the_example_is_read() {
                 line: line("- name: \"pullsecret:ci/harbor\""),
             },
         ],
+        cosign_keys: vec![
+            CosignKeySettings {
+                name: "release".parse().unwrap(),
+                keys: vec![public_key("p256")],
+                line: line("- name: release"),
+            },
+            CosignKeySettings {
+                name: "qa".parse().unwrap(),
+                keys: vec![public_key("p256"), public_key("ed25519")],
+                line: line("- name: qa"),
+            },
+        ],
         rules: vec![
             Rule {
                 matches: Match {
@@ -440,6 +462,7 @@ fn every_setting_of_the_example_is_read() {
                 may_write: globs(&["shared/dev/*.yaml"]),
                 per: Some(Per::Group),
                 schedule: None,
+                verify: BTreeSet::new(),
                 unsupported: vec![],
                 line: line("- match:  "),
             },
@@ -453,6 +476,7 @@ fn every_setting_of_the_example_is_read() {
                 schedule: Some(Schedule::Cron(
                     Cron::new("0 9 * * 1-5", TimeZone::get("Europe/Berlin").unwrap()).unwrap(),
                 )),
+                verify: ["release".parse().unwrap()].into(),
                 unsupported: vec![],
                 line: line("- match: {path: \"apps/*/production"),
             },
@@ -1640,10 +1664,65 @@ environments: {}
 }
 
 #[test]
+fn keys_that_verify_are_read_from_pem_files_and_what_is_none_is_named_by_its_line() {
+    let key = |text: &str| format!("cosign_keys:\n- {text}\n");
+    check(&key("{name: release, key: cosign.pub}"), &[]);
+    check(&key("{name: release, key: [cosign.pub, qa-2025.pub]}"), &[]);
+    let is = "`cosign_keys[0].key` names /etc/repin";
+    for (text, expected) in [
+        ("{name: release}", "4 config/missing-key: `cosign_keys[0].key` is missing, and it is required".to_owned()),
+        ("{key: cosign.pub}", "4 config/missing-key: `cosign_keys[0].name` is missing, and it is required".to_owned()),
+        ("{name: a b, key: cosign.pub}", "4 config/invalid-value: `cosign_keys[0].name` is `a b`: `a b` is no name of a key: it is 1 to 63 letters, digits and . _ -, and starts with none of . -".to_owned()),
+        ("{name: release, key: []}", "4 config/invalid-value: `cosign_keys[0].key` is empty, and an entry has at least one key".to_owned()),
+        ("{name: release, key: missing.pem}", format!("4 config/unreadable: {is}/missing.pem, which is no readable file")),
+        ("{name: release, key: text.pem}", format!("4 config/unreadable: {is}/text.pem, and it is no public key in PEM form")),
+        ("{name: release, key: ca.pem}", format!("4 config/unreadable: {is}/ca.pem, and it holds no `PUBLIC KEY` but another kind of PEM")),
+        ("{name: release, key: cosign.key}", format!("4 config/unreadable: {is}/cosign.key, and it is a private key, and signatures are verified with the public one")),
+        ("{name: release, key: [cosign.pub, text.pem]}", "4 config/unreadable: `cosign_keys[0].key[1]` names /etc/repin/text.pem, and it is no public key in PEM form".to_owned()),
+        ("{name: a, key: cosign.pub}\n- {name: a, key: cosign.pub}", "5 config/duplicate: `cosign_keys[1]` has the name `a`, as the entry in line 4 has".to_owned()),
+        ("{name: a, key: cosign.pub, keyless: x}", "4 config/unknown-key: `cosign_keys[0].keyless` is not a known key".to_owned()),
+    ] {
+        check(&key(text), &[&expected]);
+    }
+    let found = format!("{:?}", read(&format!("{MINIMAL}{}", key("{name: release, key: cosign.key}"))));
+    assert!(!found.contains(CANARY), "{found}");
+}
+
+#[test]
+fn verify_of_a_rule_names_keys_that_are_there() {
+    let keys = "cosign_keys: [{name: release, key: cosign.pub}, {name: qa, key: cosign.pub}]\n";
+    let rule = |verify: &str| format!("{keys}rules:\n- verify: {verify}\n");
+    for (verify, names) in
+        [("cosign:release", &["release"][..]), ("[\"cosign:release\", \"cosign:qa\"]", &["qa", "release"])]
+    {
+        let read = settings(&format!("{MINIMAL}{}", rule(verify)));
+        let found: Vec<&str> = read.rules[0].verify.iter().map(|name| name.as_str()).collect();
+        assert_eq!(found, names);
+    }
+    let first = "`rules[0].verify`";
+    for (verify, expected) in [
+        ("cosign:other", "5 config/invalid-value: `rules[0]` demands signatures with the key `other`, which `cosign_keys` does not have".to_owned()),
+        ("release", format!("5 config/invalid-value: {first} is `release`: an entry is cosign:<name of a key>")),
+        ("[]", format!("5 config/invalid-value: {first} is empty, and demands nothing")),
+        ("{a: b}", format!("5 config/invalid-value: {first} is a mapping, and a list is expected")),
+        ("keyless:x", format!("warning 5 unsupported/verify: {first} is keyless, and this build does not carry it out: what it applies to is held")),
+    ] {
+        check(&rule(verify), &[&expected]);
+    }
+    // A key that could not be read may be the one that is named: one problem, not two.
+    let broken = "cosign_keys: [{name: release, key: text.pem}]\nrules:\n- verify: cosign:release\n";
+    check(
+        broken,
+        &["3 config/unreadable: `cosign_keys[0].key` names /etc/repin/text.pem, and it is no public key in PEM form"],
+    );
+}
+
+#[test]
 fn unbuilt_settings_of_a_rule_are_kept_in_the_manuals_order() {
-    let text = "rules:\n- {notify: x, verify: x, windows: x, match: {path: 'a/{service}/{environment}.yaml'}}\n";
+    let text =
+        "rules:\n- {notify: x, verify: keyless:x, windows: x, match: {path: 'a/{service}/{environment}.yaml'}}\n";
     let (read, _) = read(&format!("{MINIMAL}{text}")).unwrap();
-    assert_eq!(read.rules[0].unsupported, ["environment", "windows", "verify", "service", "notify"]);
+    assert_eq!(read.rules[0].unsupported, ["environment", "verify", "windows", "service", "notify"]);
     assert!(read.rules[0].matches.path.as_ref().unwrap().is_match("a/web/prod.yaml"));
 }
 

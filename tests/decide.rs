@@ -4,6 +4,8 @@
 
 #[path = "decide/orders.rs"]
 mod orders;
+#[path = "decide/signatures.rs"]
+mod signatures;
 #[path = "decide/trial.rs"]
 mod trial;
 
@@ -26,6 +28,7 @@ use repin::model::rule::{Delivery, Glob, Match, Per, PullSecret, Rule};
 use repin::model::schedule::Schedule;
 use repin::model::schedule::cron::Cron;
 use repin::model::tracked::{RemoteBranch, Target};
+use repin::model::verification::{KeyName, Unverified, Verification};
 use repin::plan::locate::{FileState, Files, Site, locate};
 use repin::plan::rollback::{Standing, Stood, Timeline};
 use repin::plan::{Decision, Failure, Listed, Question, Snapshot, Subject, decide};
@@ -53,6 +56,8 @@ struct World {
     looks: RefCell<Vec<String>>,
     /// Digits of digests, by tag; the others have `a`.
     digests: BTreeMap<&'static str, &'static str>,
+    /// What a digest's signatures are worth to a key, by the key's name and the digest's digit; the others have none.
+    signatures: BTreeMap<(&'static str, &'static str), Result<Verification, Failure>>,
     /// When tags were first seen with the digest that they have, in seconds before now; the others are seen now.
     seen: BTreeMap<&'static str, i64>,
     /// The same, as a commit's trailers say it.
@@ -129,7 +134,9 @@ impl World {
         }];
         let secret =
             PullSecret { name: "harbor".into(), registries: vec!["r.example".into()], ..PullSecret::default() };
-        let configured = Configured { repositories: &known, pull_secrets: &[secret], ..Configured::default() };
+        let keys: Vec<KeyName> = ["qa", "release"].iter().map(|name| name.parse().unwrap()).collect();
+        let configured =
+            Configured { repositories: &known, pull_secrets: &[secret], cosign_keys: &keys, ..Configured::default() };
         let rule = Rule {
             matches: Match { path: Some(Glob::of_paths("apps/**").unwrap()), ..Match::default() },
             environment: Some("dev".into()),
@@ -286,6 +293,15 @@ impl World {
                 self.looks.borrow_mut().push(tag.to_string());
                 let answer = self.images.get(tag.as_str()).cloned().unwrap_or(Ok(None));
                 assert!(snapshot.metadata.entry(image).or_default().insert(tag, answer).is_none(), "asked once");
+            }
+            Question::Verification(image, signed, keys) => {
+                let answers = snapshot.verifications.entry((image, signed.clone())).or_default();
+                for key in keys {
+                    let mut known = self.signatures.iter();
+                    let found = known.find(|((name, digit), _)| *name == key.as_str() && digest(digit) == signed);
+                    let none = Ok(Verification::Unverified(Unverified::Nothing));
+                    assert!(answers.insert(key, found.map_or(none, |(_, answer)| answer.clone())).is_none());
+                }
             }
             Question::Manifest(image, tag) => {
                 let listed = self.tags.get(image.to_string().as_str()).is_some_and(|tags| tags.contains(&tag.as_str()));

@@ -4,7 +4,6 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use repin::annotations::ArgocdMethod;
 use repin::manifest::argocd::read_applications;
 use repin::model::rule::{Match, PullSecret};
 use repin::model::tracked::{Search, TrackedImage};
@@ -42,8 +41,7 @@ fn read(annotations: &str, spec: &str) -> (Vec<String>, Vec<String>) {
         secret("pullsecret:ci/harbor", Match::default()),
         secret("env:TOKEN", path("other/**")),
     ];
-    let configured =
-        Configured { repositories: &known, pull_secrets: &pull_secrets, argocd: ArgocdMethod::Held, asking: None };
+    let configured = Configured { repositories: &known, pull_secrets: &pull_secrets, ..Configured::default() };
     let (applications, mut problems) = read_applications("gitops", &"apps.yaml".parse().unwrap(), &text);
     let [application] = applications.as_slice() else { panic!("one Application: {text}\n{problems:#?}") };
     let (images, found) = resolve(application, &configured);

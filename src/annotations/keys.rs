@@ -55,7 +55,7 @@ pub const KEYS: &[Key] = &[
     key("interval", Scope::Both, true),
     key("require-healthy", Scope::Application, false),
     key("soak", Scope::Both, false),
-    key("verify", Scope::Both, false),
+    key("verify", Scope::Both, true),
     key("delivery", Scope::Application, false),
     key("group", Scope::Application, true),
     key("window", Scope::Application, false),

@@ -1,5 +1,6 @@
 //! The keys that say which tag: strategy, constraint, filters and guards of one image.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use globset::GlobBuilder;
@@ -7,12 +8,13 @@ use regex::RegexBuilder;
 
 use crate::annotations::image_list::Entry;
 use crate::annotations::values::Obstacles;
-use crate::annotations::{Given, Reader};
+use crate::annotations::{Given, Reader, keys};
 use crate::model::interval;
 use crate::model::metadata::Platform;
 use crate::model::names::Tag;
 use crate::model::policy::{AfterRollback, Extract, Pin, Policy, Strategy, TagGlob, TagPattern};
 use crate::model::problem::Severity;
+use crate::model::verification::{KeyName, Verifier};
 
 /// Largest compiled regular expression of `allow-tags`, in bytes.
 const REGEX_SIZE: usize = 1 << 20;
@@ -30,8 +32,16 @@ impl Reader<'_> {
             platforms: self.platforms(alias, obstacles),
             pin: self.pin(alias, strategy, obstacles),
             min_age: self.min_age(alias, obstacles),
+            verify: self.verify(alias, obstacles),
             ..Policy::default()
         };
+        if let (Some(Pin::Tag), false, Some((key, given))) =
+            (policy.pin, policy.verify.is_empty(), self.owned(alias, "pin"))
+        {
+            let message = format!("`{key}: tag` writes a tag that may move after it was verified (`verify`)");
+            let hint = format!("remove `{key}`: with `verify` it is `tag+digest`");
+            self.problem(Severity::Warning, "annotation/unpinned", given.line, message, hint);
+        }
         if let Some((key, given)) = self.owned(alias, "after-rollback") {
             match given.value.as_str() {
                 "next" => policy.after_rollback = AfterRollback::Next,
@@ -197,6 +207,36 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    /// Reads the keys that must have signed. What is asked for and is not carried out holds the image.
+    fn verify(&mut self, alias: &str, obstacles: &mut Obstacles) -> BTreeSet<KeyName> {
+        let Some((key, given)) = self.owned(alias, "verify") else { return BTreeSet::new() };
+        let mut names = BTreeSet::new();
+        let entries: Vec<&str> =
+            given.value.split([',', '\n']).map(str::trim).filter(|entry| !entry.is_empty()).collect();
+        for entry in &entries {
+            match entry.parse() {
+                Ok(Verifier::Cosign(name)) => drop(names.insert(name)),
+                Ok(Verifier::Keyless) => self.unsupported(
+                    keys::position("verify"),
+                    "verify",
+                    given.line,
+                    format!("`{key}: {entry}` is not carried out by this version, which verifies by keys only"),
+                    format!("write `{key}: cosign:<name>` with a name of the operator's `cosign_keys`"),
+                    obstacles,
+                ),
+                Err(error) => {
+                    let hint = format!("write `{key}: cosign:<name>` with a name of the operator's `cosign_keys`");
+                    self.invalid(&key, &given, &format!("holds `{entry}`: {error}"), hint, obstacles);
+                }
+            }
+        }
+        if entries.is_empty() {
+            let hint = format!("write `{key}: cosign:<name>`, or remove the annotation");
+            self.invalid(&key, &given, "names no key", hint, obstacles);
+        }
+        names
     }
 
     fn boolean(&mut self, alias: &str, name: &str, default: bool, obstacles: &mut Obstacles) -> bool {

@@ -4,11 +4,13 @@
 //! here reads.
 
 mod commit;
+mod cosign;
 mod login;
 mod registries;
 mod webhook;
 
 pub use self::commit::{COMMIT, IDENTITY, SIGNING};
+pub use self::cosign::COSIGN_KEY;
 pub use self::login::{AZURE, CREDENTIALS, ECR, GOOGLE, PEER_FILE, PEER_REGISTRY};
 pub use self::registries::{REGISTRY, REGISTRY_LIMITS};
 pub use self::webhook::WEBHOOK;
@@ -30,6 +32,8 @@ pub enum Shape {
     Interval,
     /// A list of texts.
     Texts,
+    /// A text or a list of texts.
+    TextOrTexts,
     /// Texts by free keys.
     TextMap,
     /// A reference to a secret.
@@ -126,6 +130,7 @@ pub const TOP: Table = Table {
         optional("credential_helpers", Shape::TextMap, "Programs that such files may name: name to absolute path."),
         optional("registries_conf", Shape::Text, "registries.conf of argocd-image-updater, read as it is."),
         optional("webhooks", Shape::List(&WEBHOOK), "Who may tell of pushes, at POST /webhooks/<name> of the server."),
+        optional("cosign_keys", Shape::List(&COSIGN_KEY), "Public keys that `verify` may demand signatures of."),
         optional("cache", Shape::Map(&CACHE), "Where what can be fetched again is kept."),
         optional("server", Shape::Map(&SERVER), "The HTTP server; null = off."),
         optional("log", Shape::Map(&LOG), "What is logged, and how."),
@@ -268,6 +273,7 @@ pub const RULE: Table = Table {
             "What one commit holds. Default application, or group where an annotation names one.",
         ),
         optional("schedule", Shape::Schedule, "Writes only when this has had a tick since the last cycle."),
+        optional("verify", Shape::TextOrTexts, "cosign:<name>: images must be signed with these keys too."),
     ],
     unbuilt: &crate::rules::UNBUILT,
     keeps_unbuilt: true,
@@ -348,6 +354,7 @@ fn collect(table: &Table, prefix: &str, paths: &mut Vec<String>) {
             | Shape::Rate
             | Shape::Interval
             | Shape::Texts
+            | Shape::TextOrTexts
             | Shape::TextMap => {}
         }
     }

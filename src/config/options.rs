@@ -26,6 +26,7 @@ pub fn reconcile(settings: &Settings, file: &Path) -> Options {
         rules: settings.rules.clone(),
         observe: settings.observe,
         pull_secrets: settings.pull_secrets.iter().map(|one| one.secret.clone()).collect(),
+        cosign_keys: settings.cosign_keys.iter().map(|one| (one.name.clone(), one.keys.clone())).collect(),
         argocd: settings.argocd,
         applications: settings.applications.iter().map(application).collect(),
         cache: settings.cache.path.clone(),

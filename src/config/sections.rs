@@ -9,6 +9,7 @@ use crate::annotations::ArgocdMethod;
 use crate::config::access::path;
 use crate::config::checks;
 use crate::config::commit::commit;
+use crate::config::cosign_keys;
 use crate::config::keys;
 use crate::config::limits::limits;
 use crate::config::login;
@@ -71,6 +72,9 @@ pub(super) fn settings(root: &Value<'_>) -> Option<Settings> {
     });
     let peers = peers.unwrap_or_default();
     pull_secrets::check(&pull_secrets, &registries, &peers);
+    let cosign_keys = list("cosign_keys");
+    let cosign_keys: Vec<_> = cosign_keys.iter().map(|value| (value, cosign_keys::entry(value))).collect();
+    cosign_keys::check(&cosign_keys, &rules);
     checks::between_sections(&repositories, &registries, &rules, &applications);
     let commit = top.get("commit").map(commit).unwrap_or_default();
     let server = server(&top);
@@ -92,6 +96,7 @@ pub(super) fn settings(root: &Value<'_>) -> Option<Settings> {
         pull_secrets: pull_secrets.into_iter().map(|(_, read)| read).collect::<Option<_>>()?,
         docker_config,
         credential_helpers,
+        cosign_keys: cosign_keys.into_iter().map(|(_, read)| read).collect::<Option<_>>()?,
         rules: rules.into_iter().map(|(_, read)| read).collect(),
         commit,
         applications: applications.into_iter().map(|(_, read)| read).collect::<Option<_>>()?,
@@ -106,6 +111,7 @@ fn rule(value: &Value<'_>) -> Rule {
     let fields = value.fields(&keys::RULE);
     let mut unsupported = fields.unbuilt.clone();
     let matches = fields.get("match").map(|value| matches(value, &mut unsupported)).unwrap_or_default();
+    let verify = fields.get("verify").map(|value| cosign_keys::verify(value, &mut unsupported)).unwrap_or_default();
     rules::in_order(&mut unsupported);
     let delivery = fields.get("delivery").and_then(|value| value.word(&Delivery::ALL.map(Delivery::as_str)));
     let per = fields.get("per").and_then(|value| value.word(&Per::ALL.map(Per::as_str)));
@@ -117,6 +123,7 @@ fn rule(value: &Value<'_>) -> Rule {
         may_write: fields.get("may_write").map(Value::path_globs).unwrap_or_default(),
         per: per.and_then(|word| Per::ALL.into_iter().find(|per| per.as_str() == word)),
         schedule: fields.get("schedule").and_then(ticks),
+        verify,
         unsupported,
         line: value.line,
     }

@@ -14,8 +14,9 @@ use crate::model::names::{Branch, RepoPath};
 use crate::model::remote_url::RemoteUrl;
 use crate::model::rule::{Glob, PullSecret, Rule};
 use crate::model::schedule::Schedule;
+use crate::model::verification::KeyName;
 use crate::model::webhook::Webhook;
-use crate::registry::{AzureOptions, EcrOptions, GoogleOptions, Limits};
+use crate::registry::{AzureOptions, EcrOptions, GoogleOptions, Limits, PublicKey};
 use crate::secret::Secret;
 
 /// A checked configuration.
@@ -39,6 +40,8 @@ pub struct Settings {
     pub docker_config: Option<PathBuf>,
     /// The programs that files of docker and a `registries.conf` may name: name to absolute path.
     pub credential_helpers: BTreeMap<String, PathBuf>,
+    /// Names are unique.
+    pub cosign_keys: Vec<CosignKeySettings>,
     /// In file order.
     pub rules: Vec<Rule>,
     /// Who commits are by, and what they say.
@@ -175,6 +178,17 @@ pub struct PullSecretSettings {
     pub secret: PullSecret,
     /// Where what is sent comes from.
     pub credentials: RegistryCredentials,
+    /// Line in the file, from 1.
+    pub line: u64,
+}
+
+/// Public keys under one name.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CosignKeySettings {
+    /// The name.
+    pub name: KeyName,
+    /// The keys, at least one; any of them is enough.
+    pub keys: Vec<PublicKey>,
     /// Line in the file, from 1.
     pub line: u64,
 }

@@ -1,11 +1,13 @@
 //! What a team allows for one image: the order of candidates and the filters before it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
 use crate::model::constraint::Constraint;
 use crate::model::metadata::Platform;
 use crate::model::names::Tag;
+use crate::model::verification::KeyName;
 
 /// The tag that `digest` follows where none is named.
 const FOLLOWED: &str = "latest";
@@ -160,17 +162,22 @@ pub struct Policy {
     pub pin: Option<Pin>,
     /// How long a tag must have been seen with one digest; none = not at all.
     pub min_age: Option<Duration>,
+    /// Keys with which an image must be signed, all of them.
+    pub verify: BTreeSet<KeyName>,
 }
 
 impl Policy {
-    /// Gives what is written.
-    pub fn pin(&self) -> Pin {
-        match self.strategy {
-            Strategy::Digest => self.pin.unwrap_or(Pin::TagAndDigest),
-            Strategy::Semver | Strategy::NewestBuild | Strategy::Alphabetical | Strategy::Numerical => {
-                self.pin.unwrap_or_default()
+    /// Gives what is written; `is_verified` = signatures are demanded, by the policy or by a rule. What was verified is a
+    /// digest, so that is what is written then.
+    pub fn pin(&self, is_verified: bool) -> Pin {
+        let own = match self.strategy {
+            Strategy::Digest => Pin::TagAndDigest,
+            Strategy::Semver | Strategy::NewestBuild | Strategy::Alphabetical | Strategy::Numerical if is_verified => {
+                Pin::TagAndDigest
             }
-        }
+            Strategy::Semver | Strategy::NewestBuild | Strategy::Alphabetical | Strategy::Numerical => Pin::Tag,
+        };
+        self.pin.unwrap_or(own)
     }
 
     /// Gives the tag that `digest` follows.
@@ -195,6 +202,7 @@ impl Default for Policy {
             platforms: Vec::new(),
             pin: None,
             min_age: None,
+            verify: BTreeSet::new(),
         }
     }
 }

@@ -3,12 +3,14 @@
 //! Merging the rules of one place is in [`crate::rules`]. Globs are those of `globset`: `*` and `?` stay within one part
 //! of a path, `**` crosses `/`, `{a,b}` is either.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use globset::{GlobBuilder, GlobMatcher};
 
 use crate::model::schedule::Schedule;
+use crate::model::verification::KeyName;
 
 /// Longest glob, in bytes.
 const MAX_GLOB_BYTES: usize = 1024;
@@ -90,6 +92,8 @@ pub struct Rule {
     pub per: Option<Per>,
     /// Writes only when this has had a tick since the last cycle.
     pub schedule: Option<Schedule>,
+    /// Keys with which an image must be signed, beside those of its annotations.
+    pub verify: BTreeSet<KeyName>,
     /// Known keys of this rule that this build does not carry out, each once, in the manual's order.
     pub unsupported: Vec<&'static str>,
     /// Line in the configuration, from 1; 0 if it does not come from a file.

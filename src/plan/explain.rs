@@ -64,7 +64,7 @@ pub struct ExplainedTag {
     pub code: Option<&'static str>,
     /// The same in words.
     pub reason: String,
-    /// Null, or the first that holds of `current chosen rolled-back too-young wrong-platform older`.
+    /// Null, or the first that holds of `current too-young wrong-platform unverified chosen rolled-back older`.
     pub standing: Option<&'static str>,
 }
 
@@ -87,7 +87,7 @@ pub fn explain(snapshot: &Snapshot, subject: &Subject, judgement: &Judgement, ne
     let listed =
         image.asked.as_ref().and_then(|name| snapshot.listings.get(name)).and_then(|listed| listed.as_ref().ok());
     let back = judgement.look_back.as_ref().filter(|back| back.taken_back_by.is_some());
-    let chosen = judgement.to.clone().or_else(|| wanted(image, listed).filter(|_| back.is_none()));
+    let chosen = judgement.to.clone().or_else(|| wanted(subject, listed).filter(|_| back.is_none()));
     let candidates = candidates(snapshot, subject, judgement, chosen.as_deref().map(tag_of));
     ExplainedImage {
         alias: image.alias.clone(),
@@ -131,7 +131,8 @@ pub fn gates(judgement: &Judgement) -> Vec<Gate> {
 }
 
 /// The policy's choice for an image that is held before the registry's answer counts.
-fn wanted(image: &TrackedImage, listed: Option<&Arc<Listed>>) -> Option<String> {
+fn wanted(subject: &Subject, listed: Option<&Arc<Listed>>) -> Option<String> {
+    let image = &subject.tracked;
     let hides_choice = |code: &str| {
         code == "annotation/invalid"
             || code.strip_prefix("unsupported/").is_some_and(|key| CHOOSING_KEYS.contains(&key))
@@ -139,7 +140,9 @@ fn wanted(image: &TrackedImage, listed: Option<&Arc<Listed>>) -> Option<String> 
     // Who looks into images first knows no choice without that.
     let is_by_name = image.policy.strategy != Strategy::NewestBuild
         && image.policy.platforms.is_empty()
-        && image.policy.min_age.is_none();
+        && image.policy.min_age.is_none()
+        && image.policy.verify.is_empty()
+        && subject.rule.as_ref().is_none_or(|rule| rule.verify.is_empty());
     if !is_by_name || image.refusal.as_ref().is_some_and(|refusal| hides_choice(&refusal.code)) {
         return None;
     }

@@ -11,6 +11,7 @@ use crate::model::change::{ChangeSet, CommitText, FileChange, PlannedCommit, Wri
 use crate::model::names::{Branch, RepoPath};
 use crate::model::outcome::OutcomeResult;
 use crate::model::tracked::RemoteBranch;
+use crate::model::verification::keys_in_words;
 pub use crate::plan::group::made::name_branches;
 use crate::plan::group::unit::{Unit, way};
 use crate::plan::judge::{Judgement, is_within_reach, no_such_branch, rule_hold};
@@ -283,6 +284,14 @@ fn written_place(subject: &Subject, judgement: &Judgement, place: &Place<'_>) ->
             "{}; {} is the newest that it allows",
             crate::selection::describe(&subject.tracked.policy),
             judgement.to.as_deref().unwrap_or_default()
-        ),
+        ) + &verified(judgement),
     }
+}
+
+/// Says with which keys it was verified, if any were demanded.
+fn verified(judgement: &Judgement) -> String {
+    if judgement.verified.is_empty() {
+        return String::new();
+    }
+    format!("; verified with {}", keys_in_words(&judgement.verified))
 }

@@ -3,9 +3,11 @@
 mod follow;
 mod newest;
 mod order;
+mod verify;
 mod walk;
 mod write;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,7 +18,9 @@ use crate::model::outcome::OutcomeResult;
 use crate::model::policy::Strategy;
 use crate::model::rule::Delivery;
 use crate::model::tracked::{RemoteBranch, Target, TrackedImage};
+use crate::model::verification::KeyName;
 pub use crate::plan::judge::newest::{builds, platforms, unfit};
+pub use crate::plan::judge::verify::unpinned;
 use crate::plan::locate::{Failure, Located, Site};
 use crate::plan::rollback::LookBack;
 use crate::plan::{Question, Snapshot, Subject};
@@ -41,6 +45,8 @@ pub struct Judgement {
     pub digest: Option<String>,
     /// When that tag was first seen with that digest; known of images for which somebody sets a `min-age`.
     pub first_seen: Option<Timestamp>,
+    /// Keys with which the chosen digest is signed, of those that must have signed it.
+    pub verified: BTreeSet<KeyName>,
     /// When the hold ends, if known.
     pub until: Option<Timestamp>,
     /// Candidates that a filter after the order kept out, best first.
@@ -54,7 +60,7 @@ pub struct Judgement {
 pub struct PassedOver {
     /// The tag.
     pub tag: Tag,
-    /// `too-young` or `wrong-platform`.
+    /// `too-young`, `wrong-platform` or `unverified`.
     pub standing: &'static str,
     /// The same in words, after the tag: `is 2h old, the policy waits 24h`.
     pub reason: String,
@@ -73,6 +79,7 @@ impl Judgement {
             wanted: None,
             digest: None,
             first_seen: None,
+            verified: BTreeSet::new(),
             until: None,
             passed_over: Vec::new(),
             look_back: None,
@@ -205,18 +212,27 @@ pub struct Wait {
     pub asked_by: Option<String>,
 }
 
+/// What is demanded of the candidates of one image, by itself and by the other owners of its place.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Demands<'a> {
+    /// How long they must have been seen.
+    pub wait: Option<&'a Wait>,
+    /// Keys with which they must be signed.
+    pub keys: Option<&'a BTreeSet<KeyName>>,
+}
+
 /// Judges one image. Questions mean that the snapshot lacks answers.
 ///
 /// # Errors
 /// The questions, at least one.
-pub fn judge(snapshot: &Snapshot, subject: &Subject, wait: Option<&Wait>) -> Result<Judgement, Vec<Question>> {
+pub fn judge(snapshot: &Snapshot, subject: &Subject, demands: Demands<'_>) -> Result<Judgement, Vec<Question>> {
     if let Some(judgement) = before_scan(snapshot, subject) {
         return Ok(judgement);
     }
     let (Some(image), Some(Located { site: Ok(site), .. })) = (&subject.tracked.asked, &subject.located) else {
         return Ok(Judgement::held("annotation/invalid", "the image or its place could not be read".to_owned()));
     };
-    let judge = Judge { snapshot, subject, tracked: &subject.tracked, image, site, wait };
+    let judge = Judge { snapshot, subject, tracked: &subject.tracked, image, site, demands };
     match subject.tracked.policy.strategy {
         Strategy::Digest => judge.follow(),
         Strategy::Semver | Strategy::NewestBuild | Strategy::Alphabetical | Strategy::Numerical => judge.by_order(),
@@ -230,7 +246,7 @@ struct Judge<'a> {
     tracked: &'a TrackedImage,
     image: &'a ImageName,
     site: &'a Site,
-    wait: Option<&'a Wait>,
+    demands: Demands<'a>,
 }
 
 /// What stands at the place, as far as it can be compared.

@@ -1,12 +1,14 @@
-//! Guard 5, what comes before it: which images want one place, and how long the strictest of them waits.
+//! Guard 5, what comes before it: which images want one place, how long the strictest of them waits, and
+//! which signatures they demand.
 //!
 //! Knows places and who may write there; what becomes of owners that do not agree is for `group`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::model::names::RepoPath;
 use crate::model::tracked::RemoteBranch;
+use crate::model::verification::KeyName;
 use crate::plan::judge::{Wait, is_within_reach};
 use crate::plan::{Snapshot, Subject};
 
@@ -67,4 +69,25 @@ pub(super) fn waits(snapshot: &Snapshot, shared: &[Shared<'_>]) -> BTreeMap<usiz
         }
     }
     waits
+}
+
+/// Gives the keys with which images must be signed: those of their annotations and rules, and those of every other owner
+/// of their place. By position among the subjects; who demands none is left out.
+pub(super) fn keys(snapshot: &Snapshot, shared: &[Shared<'_>]) -> BTreeMap<usize, BTreeSet<KeyName>> {
+    let own = |subject: &Subject| -> BTreeSet<KeyName> {
+        let of_rules = subject.rule.iter().flat_map(|rule| &rule.verify);
+        subject.tracked.policy.verify.iter().chain(of_rules).cloned().collect()
+    };
+    let all = snapshot.subjects.iter().enumerate().map(|(index, subject)| (index, own(subject)));
+    let mut keys: BTreeMap<usize, BTreeSet<KeyName>> = all.filter(|(_, keys)| !keys.is_empty()).collect();
+    if keys.is_empty() {
+        return keys;
+    }
+    for Shared { owners, .. } in shared {
+        let union: BTreeSet<KeyName> = owners.iter().filter_map(|index| keys.get(index)).flatten().cloned().collect();
+        if !union.is_empty() {
+            keys.extend(owners.iter().map(|index| (*index, union.clone())));
+        }
+    }
+    keys
 }

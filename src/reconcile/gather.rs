@@ -15,6 +15,7 @@ use crate::model::names::{ApplicationKey, Branch, ImageName, RepoPath};
 use crate::model::problem::{Problem, Severity};
 use crate::model::remote_url::RemoteUrl;
 use crate::model::tracked::{RemoteBranch, Search, TrackedImage};
+use crate::model::verification::KeyName;
 use crate::plan::locate::FileState;
 use crate::plan::rollback::Timeline;
 use crate::plan::{Failure, Question, Snapshot, Subject, shown_key};
@@ -154,6 +155,7 @@ impl Reconciler {
             self.gathered = Gathered { known, ..Gathered::default() };
         }
         let mut old = std::mem::take(&mut self.gathered.resolved);
+        let cosign_keys: Vec<KeyName> = self.options.cosign_keys.keys().cloned().collect();
         let mut images = Vec::new();
         for application in applications {
             let address = Arc::as_ptr(application).addr();
@@ -161,6 +163,7 @@ impl Reconciler {
                 let configured = Configured {
                     repositories: &self.gathered.known,
                     pull_secrets: &self.options.pull_secrets,
+                    cosign_keys: &cosign_keys,
                     argocd: self.options.argocd,
                     asking: Some(&self.options.asking),
                 };

@@ -2,6 +2,7 @@
 //! tags were first seen.
 
 mod images;
+mod signatures;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +16,7 @@ use crate::diagnostic::Diagnostic;
 use crate::model::event::Pushed;
 use crate::model::metadata::{Described, Needs};
 use crate::model::names::{Digest, ImageName, Tag};
+use crate::model::verification::{KeyName, Verification};
 use crate::plan::rollback::FirstSeen;
 use crate::plan::{Failure, Listed, Question, Snapshot};
 use crate::reconcile::scan::images::Images;
@@ -37,6 +39,7 @@ pub(super) struct Answers {
     remembered: BTreeMap<ImageName, BTreeMap<Tag, Described>>,
     /// How many tags were looked at again because of their age, by registry.
     looks: BTreeMap<String, usize>,
+    verifications: BTreeMap<(ImageName, Digest), BTreeMap<KeyName, Result<Verification, Failure>>>,
     first_seen: FirstSeen,
     /// Listings of the cycle before. One that did not change is the same value, with all that was made of it.
     before: BTreeMap<ImageName, Arc<Listed>>,
@@ -56,6 +59,7 @@ impl Answers {
         kept.metadata.retain(|image, _| !due.is_image(image));
         kept.remembered.retain(|image, _| !due.is_image(image));
         kept.looks.clear();
+        kept.verifications.retain(|(image, _), _| !due.is_image(image));
         // The cache knows the others, and what a question about another day saw is nothing that was seen.
         kept.first_seen.retain(|(image, ..), _| !due.is_image(image));
         kept.starts_clocks = *mode == Mode::Deliver;
@@ -67,6 +71,7 @@ impl Answers {
         self.listings.retain(|_, listed| listed.is_ok());
         self.manifests.retain(|_, digest| digest.is_ok());
         self.metadata.values_mut().for_each(|tags| tags.retain(|_, described| described.is_ok()));
+        self.verifications.values_mut().for_each(|keys| keys.retain(|_, answer| answer.is_ok()));
         self
     }
 
@@ -75,6 +80,7 @@ impl Answers {
         snapshot.manifests.clone_from(&self.manifests);
         snapshot.metadata.clone_from(&self.metadata);
         snapshot.remembered.clone_from(&self.remembered);
+        snapshot.verifications.clone_from(&self.verifications);
         snapshot.first_seen.clone_from(&self.first_seen);
     }
 }
@@ -83,6 +89,7 @@ enum Answer {
     Listing(ImageName, Result<Listed, Failure>),
     Manifest(ImageName, Tag, Result<Option<Digest>, Failure>),
     Metadata(ImageName, Tag, Result<Option<Looked>, Failure>),
+    Verification(ImageName, Digest, signatures::Looked),
 }
 
 /// What is asked of one registry.
@@ -108,7 +115,10 @@ impl Reconciler {
         };
         for question in questions {
             match question {
-                Question::Listing(ref image) | Question::Manifest(ref image, _) | Question::Metadata(ref image, _) => {
+                Question::Listing(ref image)
+                | Question::Manifest(ref image, _)
+                | Question::Metadata(ref image, _)
+                | Question::Verification(ref image, ..) => {
                     by_host.entry(image.registry().to_owned()).or_default().questions.push(question);
                 }
                 Question::Remembered(image, tag) => {
@@ -122,7 +132,14 @@ impl Reconciler {
         // A question about another day changes no time of a look.
         let clock = if known.starts_clocks { snapshot.now } else { snapshot.now.min(Timestamp::now()) };
         let (cache, registries) = (&self.cache, &*self.registries);
-        let images = Images { cache, registries, needs: &needs, clock, behind: Mutex::default() };
+        let images = Images {
+            cache,
+            registries,
+            needs: &needs,
+            keys: &self.options.cosign_keys,
+            clock,
+            behind: Mutex::default(),
+        };
         let aged: BTreeSet<ImageName> = snapshot.aged().into_iter().cloned().collect();
         let mut seen = Vec::new();
         for (host, asked) in &mut by_host {
@@ -146,7 +163,7 @@ impl Reconciler {
         let hosts: Vec<(Asked, Lost)> = by_host.into_values().map(|asked| (asked, Lost::default())).collect();
         // One answer after the other, so that not all listings of a cycle are there twice.
         let mut answers = select_all(hosts.iter().map(|(asked, lost)| ask_host(&images, asked, lost).boxed()));
-        let (mut filled, mut looked) = (Vec::new(), Vec::new());
+        let (mut filled, mut looked, mut signed) = (Vec::new(), Vec::new(), Vec::new());
         while let Some(answer) = answers.next().await {
             match answer {
                 Answer::Listing(image, mut listed) => {
@@ -183,6 +200,12 @@ impl Reconciler {
                     known.metadata.entry(image.clone()).or_default().insert(tag.clone(), answer.clone());
                     snapshot.metadata.entry(image).or_default().insert(tag, answer);
                 }
+                Answer::Verification(image, digest, looked) => {
+                    let key = (image, digest);
+                    signed.extend(looked.signed.into_iter().map(|by| (key.0.clone(), key.1.clone(), by)));
+                    known.verifications.entry(key.clone()).or_default().extend(looked.answers.clone());
+                    snapshot.verifications.entry(key).or_default().extend(looked.answers);
+                }
             }
             if looked.len() >= REMEMBERED_TOGETHER {
                 cache.remember_tags(clock, &looked);
@@ -190,6 +213,7 @@ impl Reconciler {
             }
         }
         cache.remember_tags(clock, &looked);
+        cache.remember_verified(clock, &signed);
         drop(answers);
         self.cache.remember_filled(&filled);
         self.note_first_seen(seen, snapshot, known);
@@ -277,6 +301,11 @@ async fn answer_to(images: &Images<'_>, question: &Question, note: impl Fn(&Regi
             let looked = images.look(image, tag).await.inspect_err(note);
             Answer::Metadata(image.clone(), tag.clone(), looked.map_err(|error| failure(&error)))
         }
+        Question::Verification(image, digest, names) => {
+            let looked = signatures::look(images, image, digest, names).await.inspect_err(note);
+            let looked = looked.unwrap_or_else(|error| signatures::unknown(names, &failure(&error)));
+            Answer::Verification(image.clone(), digest.clone(), looked)
+        }
         Question::File(..) => return None,
     })
 }
@@ -289,6 +318,10 @@ fn without_asking(question: &Question, failure: &Failure) -> Option<Answer> {
         }
         Question::Metadata(image, tag) | Question::Remembered(image, tag) => {
             Answer::Metadata(image.clone(), tag.clone(), Err(given_up_for(image, failure)))
+        }
+        Question::Verification(image, digest, names) => {
+            let failure = given_up_for(image, failure);
+            Answer::Verification(image.clone(), digest.clone(), signatures::unknown(names, &failure))
         }
         Question::File(..) => return None,
     })

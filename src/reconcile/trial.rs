@@ -32,6 +32,8 @@ impl Reconciler {
             rules: Vec::new(),
             observe: true,
             pull_secrets: Vec::new(),
+            // No policy by itself demands signatures.
+            cosign_keys: BTreeMap::new(),
             argocd: ArgocdMethod::Held,
             applications: Vec::new(),
             cache: cache.map(Path::to_owned).unwrap_or_default(),

@@ -39,7 +39,7 @@ fn every_known_key_that_is_not_built_holds_its_image_and_is_a_problem() {
         ("promote-from", "dev"),
         ("require-healthy", "\"true\""),
         ("soak", "1h"),
-        ("verify", "cosign:main"),
+        ("verify", "keyless:main"),
         ("delivery", "pull-request"),
         ("window", "office"),
         ("hold", "audit"),
@@ -90,7 +90,7 @@ fn of_several_unbuilt_keys_the_first_of_the_manual_holds_and_each_one_is_a_probl
         ),
         (
             "soak-first",
-            plus("repin.dev/verify: cosign:main\nrepin.dev/interval: 5m\nrepin.dev/soak: 1h"),
+            plus("repin.dev/verify: keyless:main\nrepin.dev/interval: 5m\nrepin.dev/soak: 1h"),
             "held unsupported/soak",
             &["unsupported/soak", "unsupported/verify"],
         ),

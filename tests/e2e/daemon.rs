@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::registry::signing::Signer;
 use crate::registry::{Behaviour, FakeRegistry, Image};
 use crate::remote::BareRemote;
 use crate::running::{Daemon, get_with, served, wait, wait_for_tag};
@@ -233,6 +234,22 @@ fn a_secret_that_changes_in_its_file_only_is_taken_over() {
     world.registry.publish("acme/web", &["1.2.0"]);
     wait_for_tag(&world, &daemon, "web", "1.2.0");
     assert!(!daemon.log().contains("canary"), "{}", daemon.log());
+}
+
+#[test]
+fn a_public_key_that_changes_in_its_file_only_is_taken_over() {
+    let (world, signer) = (World::create(), Signer::p256());
+    world.registry.publish("acme/web", &["1.0.0", "1.1.0"]);
+    world.add_app(&App { annotations: &["repin.dev/verify: cosign:release"], ..APP }, "1.0.0");
+    let digest = world.registry.digest("acme/web", "1.1.0");
+    world.registry.fake().refer("acme/web", &digest, &signer.referrer(&digest));
+    let file = world.config().with_file_name("cosign.pub");
+    std::fs::write(&file, Signer::p256().pem()).unwrap();
+    world.configure(&format!("{}cosign_keys: [{{name: release, key: cosign.pub}}]\n", world.standard_config()));
+    let daemon = Daemon::start(&world);
+    daemon.said("is signed, and not with the cosign key release");
+    std::fs::write(&file, signer.pem()).unwrap();
+    wait_for_tag(&world, &daemon, "web", &format!("1.1.0@{digest}"));
 }
 
 #[test]

@@ -50,6 +50,7 @@ mod rollback;
 mod rules;
 mod running;
 mod selection;
+mod signatures;
 mod table;
 mod tags;
 mod targets;

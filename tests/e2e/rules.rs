@@ -120,13 +120,13 @@ fn a_setting_of_a_rule_that_is_not_built_holds_what_it_matches() {
         ("windows: [office]", "windows"),
         ("min_age: 3d", "min_age"),
         ("registries: [ghcr.io]", "registries"),
-        ("verify: [main]", "verify"),
+        ("verify: ['keyless:main']", "verify"),
         ("max_changes_per_hour: 3", "max_changes_per_hour"),
         ("at_least: {delivery: pull-request}", "at_least"),
         ("service: web", "service"),
         ("notify: [chat]", "notify"),
         ("max_changes_per_push: 2", "max_changes_per_push"),
-        ("notify: [chat], verify: x, min_age: 1d", "min_age"),
+        ("notify: [chat], max_changes_per_hour: 3, min_age: 1d", "min_age"),
         ("delivery: pull-request, min_age: 1d", "delivery"),
     ] {
         rules(&world, &[DEV, &format!("{{match: {{path: 'apps/web/**'}}, {setting}}}")]);

@@ -260,6 +260,7 @@ fn alphabetical() -> repin::model::policy::Policy {
         platforms: Vec::new(),
         pin: None,
         min_age: None,
+        verify: std::collections::BTreeSet::new(),
     }
 }
 

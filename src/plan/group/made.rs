@@ -10,6 +10,7 @@ use crate::model::branch_template::ImageChange;
 use crate::model::names::{Branch, RepoPath};
 use crate::model::outcome::OutcomeResult;
 use crate::model::tracked::{MadeBranch, RemoteBranch};
+use crate::model::verification::{KeyName, keys_in_words};
 use crate::plan::group::unit::{Unit, Way, way};
 use crate::plan::judge::{Judgement, rule_hold};
 use crate::plan::locate::{FileState, Located, Site, edit_failure};
@@ -69,8 +70,9 @@ pub fn name_branches(
             continue;
         }
         // One branch is made of all of it or not at all: its name tells what is in it.
-        let mut subjects = indexes.iter().filter_map(|index| snapshot.subjects.get(*index));
-        if let Some(held) = subjects.find_map(|subject| hold_of_rules(snapshot, subject, &written)) {
+        let mut members =
+            indexes.iter().filter_map(|index| Some((snapshot.subjects.get(*index)?, judgements.get(*index)?)));
+        if let Some(held) = members.find_map(|(subject, one)| hold_of_rules(snapshot, subject, one, &written)) {
             for index in &indexes {
                 let Some(judgement) = judgements.get_mut(*index) else { continue };
                 judgement.result = held.result;
@@ -180,7 +182,12 @@ fn beside<'a>(snapshot: &'a Snapshot, written: &RemoteBranch) -> Option<&'a Bran
 }
 
 /// What the rules say of the finished name; before it was known they saw the template.
-fn hold_of_rules(snapshot: &Snapshot, subject: &Subject, written: &RemoteBranch) -> Option<Judgement> {
+fn hold_of_rules(
+    snapshot: &Snapshot,
+    subject: &Subject,
+    judgement: &Judgement,
+    written: &RemoteBranch,
+) -> Option<Judgement> {
     let (image, file) = (&subject.tracked, &subject.located.as_ref()?.file);
     let asked = rules::Subject {
         repository: &written.repository,
@@ -197,7 +204,16 @@ fn hold_of_rules(snapshot: &Snapshot, subject: &Subject, written: &RemoteBranch)
             format!("the rules say `observe: true` for the branch `{}`, so nothing is written", written.branch);
         rule.observe.then(|| Judgement::held("rule/observe", message))
     };
-    rule_hold(&rule, file).or_else(observed)
+    let unverified = || {
+        let keys: BTreeSet<KeyName> = rule.verify.difference(&judgement.verified).cloned().collect();
+        let message = format!(
+            "the rules demand signatures with {} for the branch `{}`, and say nothing of them for its template",
+            keys_in_words(&keys),
+            written.branch
+        );
+        (!keys.is_empty()).then(|| Judgement::held("guard/unverified", message))
+    };
+    rule_hold(&rule, file).or_else(unverified).or_else(observed)
 }
 
 /// Tells whether a branch that exists holds what is wanted.

@@ -35,7 +35,7 @@ impl Judge<'_> {
         };
         let (application, alias) = (&self.tracked.application, &self.tracked.alias);
         let back = values::look_back(policy, application, alias, &self.subject.timeline);
-        let is_same_tag = policy.pin() == Pin::Digest || self.now() == tag.as_str();
+        let is_same_tag = self.pin() == Pin::Digest || self.now() == tag.as_str();
         let value = crate::plan::locate::shown(Some(tag.as_str()), Some(digest.as_str()));
         let judgement = if is_same_tag && self.site.held.digest.as_deref() == Some(digest.as_str()) {
             let message = format!("{tag} names what stands there");
@@ -47,7 +47,7 @@ impl Judge<'_> {
                 Sieve::Passes if back.is_cut => self.history_unknown(&tag),
                 Sieve::Passes => self.take(&tag, "")?,
                 Sieve::PassedOver(one) => {
-                    let mut passed = self.waits(std::slice::from_ref(&one)).unwrap_or_else(|| {
+                    let mut passed = self.kept_out(std::slice::from_ref(&one)).unwrap_or_else(|| {
                         Judgement::held("selection/none", format!("{tag} {}", one.reason)).with(None, None)
                     });
                     passed.passed_over.push(one);

@@ -124,10 +124,10 @@ impl Judge<'_> {
         let rest = field.groups.get(better.len()..).unwrap_or_default();
         if let Some(group) = rest.first() {
             if self.order(field, group) == Some(Ordering::Equal) {
-                return Ok(self.waits(passed_over).unwrap_or_else(|| self.current(passed_over)));
+                return Ok(self.kept_out(passed_over).unwrap_or_else(|| self.current(passed_over)));
             }
             if !policy.allow_downgrade {
-                return Ok(self.waits(passed_over).unwrap_or_else(|| self.downgrade(group, passed_over)));
+                return Ok(self.kept_out(passed_over).unwrap_or_else(|| self.downgrade(group, passed_over)));
             }
             match self.walk(rest, passed_over)? {
                 Walk::Found(found) => return self.take_one(&found, passed_over, back),
@@ -139,7 +139,7 @@ impl Judge<'_> {
             let message = self.nothing_chosen(ranking, field, listed, passed_over);
             Judgement::held("selection/none", message)
         };
-        Ok(self.waits(passed_over).unwrap_or_else(nothing))
+        Ok(self.kept_out(passed_over).unwrap_or_else(nothing))
     }
 
     /// Guard 3: only what is above the mark, or was released, may follow, and it does not go further down.
@@ -165,7 +165,7 @@ impl Judge<'_> {
         match self.walk(&groups, passed_over)? {
             Walk::Found(found) => self.take_one(&found, passed_over, back),
             Walk::Stopped(judgement) => Ok(*judgement),
-            Walk::Empty => Ok(self.waits(passed_over).unwrap_or_else(|| self.rolled_back(back))),
+            Walk::Empty => Ok(self.kept_out(passed_over).unwrap_or_else(|| self.rolled_back(back))),
         }
     }
 

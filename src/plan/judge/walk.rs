@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::model::interval;
 use crate::model::names::{Digest, ImageName, Tag};
 use crate::plan::judge::newest::platforms;
+use crate::plan::judge::verify::{MAX_UNVERIFIED, UNVERIFIED};
 use crate::plan::judge::{Judge, Judgement, PassedOver, Wait};
 use crate::plan::{Failure, Question};
 
@@ -43,9 +44,10 @@ impl Judge<'_> {
     ) -> Result<Walk<'t>, Vec<Question>> {
         let mut answered = 0;
         for (at, group) in groups.iter().enumerate() {
-            if answered >= MAX_CANDIDATES {
+            let unverified = passed_over.iter().filter(|one| one.standing == UNVERIFIED).count();
+            if answered >= MAX_CANDIDATES || unverified >= MAX_UNVERIFIED {
                 return Ok(Walk::Stopped(Box::new(
-                    self.waits(passed_over).unwrap_or_else(|| self.too_many(passed_over)),
+                    self.kept_out(passed_over).unwrap_or_else(|| self.too_many(passed_over)),
                 )));
             }
             let mut passing = Vec::new();
@@ -63,15 +65,21 @@ impl Judge<'_> {
                 }
             }
             if is_open {
-                // What is remembered is looked at again where it would be taken, and behind that as far as nobody knows.
-                let behind = groups.get(at + 1..).unwrap_or_default().iter().flatten();
-                let rest = group.iter().chain(behind.filter(|tag| !self.is_remembered(tag)));
-                let asked = rest.filter_map(|tag| match self.sieve(tag) {
+                let asks = |tag: &&Tag| match self.sieve(tag) {
                     Sieve::Asks(question) => Some(question),
                     Sieve::Passes | Sieve::PassedOver(_) | Sieve::Gone | Sieve::Unknown(_) => None,
-                });
-                let batch = answered.max(BATCH).min(MAX_CANDIDATES - answered).max(group.len());
-                return Err(asked.take(batch).collect());
+                };
+                let mut asked: Vec<Question> = group.iter().filter_map(asks).collect();
+                if self.looks_ahead() && !asked.iter().all(is_verification) {
+                    let batch = answered.max(BATCH).min(MAX_CANDIDATES - answered);
+                    // What is remembered is looked at again where it would be taken, and behind that as far as nobody knows.
+                    let behind = groups.get(at + 1..).unwrap_or_default().iter().flatten();
+                    let behind = behind.filter(|tag| !self.is_remembered(tag)).filter_map(asks);
+                    asked.extend(
+                        behind.filter(|question| !is_verification(question)).take(batch.saturating_sub(asked.len())),
+                    );
+                }
+                return Err(asked);
             }
             answered += group.len();
             if !passing.is_empty() {
@@ -79,6 +87,12 @@ impl Judge<'_> {
             }
         }
         Ok(Walk::Empty)
+    }
+
+    /// Tells whether candidates behind the best one are asked about with it. Signatures are looked for only of what would
+    /// be taken, and a digest is needed for nothing else.
+    fn looks_ahead(&self) -> bool {
+        !self.tracked.policy.platforms.is_empty() || self.demands.wait.is_some()
     }
 
     fn too_many(&self, passed_over: &[PassedOver]) -> Judgement {
@@ -90,7 +104,7 @@ impl Judge<'_> {
         Judgement::held("selection/too-many", message)
     }
 
-    /// Holds one candidate against platforms and age.
+    /// Holds one candidate against platforms, age and signatures, in this order: the dearest comes last.
     pub(super) fn sieve(&self, tag: &Tag) -> Sieve {
         let policy = &self.tracked.policy;
         if !policy.platforms.is_empty() {
@@ -116,14 +130,17 @@ impl Judge<'_> {
             let now = || Sieve::Asks(Question::Metadata(self.image.clone(), tag.clone()));
             return too_young.map_or_else(now, Sieve::PassedOver);
         }
-        if self.wait.is_none() {
+        if self.demands.wait.is_none() && self.demands.keys.is_none() {
             return Sieve::Passes;
         }
         match self.digest(tag) {
             None => Sieve::Asks(Question::Manifest(self.image.clone(), tag.clone())),
             Some(Err(failure)) => Sieve::Unknown(failure.clone()),
             Some(Ok(None)) => Sieve::Gone,
-            Some(Ok(Some(digest))) => self.too_young(tag, digest).map_or(Sieve::Passes, Sieve::PassedOver),
+            Some(Ok(Some(digest))) => match self.too_young(tag, digest) {
+                Some(young) => Sieve::PassedOver(young),
+                None => self.verified(tag, digest),
+            },
         }
     }
 
@@ -148,7 +165,7 @@ impl Judge<'_> {
 
     /// Says how young a tag is, if it is younger than the policy waits. What nobody saw before is seen now.
     pub(super) fn too_young(&self, tag: &Tag, digest: &Digest) -> Option<PassedOver> {
-        let Wait { age, asked_by } = self.wait?;
+        let Wait { age, asked_by } = self.demands.wait?;
         let seen = self.first_seen(tag, digest).unwrap_or(self.snapshot.now);
         let until = SignedDuration::try_from(*age).ok().and_then(|wait| seen.checked_add(wait).ok());
         let until = until.unwrap_or(Timestamp::MAX);
@@ -187,6 +204,10 @@ impl Judge<'_> {
             format!("{tag} is listed by {}, and its manifest does not answer: the list is not right", self.image);
         Judgement::held("guard/listing", message).with(Some(tag.to_string()), None)
     }
+}
+
+fn is_verification(question: &Question) -> bool {
+    matches!(question, Question::Verification(..))
 }
 
 /// Names the best candidate that was passed over, besides the one that is named already.

@@ -4,6 +4,7 @@ use crate::manifest::place::Wanted;
 use crate::model::names::{Digest, Tag};
 use crate::model::outcome::OutcomeResult;
 use crate::model::policy::{Pin, Strategy};
+use crate::model::verification::keys_in_words;
 use crate::plan::Question;
 use crate::plan::judge::{Judge, Judgement};
 use crate::plan::locate::shown;
@@ -13,10 +14,15 @@ impl Judge<'_> {
     /// Gives a chosen value as outcomes show it. A digest that is written alone is shown with its tag, so that the
     /// commit's trailers say which one it was.
     pub(super) fn to(&self, tag: &Tag, digest: Option<&Digest>) -> String {
-        match self.tracked.policy.pin() {
+        match self.pin() {
             Pin::Tag => tag.to_string(),
             Pin::Digest | Pin::TagAndDigest => shown(Some(tag.as_str()), digest.map(Digest::as_str)),
         }
+    }
+
+    /// Gives what is written.
+    pub(super) fn pin(&self) -> Pin {
+        self.tracked.policy.pin(self.demands.keys.is_some())
     }
 
     /// Takes a tag whose manifest answers.
@@ -33,7 +39,7 @@ impl Judge<'_> {
             return Ok(held.with(Some(to), None));
         }
         let (tag, pin) = (Some(chosen.to_string()), Some(digest.to_string()));
-        let wanted = match policy.pin() {
+        let wanted = match self.pin() {
             Pin::Tag => Wanted { tag, digest: None },
             Pin::Digest => Wanted { tag: None, digest: pin },
             Pin::TagAndDigest => Wanted { tag, digest: pin },
@@ -44,18 +50,21 @@ impl Judge<'_> {
                 format!("the newest that {} allows", selection::describe(policy))
             }
         };
-        let message = format!("{} becomes {to}, {what}{besides}", self.now_shown());
+        let verified = self.demands.keys.map(keys_in_words).map(|keys| format!(", verified with {keys}"));
+        let verified = verified.unwrap_or_default();
+        let message = format!("{} becomes {to}, {what}{verified}{besides}", self.now_shown());
         let mut judgement = Judgement::new(OutcomeResult::Pending, "pending", message).with(Some(to), None);
         judgement.wanted = Some(wanted);
         judgement.first_seen = self.first_seen(chosen, digest);
         judgement.digest = Some(digest.to_string());
+        judgement.verified = self.demands.keys.cloned().unwrap_or_default();
         Ok(judgement)
     }
 
     /// A digest that a person wrote goes only if the annotations say what shall stand there.
     fn pinned_by_hand(&self) -> Option<Judgement> {
         let policy = &self.tracked.policy;
-        let is_asked = policy.pin.is_some() || policy.strategy == Strategy::Digest;
+        let is_asked = policy.pin.is_some() || policy.strategy == Strategy::Digest || self.demands.keys.is_some();
         if is_asked || self.site.held.digest.is_none() {
             return None;
         }

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use crate::model::metadata::{Build, Created, Described, Labels, Metadata, Platform};
 use crate::model::names::{Digest, ImageName, Tag};
 use crate::model::policy::{Policy, Strategy};
+use crate::model::verification::Verification;
 use crate::plan::explain::ExplainedTag;
 use crate::plan::locate::FileState;
 use crate::plan::trial::Answer;
@@ -106,6 +107,11 @@ pub fn settle(mut snapshot: Snapshot, offers: &[Offer]) -> Result<(Snapshot, Dec
                     let digest = found.and_then(|offer| see(offer, &image, &mut snapshot));
                     let described = found.zip(digest).map(|(offer, digest)| described(offer, digest, &policy));
                     snapshot.metadata.entry(image).or_default().insert(tag, Ok(described));
+                }
+                // Who signed is no part of a case, so every tag counts as signed.
+                Question::Verification(image, digest, keys) => {
+                    let all = keys.into_iter().map(|key| (key, Ok(Verification::Verified)));
+                    snapshot.verifications.entry((image, digest)).or_default().extend(all);
                 }
                 Question::File(branch, path) => {
                     snapshot.files.insert((branch, path), FileState::Missing);

@@ -11,6 +11,7 @@ use tokio::sync::OnceCell;
 use crate::cache::{Cache, Looked};
 use crate::model::metadata::{Described, Metadata, Needs};
 use crate::model::names::{Digest, ImageName, Tag};
+use crate::reconcile::scan::signatures::Keys;
 use crate::registry::{Last, Registries, RegistryError};
 
 /// How long it is believed that a tag names what it named, at most.
@@ -27,6 +28,8 @@ pub(super) struct Images<'a> {
     pub(super) registries: &'a Registries,
     /// What is to be known, by image.
     pub(super) needs: &'a BTreeMap<ImageName, Needs>,
+    /// The public keys of the operator.
+    pub(super) keys: &'a Keys,
     /// The clock of looks.
     pub(super) clock: Timestamp,
     pub(super) behind: Mutex<HashMap<(ImageName, Digest), Behind>>,

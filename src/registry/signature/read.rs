@@ -249,7 +249,7 @@ impl Source<'_> {
         cap: usize,
         is_blob: bool,
     ) -> Result<Answer, RegistryError> {
-        let question = Question { image: self.image, method: Method::GET, accept, cap, is_blob };
+        let question = Question { image: self.image, method: Method::GET, accept, cap, is_blob, if_none_match: None };
         self.host.ask(&question, url, &mut self.budget).await
     }
 }
