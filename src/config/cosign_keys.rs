@@ -22,10 +22,15 @@ pub(super) fn entry(value: &Value<'_>) -> Option<CosignKeySettings> {
         if value.is_empty_list() {
             value.error("config/invalid-value", "is empty, and an entry has at least one key", "name a PEM file");
         }
-        let read: Vec<Option<PublicKey>> = value.one_or_items().iter().map(public_key).collect();
+        let read: Vec<Option<PublicKey>> = one_or_several(value).iter().map(public_key).collect();
         read.into_iter().collect::<Option<Vec<_>>>().filter(|keys| !keys.is_empty())
     });
     Some(CosignKeySettings { name: name?, keys: keys?, line: value.line })
+}
+
+/// Reads one value, or a list of them.
+fn one_or_several<'a>(value: &Value<'a>) -> Vec<Value<'a>> {
+    if value.is_scalar() && !value.is_null() { vec![value.clone()] } else { value.items() }
 }
 
 /// Reads a file with one public key. What is in a file that holds none is not shown.
@@ -52,7 +57,7 @@ pub(super) fn verify(value: &Value<'_>, unsupported: &mut Vec<&'static str>) -> 
         value.error("config/invalid-value", "is empty, and demands nothing", FORM);
     }
     let mut names = BTreeSet::new();
-    for entry in value.one_or_items() {
+    for entry in one_or_several(value) {
         let Some(text) = entry.text() else { continue };
         match text.parse() {
             Ok(Verifier::Cosign(name)) => drop(names.insert(name)),

@@ -229,11 +229,6 @@ impl<'a> Value<'a> {
         items.enumerate().map(|(index, node)| self.child(node, format!("{}[{index}]", self.path))).collect()
     }
 
-    /// Reads one value, or a list of them.
-    pub(super) fn one_or_items(&self) -> Vec<Value<'a>> {
-        if self.is_scalar() && !self.is_null() { vec![self.clone()] } else { self.items() }
-    }
-
     /// Reads a list of globs over paths in a repository.
     pub(super) fn path_globs(&self) -> Vec<Glob> {
         self.items().iter().filter_map(|item| item.glob(Glob::of_paths)).collect()
