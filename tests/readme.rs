@@ -276,6 +276,7 @@ fn every_key_of_a_file_of_cases_and_every_word_that_may_be_expected_is_in_the_re
         "created",
         "platforms",
         "seen",
+        "signed",
         "digest",
         "now",
         "expect",

@@ -59,8 +59,20 @@ pub(super) async fn run(global: &Global, asked: &Asked<'_>) -> u8 {
         }
     };
     let registry = settings.as_ref().map(options::registries).unwrap_or_default();
+    let keys = settings.as_ref().map(options::cosign_keys).unwrap_or_default();
+    if let Some(name) = request.policy.verify.iter().find(|name| !keys.contains_key(*name)) {
+        let message = format!("`verify=cosign:{name}` names a key that no configuration has");
+        let names: Vec<&str> = keys.keys().map(|name| name.as_str()).collect();
+        let hint = match names.as_slice() {
+            [] => "add it to `cosign_keys:` of repin.yaml, and name that with `--config`".to_owned(),
+            names => format!("the keys are {}", names.join(", ")),
+        };
+        problems.push(usage_problem("annotation/invalid", message, Some(hint)));
+        global.refuse("tags", &problems);
+        return USAGE;
+    }
     let cache = settings.as_ref().map(|settings| settings.cache.path.as_path());
-    let mut reconciler = match Reconciler::for_questions(registry, cache) {
+    let mut reconciler = match Reconciler::for_questions(registry, keys, cache) {
         Ok(reconciler) => reconciler,
         Err(error) => {
             problems.push(usage_problem(error.code(), error.to_string(), error.hint()));

@@ -1,6 +1,6 @@
 //! Settings -> the `Options` of the modules below, so that none of them knows the configuration.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,9 +14,10 @@ use crate::http::ClientCertificate;
 use crate::model::application::{Annotation, Application, ApplicationSource, PREFIX};
 use crate::model::asking::Asking;
 use crate::model::names::ApplicationKey;
+use crate::model::verification::KeyName;
 use crate::reconcile::Options;
 use crate::reconcile::repository::RepositoryOptions;
-use crate::registry::{Absent, DockerOptions, Login, PullSecretOptions, RegistryOptions};
+use crate::registry::{Absent, DockerOptions, Login, PublicKey, PullSecretOptions, RegistryOptions};
 
 /// Gives what a reconciler needs; `file` is where the settings stand.
 pub fn reconcile(settings: &Settings, file: &Path) -> Options {
@@ -26,7 +27,7 @@ pub fn reconcile(settings: &Settings, file: &Path) -> Options {
         rules: settings.rules.clone(),
         observe: settings.observe,
         pull_secrets: settings.pull_secrets.iter().map(|one| one.secret.clone()).collect(),
-        cosign_keys: settings.cosign_keys.iter().map(|one| (one.name.clone(), one.keys.clone())).collect(),
+        cosign_keys: cosign_keys(settings),
         argocd: settings.argocd,
         applications: settings.applications.iter().map(application).collect(),
         cache: settings.cache.path.clone(),
@@ -45,6 +46,11 @@ pub fn asking(settings: &Settings) -> Asking {
         registries: settings.registries.iter().filter_map(own).collect(),
         shortest_interval: settings.shortest_interval,
     }
+}
+
+/// Gives the public keys of the operator, by name.
+pub fn cosign_keys(settings: &Settings) -> BTreeMap<KeyName, Vec<PublicKey>> {
+    settings.cosign_keys.iter().map(|one| (one.name.clone(), one.keys.clone())).collect()
 }
 
 /// Gives what the registries' clients need.

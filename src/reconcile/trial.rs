@@ -13,27 +13,31 @@ use crate::git::Authorship;
 use crate::message::Wording;
 use crate::model::asking::Asking;
 use crate::model::schedule::{Interval, Schedule};
+use crate::model::verification::KeyName;
 use crate::plan::judge::before_scan;
 use crate::plan::trial::Answer;
 use crate::plan::{self, Decision, Question, Snapshot};
 use crate::reconcile::scan::Answers;
 use crate::reconcile::{Options, Reconciler};
-use crate::registry::{self, RegistryError};
+use crate::registry::{self, PublicKey, RegistryError};
 
 impl Reconciler {
     /// Prepares one that has no repositories and writes nothing. A cache that is there is read.
     ///
     /// # Errors
     /// As [`Reconciler::new`].
-    pub fn for_questions(registry: registry::Options, cache: Option<&Path>) -> Result<Self, RegistryError> {
+    pub fn for_questions(
+        registry: registry::Options,
+        cosign_keys: BTreeMap<KeyName, Vec<PublicKey>>,
+        cache: Option<&Path>,
+    ) -> Result<Self, RegistryError> {
         let options = Options {
             repositories: Vec::new(),
             registry,
             rules: Vec::new(),
             observe: true,
             pull_secrets: Vec::new(),
-            // No policy by itself demands signatures.
-            cosign_keys: BTreeMap::new(),
+            cosign_keys,
             argocd: ArgocdMethod::Held,
             applications: Vec::new(),
             cache: cache.map(Path::to_owned).unwrap_or_default(),

@@ -93,6 +93,7 @@ proptest! {
                 created: Some(day.map(|day| Timestamp::from_second(day * 86_400).unwrap())),
                 platforms: Some(platforms(*choice).iter().map(|one| one.parse().unwrap()).collect()),
                 seen: Some(Timestamp::from_second(-ago * 86_400).unwrap()),
+                is_signed: true,
             })
             .collect();
         let stood: Vec<String> = past.iter().map(|tag| TAGS[*tag].to_owned()).collect();

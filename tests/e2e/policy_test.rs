@@ -376,3 +376,17 @@ fn several_files_are_one_test_and_one_that_is_broken_stops_all() {
     }
     assert!(!Path::new("cases.yaml").exists());
 }
+
+#[test]
+fn a_case_says_which_tag_is_signed() {
+    let lines = |tags: &str| {
+        format!("    policy: {{range: 1.x, verify: 'cosign:any'}}\n    current: 1.0.0\n    tags: {tags}\n")
+    };
+    let found_of = |tags: &str| found(&lines(tags));
+    let one = found_of("[1.0.0, 1.1.0, {tag: 1.2.0, signed: false}]");
+    assert_eq!((&one["chosen"], &one["rejected"]["1.2.0"]), (&json!("1.1.0"), &json!("unverified")), "{one:#}");
+    let none = found_of("[1.0.0, {tag: 1.1.0, signed: false}]");
+    assert_eq!((&none["chosen"], &none["code"]), (&Value::Null, &json!("guard/unverified")), "{none:#}");
+    let all = found_of("[1.0.0, {tag: 1.1.0, signed: true}]");
+    assert_eq!(all["chosen"], "1.1.0", "{all:#}");
+}

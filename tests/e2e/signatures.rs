@@ -300,3 +300,17 @@ fn docker_registry_keeps_signatures_under_tags_and_none_of_them_is_a_candidate()
         .collect();
     assert_eq!(codes, ["not-a-candidate"; 3]);
 }
+
+#[test]
+fn tags_says_which_tag_is_signed_and_refuses_a_key_that_nobody_configured() {
+    let (world, signer) = with_web(&["1.0.0", "1.1.0", "1.2.0"]);
+    sign(&world, &signer, "1.1.0");
+    let image = format!("{}:1.x", world.image("web"));
+    let said = world.repin(&["tags", &image, "--policy", "verify=cosign:release"]);
+    assert_eq!((said.code, &said.json["chosen"]), (0, &json!("1.1.0")), "{said:#?}");
+    let first = &said.json["candidates"][0];
+    assert_eq!((&first["tag"], &first["standing"]), (&json!("1.2.0"), &json!("unverified")), "{said:#?}");
+    let said = world.repin(&["tags", &image, "--policy", "verify=cosign:other"]);
+    assert_eq!((said.code, &said.json["problems"][0]["code"]), (2, &json!("annotation/invalid")), "{said:#?}");
+    assert_eq!(said.json["problems"][0]["hint"], "the keys are release");
+}

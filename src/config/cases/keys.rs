@@ -40,6 +40,7 @@ pub(super) const TAG: Table = Table {
         key("created", Shape::Text, false, "when it was built (RFC 3339), or null if the image does not say"),
         key("platforms", Shape::Texts, false, "what it carries"),
         key("seen", Shape::Text, false, "when repin first saw it (RFC 3339)"),
+        key("signed", Shape::Bool, false, "whether it is signed with the keys of `verify`; true if nothing is said"),
     ],
     ..PLAIN
 };

@@ -14,7 +14,7 @@ use crate::plan::trial::cases::{Expectation, Offer, STANDINGS};
 pub(super) fn offer(value: &Value<'_>) -> Option<Offer> {
     if value.is_scalar() {
         let tag = tag(value)?;
-        return Some(Offer { tag, digest: None, created: None, platforms: None, seen: None });
+        return Some(Offer { tag, digest: None, created: None, platforms: None, seen: None, is_signed: true });
     }
     let fields = value.fields(&TAG);
     let tag = fields.get("tag").and_then(tag);
@@ -29,12 +29,14 @@ pub(super) fn offer(value: &Value<'_>) -> Option<Offer> {
     };
     let platforms = fields.get("platforms").map(|list| list.items().iter().map(platform).collect::<Option<Vec<_>>>());
     let seen = fields.get("seen").map(time);
+    let is_signed = fields.get("signed").map_or(Some(true), Value::boolean);
     Some(Offer {
         tag: tag?,
         digest: digest.map_or(Some(None), |read| read.map(Some))?,
         created: created?,
         platforms: platforms.map_or(Some(None), |read| read.map(Some))?,
         seen: seen.map_or(Some(None), |read| read.map(Some))?,
+        is_signed: is_signed?,
     })
 }
 

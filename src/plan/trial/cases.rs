@@ -12,14 +12,14 @@ use sha2::{Digest as _, Sha256};
 use crate::model::metadata::{Build, Created, Described, Labels, Metadata, Platform};
 use crate::model::names::{Digest, ImageName, Tag};
 use crate::model::policy::{Policy, Strategy};
-use crate::model::verification::Verification;
+use crate::model::verification::{Unverified, Verification};
 use crate::plan::explain::ExplainedTag;
 use crate::plan::locate::FileState;
 use crate::plan::trial::Answer;
 use crate::plan::{Decision, Listed, Question, Snapshot, decide};
 
 /// Standings that say why a tag was not taken although the filters allow it.
-pub const STANDINGS: [&str; 4] = ["rolled-back", "too-young", "wrong-platform", "older"];
+pub const STANDINGS: [&str; 5] = ["rolled-back", "too-young", "wrong-platform", "unverified", "older"];
 
 /// One tag of a registry that is not asked.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -34,6 +34,8 @@ pub struct Offer {
     pub platforms: Option<Vec<Platform>>,
     /// When it was first seen; none = long ago.
     pub seen: Option<Timestamp>,
+    /// It is signed with every key that is demanded.
+    pub is_signed: bool,
 }
 
 /// What is expected; what is none is not looked at.
@@ -108,9 +110,12 @@ pub fn settle(mut snapshot: Snapshot, offers: &[Offer]) -> Result<(Snapshot, Dec
                     let described = found.zip(digest).map(|(offer, digest)| described(offer, digest, &policy));
                     snapshot.metadata.entry(image).or_default().insert(tag, Ok(described));
                 }
-                // Who signed is no part of a case, so every tag counts as signed.
                 Question::Verification(image, digest, keys) => {
-                    let all = keys.into_iter().map(|key| (key, Ok(Verification::Verified)));
+                    let named = |offer: &&Offer| digest_of(offer).as_ref() == Some(&digest);
+                    let is_signed = offers.iter().filter(named).all(|offer| offer.is_signed);
+                    let unsigned = Verification::Unverified(Unverified::Nothing);
+                    let answer = if is_signed { Verification::Verified } else { unsigned };
+                    let all = keys.into_iter().map(|key| (key, Ok(answer.clone())));
                     snapshot.verifications.entry((image, digest)).or_default().extend(all);
                 }
                 Question::File(branch, path) => {
@@ -121,10 +126,15 @@ pub fn settle(mut snapshot: Snapshot, offers: &[Offer]) -> Result<(Snapshot, Dec
     }
 }
 
+/// Gives the digest of a tag: its own where nothing is said.
+fn digest_of(offer: &Offer) -> Option<Digest> {
+    let own = || format!("sha256:{}", hex::encode(Sha256::digest(offer.tag.as_str()))).parse().ok();
+    offer.digest.clone().or_else(own)
+}
+
 /// Gives the digest of a tag, and notes when it was first seen with it.
 fn see(offer: &Offer, image: &ImageName, snapshot: &mut Snapshot) -> Option<Digest> {
-    let own = || format!("sha256:{}", hex::encode(Sha256::digest(offer.tag.as_str()))).parse().ok();
-    let digest: Digest = offer.digest.clone().or_else(own)?;
+    let digest = digest_of(offer)?;
     let key = (image.clone(), offer.tag.clone(), digest.clone());
     snapshot.first_seen.insert(key, offer.seen.unwrap_or(Timestamp::MIN));
     Some(digest)
