@@ -159,6 +159,20 @@ pub enum Question {
     File(RemoteBranch, RepoPath),
 }
 
+impl Question {
+    /// Gives the image that is asked about; none where Git answers.
+    pub fn image(&self) -> Option<&ImageName> {
+        match self {
+            Self::Listing(image)
+            | Self::Manifest(image, _)
+            | Self::Metadata(image, _)
+            | Self::Remembered(image, _)
+            | Self::Verification(image, ..) => Some(image),
+            Self::File(..) => None,
+        }
+    }
+}
+
 /// What is to be done, and why.
 #[derive(Clone, Debug, Default)]
 pub struct Decision {

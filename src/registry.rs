@@ -188,6 +188,16 @@ impl Registries {
         signature::verify(self.host(image)?, image, digest, keys).await
     }
 
+    /// Gives how many requests may be under way at a registry, by its host.
+    pub fn concurrency(&self, host: &str) -> usize {
+        self.hosts.get(host).map_or(CONCURRENCY, |host| host.concurrency())
+    }
+
+    /// Tells whether a registry, by its host, may be sent so many requests only in one cycle.
+    pub fn is_rationed(&self, host: &str) -> bool {
+        self.hosts.get(host).is_some_and(|host| host.is_rationed())
+    }
+
     /// Gives what each registry was asked so far that was asked anything.
     pub fn traffic(&self) -> BTreeMap<&str, Traffic> {
         let all = self.hosts.iter().map(|(name, host)| (name.as_str(), host.traffic()));

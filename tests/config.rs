@@ -634,9 +634,9 @@ fn limits_of_registries_are_read_and_out_of_range_is_named() {
             "registries:\n  - {host: a.example, concurrency: 257, requests_per_cycle: 0, token_service: \"http://x.example\"}\n",
         ),
         &[
+            "4 config/invalid-value: `registries[0].requests_per_cycle` is `0`: it is a whole number from 2",
             "4 config/invalid-value: `registries[0].concurrency` is `257`: it is a whole number from 1 to 256",
             "4 config/invalid-value: `registries[0].token_service` is no URL of a service: http:// needs `insecure: true`",
-            "4 config/invalid-value: `registries[0].requests_per_cycle` is `0`: it is a whole number from 1",
         ],
     );
 }

@@ -110,6 +110,13 @@ pub(super) fn registry(value: &Value<'_>, base: &Limits) -> Option<RegistrySetti
         authorities(value)
     });
     let requests_per_second = fields.get("requests_per_second").and_then(rate);
+    let requests_per_cycle = fields.get("requests_per_cycle").and_then(|value| {
+        let number = value.text()?.parse().ok().filter(|number| *number >= 2);
+        if number.is_none() {
+            value.invalid("it is a whole number from 2", "leave the key out for no limit");
+        }
+        number
+    });
     let concurrency = fields.get("concurrency").and_then(|value| {
         let number = usize::try_from(value.count()?).ok().filter(|number| *number <= MOST_AT_ONCE);
         if number.is_none() {
@@ -126,7 +133,7 @@ pub(super) fn registry(value: &Value<'_>, base: &Limits) -> Option<RegistrySetti
         ca_data: None,
         token_service: fields.get("token_service").and_then(|value| service_url(value, insecure)),
         requests_per_second,
-        requests_per_cycle: fields.get("requests_per_cycle").and_then(Value::count),
+        requests_per_cycle,
         concurrency,
         limits: fields.get("limits").map(|value| limits(value, base)),
         schedule: fields.get("schedule").and_then(schedule),

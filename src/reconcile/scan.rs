@@ -3,6 +3,7 @@
 
 mod images;
 mod signatures;
+mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,11 +21,10 @@ use crate::model::verification::{KeyName, Verification};
 use crate::plan::rollback::FirstSeen;
 use crate::plan::{Failure, Listed, Question, Snapshot};
 use crate::reconcile::scan::images::Images;
+use crate::reconcile::scan::turns::Turns;
 use crate::reconcile::{Due, Mode, Reconciler};
 use crate::registry::RegistryError;
 
-/// Questions to one registry that are under way at once.
-const CONCURRENCY: usize = 8;
 /// After so many requests without an answer a registry is not asked again in the same cycle.
 const GIVE_UP_AFTER: u32 = 3;
 /// After so many looks at images what they found is remembered, so that a cycle that ends early loses little.
@@ -43,6 +43,7 @@ pub(super) struct Answers {
     first_seen: FirstSeen,
     /// Listings of the cycle before. One that did not change is the same value, with all that was made of it.
     before: BTreeMap<ImageName, Arc<Listed>>,
+    turns: Turns,
     /// Whether clocks that start now go on in the next cycle. A question about another day must start none.
     starts_clocks: bool,
 }
@@ -63,6 +64,7 @@ impl Answers {
         // The cache knows the others, and what a question about another day saw is nothing that was seen.
         kept.first_seen.retain(|(image, ..), _| !due.is_image(image));
         kept.starts_clocks = *mode == Mode::Deliver;
+        kept.turns.begin();
         kept
     }
 
@@ -92,6 +94,26 @@ enum Answer {
     Verification(ImageName, Digest, signatures::Looked),
 }
 
+impl Answer {
+    fn image(&self) -> &ImageName {
+        match self {
+            Self::Listing(image, _)
+            | Self::Manifest(image, ..)
+            | Self::Metadata(image, ..)
+            | Self::Verification(image, ..) => image,
+        }
+    }
+
+    fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Listing(_, answer) => answer.as_ref().err(),
+            Self::Manifest(_, _, answer) => answer.as_ref().err(),
+            Self::Metadata(_, _, answer) => answer.as_ref().err(),
+            Self::Verification(_, _, looked) => looked.answers.values().find_map(|answer| answer.as_ref().err()),
+        }
+    }
+}
+
 /// What is asked of one registry.
 #[derive(Default)]
 struct Asked {
@@ -100,6 +122,8 @@ struct Asked {
     remembered: BTreeMap<ImageName, Vec<Tag>>,
     /// Those of them that are looked at again, last. If that fails, what is remembered counts on.
     looks: Vec<(ImageName, Tag)>,
+    /// How many questions are under way at once.
+    concurrency: usize,
 }
 
 impl Reconciler {
@@ -147,6 +171,11 @@ impl Reconciler {
             let ask_now = |(image, tag)| Question::Metadata(image, tag);
             asked.questions.extend(recalled.unknown.into_iter().map(ask_now));
             asked.looks = recalled.due;
+            asked.concurrency = registries.concurrency(host);
+            if registries.is_rationed(host) {
+                let seed = snapshot.now.as_second();
+                asked.questions = known.turns.order(std::mem::take(&mut asked.questions), seed);
+            }
             for (image, tag, described) in recalled.known {
                 if aged.contains(&image) {
                     seen.push((image.clone(), tag.clone(), described.digest.clone()));
@@ -165,6 +194,10 @@ impl Reconciler {
         let mut answers = select_all(hosts.iter().map(|(asked, lost)| ask_host(&images, asked, lost).boxed()));
         let (mut filled, mut looked, mut signed) = (Vec::new(), Vec::new(), Vec::new());
         while let Some(answer) = answers.next().await {
+            let is_served = || answer.failure().is_none_or(|failure| !is_over_budget(failure));
+            if registries.is_rationed(answer.image().registry()) && is_served() {
+                known.turns.served(answer.image());
+            }
             match answer {
                 Answer::Listing(image, mut listed) => {
                     if let Ok(listed) = &mut listed {
@@ -174,10 +207,13 @@ impl Reconciler {
                         }
                     }
                     let before = known.before.remove(&image);
-                    let listed = listed.map(|listed| match before {
-                        Some(before) if *before == listed => before,
-                        _ => Arc::new(listed),
-                    });
+                    let listed = match (listed, before) {
+                        (Ok(listed), Some(before)) if *before == listed => Ok(before),
+                        (Ok(listed), _) => Ok(Arc::new(listed)),
+                        // Its turn comes in another cycle; until then it is as it was.
+                        (Err(failure), Some(before)) if is_over_budget(&failure) => Ok(before),
+                        (Err(failure), _) => Err(failure),
+                    };
                     known.listings.insert(image.clone(), listed.clone());
                     snapshot.listings.insert(image, listed);
                 }
@@ -278,7 +314,7 @@ fn ask_host<'a>(images: &'a Images<'a>, asked: &'a Asked, lost: &'a Lost) -> imp
         };
         work.boxed()
     });
-    stream::iter(questions.chain(looks)).buffer_unordered(CONCURRENCY).filter_map(std::future::ready)
+    stream::iter(questions.chain(looks)).buffer_unordered(asked.concurrency).filter_map(std::future::ready)
 }
 
 async fn answer_to(images: &Images<'_>, question: &Question, note: impl Fn(&RegistryError)) -> Option<Answer> {
@@ -325,6 +361,10 @@ fn without_asking(question: &Question, failure: &Failure) -> Option<Answer> {
         }
         Question::File(..) => return None,
     })
+}
+
+fn is_over_budget(failure: &Failure) -> bool {
+    failure.code == "registry/over-budget"
 }
 
 fn given_up_for(image: &ImageName, failure: &Failure) -> Failure {

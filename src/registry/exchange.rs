@@ -15,7 +15,7 @@ use crate::credentials::Credentials;
 use crate::model::names::ImageName;
 use crate::registry::challenge::Challenge;
 use crate::registry::error::RegistryError;
-use crate::registry::host::{Budget, Host};
+use crate::registry::host::{Budget, Host, Question};
 use crate::registry::proof::{clean, header};
 use crate::registry::token::{Grant, Token, pull_scope};
 use crate::registry::trust;
@@ -33,12 +33,13 @@ impl Host {
     /// What the token service answers instead; `Unauthorized` if it refuses the credentials.
     pub(super) async fn exchange(
         &self,
-        image: &ImageName,
+        question: &Question<'_>,
         grant: &Grant,
         credentials: &Credentials,
         budget: &mut Budget,
     ) -> Result<Token, RegistryError> {
-        let request = request(image, grant, credentials, &self.checked.name);
+        let image = question.image;
+        let request = request(question, grant, credentials, &self.checked.name);
         let answer = self.wire.send(&request, budget, &|text| clean(text, credentials)).await?;
         if answer.status != StatusCode::OK {
             return Err(self.status_error(image, PLACE, &answer, credentials));
@@ -86,9 +87,9 @@ impl Host {
     }
 }
 
-fn request<'a>(image: &'a ImageName, grant: &Grant, credentials: &Credentials, registry: &str) -> Request<'a> {
+fn request<'a>(question: &Question<'a>, grant: &Grant, credentials: &Credentials, registry: &str) -> Request<'a> {
     let mut request = Request {
-        image,
+        image: question.image,
         method: Method::GET,
         url: grant.realm.clone(),
         accept: "application/json",
@@ -96,6 +97,7 @@ fn request<'a>(image: &'a ImageName, grant: &Grant, credentials: &Credentials, r
         authorization: None,
         form: None,
         if_none_match: None,
+        share: question.share,
     };
     if let Credentials::IdentityToken(token) = credentials {
         let mut form = form_urlencoded::Serializer::new(String::new());
@@ -137,6 +139,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::registry::pace::Share;
     use crate::secret::Secret;
 
     fn check(credentials: &Credentials, registry: &str) -> String {
@@ -146,7 +149,17 @@ mod tests {
             scope: "repository:a:pull repository:b:pull".to_owned(),
         };
         let image = "r.example.com/a".parse().unwrap();
-        let request = request(&image, &grant, credentials, registry);
+        let question = Question {
+            image: &image,
+            method: Method::GET,
+            accept: "",
+            cap: 0,
+            is_blob: false,
+            if_none_match: None,
+            share: Share::List,
+        };
+        let request = request(&question, &grant, credentials, registry);
+        assert_eq!(request.share, Share::List);
         let header = request.authorization.map(|value| value.to_str().unwrap().to_owned());
         format!("{} {} {header:?} {:?}", request.method, request.url, request.form)
     }

@@ -13,7 +13,7 @@ use crate::registry::answer::Answer;
 use crate::registry::error::RegistryError;
 use crate::registry::login::{Login, Source, Target, Variables};
 use crate::registry::options::{Checked, Limits, RegistryOptions};
-use crate::registry::pace::Traffic;
+use crate::registry::pace::{Share, Traffic};
 use crate::registry::proof::{Proof, clean};
 use crate::registry::standing::Standing;
 use crate::registry::token::{Grant, Slot, Tokens};
@@ -48,6 +48,7 @@ pub(crate) struct Question<'a> {
     pub(crate) is_blob: bool,
     /// The `ETag` of what is known already (RFC 9110, section 13.1.2). Unchanged, it is answered 304.
     pub(crate) if_none_match: Option<&'a str>,
+    pub(crate) share: Share,
 }
 
 /// How a registry pages, as far as it showed.
@@ -151,6 +152,14 @@ impl Host {
         })
     }
 
+    pub(crate) fn concurrency(&self) -> usize {
+        self.checked.concurrency
+    }
+
+    pub(crate) fn is_rationed(&self) -> bool {
+        self.checked.requests_per_cycle.is_some()
+    }
+
     /// Gives where the API is, without `/v2` and trailing slash.
     pub(crate) fn api(&self) -> &Url {
         &self.checked.api
@@ -207,9 +216,10 @@ impl Host {
         budget: &mut Budget,
     ) -> Result<Attempt, RegistryError> {
         let image = question.image;
+        let begun = Question { share: Share::Begun, ..question.clone() };
         let mut used = None;
         if let Some(grant) = self.tokens.grant(image.repository()) {
-            match self.token(image, &grant, None, credentials, budget).await? {
+            match self.token(question, &grant, None, credentials, budget).await? {
                 Ok(slot) => used = Some(slot),
                 Err(refused) => return Ok(Attempt::Refused(refused)),
             }
@@ -221,7 +231,7 @@ impl Host {
             && matches!(proof, Proof::Direct(_))
             && self.standing.is_open(credentials)
         {
-            let open = self.follow(question, url.clone(), &Proof::Nothing, credentials, budget).await?;
+            let open = self.follow(&begun, url.clone(), &Proof::Nothing, credentials, budget).await?;
             if open.wants_token() {
                 answer = open;
             }
@@ -243,11 +253,11 @@ impl Host {
             (None, Some(known)) if is_own => known,
             (None, _) => return Ok(self.refused(image, &answer, credentials)),
         };
-        let slot = match self.token(image, &grant, used.as_ref(), credentials, budget).await? {
+        let slot = match self.token(&begun, &grant, used.as_ref(), credentials, budget).await? {
             Ok(slot) => slot,
             Err(refused) => return Ok(Attempt::Refused(refused)),
         };
-        let answer = self.follow(question, url, &Proof::Bearer(&slot), credentials, budget).await?;
+        let answer = self.follow(&begun, url, &Proof::Bearer(&slot), credentials, budget).await?;
         if answer.status == StatusCode::UNAUTHORIZED {
             return Ok(self.refused(image, &answer, credentials));
         }
@@ -257,14 +267,14 @@ impl Host {
     /// Gives a usable token, or why its service gives none to these credentials.
     async fn token(
         &self,
-        image: &ImageName,
+        question: &Question<'_>,
         grant: &Arc<Grant>,
         refused: Option<&Slot>,
         credentials: &Credentials,
         budget: &mut Budget,
     ) -> Result<Result<Slot, RegistryError>, RegistryError> {
         let slot = self.tokens.slot(grant, refused, Instant::now());
-        match slot.get_or_try_init(|| self.exchange(image, grant, credentials, budget)).await {
+        match slot.get_or_try_init(|| self.exchange(question, grant, credentials, budget)).await {
             Ok(_) => {
                 self.standing.note_answer(credentials, true);
                 Ok(Ok(slot))
@@ -304,7 +314,7 @@ impl Host {
         credentials: &Credentials,
         budget: &mut Budget,
     ) -> Result<Answer, RegistryError> {
-        let image = question.image;
+        let (image, mut share) = (question.image, question.share);
         for _ in 0..=MAX_REDIRECTS {
             let request = Request {
                 image,
@@ -315,6 +325,7 @@ impl Host {
                 authorization: self.authorization(&url, proof),
                 form: None,
                 if_none_match: question.if_none_match,
+                share,
             };
             let answer = self.wire.send(&request, budget, &|text| clean(text, credentials)).await?;
             if !matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
@@ -332,7 +343,7 @@ impl Host {
                     rule: "a redirect stays at the scheme, host and port of the registry's API",
                 });
             }
-            url = target;
+            (url, share) = (target, Share::Begun);
         }
         Err(RegistryError::Redirect { image: image.clone(), reason: "more than 3 times" })
     }

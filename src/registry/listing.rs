@@ -16,6 +16,7 @@ use crate::registry::error::RegistryError;
 use crate::registry::host::{Budget, Host, PageHabits, Question};
 use crate::registry::link;
 use crate::registry::options::Limits;
+use crate::registry::pace::Share;
 use crate::registry::trust;
 
 /// Pages in a row that may bring no new tag before the listing counts as endless.
@@ -187,6 +188,8 @@ impl Reading<'_> {
             cap: self.limits.bytes_per_page,
             is_blob: false,
             if_none_match: None,
+            // A list that was begun is read to its end.
+            share: if self.visited.len() > 1 { Share::Begun } else { Share::List },
         };
         let answer = match self.host.ask(&question, url, &mut self.budget).await {
             Err(RegistryError::Timeout { .. }) if self.budget.is_spent() && self.visited.len() > 1 => return Ok(None),

@@ -16,6 +16,7 @@ use crate::registry::document::{self, Found};
 use crate::registry::error::RegistryError;
 use crate::registry::host::{Budget, Host, Question};
 use crate::registry::options::Limits;
+use crate::registry::pace::Share;
 
 /// Every kind of manifest that is understood. One that is missing here makes registries answer 404 for it; the old
 /// schema 1 is left out on purpose, since registries convert to it and then name a digest that nobody pushed.
@@ -65,7 +66,8 @@ pub(crate) async fn open_tag(
     let url = host.url(image, &format!("manifests/{tag}"))?;
     let mut budget = Budget::new(limits.listing_time);
     let (cap, if_none_match) = (limits.bytes_per_manifest, last.and_then(|last| last.etag));
-    let get = Question { image, method: Method::GET, accept: ACCEPT, cap, is_blob: false, if_none_match };
+    let (method, share) = (Method::GET, Share::All);
+    let mut get = Question { image, method, accept: ACCEPT, cap, is_blob: false, if_none_match, share };
     if last.is_some() {
         // HEAD, because some registries count every GET of a manifest as a pull.
         let head = Question { method: Method::HEAD, if_none_match: None, ..get.clone() };
@@ -73,6 +75,7 @@ pub(crate) async fn open_tag(
         if let Some(named) = by_header(host, image, &answer)? {
             return Ok(named.map(|digest| Named { digest, etag: etag(&answer), found: None }));
         }
+        get.share = Share::Begun;
     }
     let answer = host.ask(&get, url, &mut budget).await?;
     match (answer.status, last) {
@@ -99,12 +102,13 @@ pub(crate) async fn resolve_tag(
     let url = host.url(image, &format!("manifests/{tag}"))?;
     let mut budget = Budget::new(limits.listing_time);
     let cap = limits.bytes_per_manifest;
-    let head = Question { image, method: Method::HEAD, accept: ACCEPT, cap, is_blob: false, if_none_match: None };
+    let (method, share) = (Method::HEAD, Share::All);
+    let head = Question { image, method, accept: ACCEPT, cap, is_blob: false, if_none_match: None, share };
     let answer = host.ask(&head, url.clone(), &mut budget).await?;
     if let Some(named) = by_header(host, image, &answer)? {
         return Ok(named);
     }
-    let get = Question { method: Method::GET, ..head };
+    let get = Question { method: Method::GET, share: Share::Begun, ..head };
     let answer = host.ask(&get, url, &mut budget).await?;
     match answer.status {
         StatusCode::NOT_FOUND => Ok(None),

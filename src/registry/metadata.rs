@@ -12,6 +12,7 @@ use crate::registry::error::RegistryError;
 use crate::registry::host::{Budget, Host, Question};
 use crate::registry::manifest::{ACCEPT, Named, digest_like};
 use crate::registry::options::Limits;
+use crate::registry::pace::Share;
 
 /// Builds of one index that are asked for at once.
 const CONCURRENCY: usize = 4;
@@ -113,7 +114,9 @@ impl Reader<'_> {
         let image = self.image;
         let url = self.host.url(image, &format!("{what}/{digest}"))?;
         let (cap, is_blob) = (self.limits.bytes_per_manifest, what == "blobs");
-        let question = Question { image, method: Method::GET, accept, cap, is_blob, if_none_match: None };
+        // A tag was looked at before: what stands behind it is not read by halves.
+        let (method, share) = (Method::GET, Share::Begun);
+        let question = Question { image, method, accept, cap, is_blob, if_none_match: None, share };
         let answer = self.host.ask(&question, url, &mut Budget::new(self.limits.listing_time)).await?;
         match answer.status {
             StatusCode::NOT_FOUND => return Ok(None),

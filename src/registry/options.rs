@@ -166,8 +166,9 @@ impl RegistryOptions {
         if !(1..=MAX_CONCURRENCY).contains(&concurrency) {
             return Err(fail("`concurrency` is a whole number from 1 to 256"));
         }
-        if self.requests_per_cycle == Some(0) {
-            return Err(fail("`requests_per_cycle` is a whole number from 1"));
+        if self.requests_per_cycle.is_some_and(|most| most < 2) {
+            // One for a list, and one for what it brings about.
+            return Err(fail("`requests_per_cycle` is a whole number from 2"));
         }
         let token_service = self.token_service.as_ref().map(|url| token_service(url, self.insecure)).transpose();
         let token_service = token_service.map_err(fail)?;
@@ -293,7 +294,7 @@ mod tests {
             ("`requests_per_second`", |o| o.requests_per_second = Some(f64::NAN)),
             ("`concurrency`", |o| o.concurrency = Some(0)),
             ("`concurrency`", |o| o.concurrency = Some(257)),
-            ("`requests_per_cycle`", |o| o.requests_per_cycle = Some(0)),
+            ("`requests_per_cycle`", |o| o.requests_per_cycle = Some(1)),
             ("`token_service` is a https", |o| o.token_service = url("http://auth.example.com")),
             ("`token_service` holds no user", |o| o.token_service = url("https://u:hunter2@auth.example.com")),
             ("`credentials`", |o| o.login = Credentials::Token(Secret::new("hunter2\n")).into()),

@@ -56,6 +56,28 @@ struct State {
     spent: u64,
 }
 
+/// What of a cycle's requests a request may use.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Share {
+    /// It begins a list. A quarter of the requests is left for what the lists bring about: without it, lists that take
+    /// all of them in each cycle would let nothing be written.
+    List,
+    /// It begins anything else.
+    All,
+    /// It goes on with what was begun, which is of no use half done: it is counted, and never refused.
+    Begun,
+}
+
+impl Share {
+    fn of(self, budget: u64) -> Option<u64> {
+        match self {
+            Self::List => Some(budget - budget.div_ceil(4)),
+            Self::All => Some(budget),
+            Self::Begun => None,
+        }
+    }
+}
+
 /// Why a request may not start.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Refusal {
@@ -114,7 +136,7 @@ impl Pace {
     ///
     /// # Errors
     /// The registry is to be left alone for longer than anybody waits, or this cycle's requests are used up.
-    pub(crate) async fn admit(&self) -> Result<Option<SemaphorePermit<'_>>, Refusal> {
+    pub(crate) async fn admit(&self, share: Share) -> Result<Option<SemaphorePermit<'_>>, Refusal> {
         loop {
             self.wait_for_the_pause().await?;
             // Closed by nobody; without a permit the request would still be right.
@@ -125,7 +147,9 @@ impl Pace {
                 if state.paused_until.is_some_and(|until| until > now) {
                     continue;
                 }
-                if let Some(budget) = self.budget.filter(|budget| state.spent >= *budget) {
+                if let Some(budget) = self.budget
+                    && share.of(budget).is_some_and(|share| state.spent >= share)
+                {
                     return Err(Refusal::Spent(budget));
                 }
                 state.spent += 1;
@@ -318,14 +342,14 @@ mod tests {
             pace.note_wish(Wish::Again(Some(Duration::from_secs(4))), started, 0),
             Advice::Again(Duration::ZERO)
         );
-        drop(pace.admit().await.unwrap());
+        drop(pace.admit(Share::All).await.unwrap());
         assert_eq!(started.elapsed().as_secs(), 4);
         assert_eq!(pace.note_wish(Wish::Later(Duration::from_secs(60)), Instant::now(), 0), Advice::Take);
-        assert!(matches!(pace.admit().await, Err(Refusal::Paused(left)) if left.as_secs() == 60));
+        assert!(matches!(pace.admit(Share::All).await, Err(Refusal::Paused(left)) if left.as_secs() == 60));
         assert_eq!((pace.traffic().requests, pace.traffic().throttled), (1, 2));
         tokio::time::advance(Duration::from_secs(61)).await;
         assert_eq!(pace.traffic().pause, Duration::ZERO);
-        drop(pace.admit().await.unwrap());
+        drop(pace.admit(Share::All).await.unwrap());
     }
 
     #[tokio::test(start_paused = true)]
@@ -366,14 +390,21 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_budget_is_there_again_in_the_next_cycle() {
-        let pace = pace(Some(2));
-        for _ in 0..2 {
+        for (budget, lists) in [(2, 1), (4, 3), (5, 3), (100, 75)] {
+            let pace = pace(Some(budget));
             for _ in 0..2 {
-                drop(pace.admit().await.unwrap());
+                for _ in 0..lists {
+                    drop(pace.admit(Share::List).await.unwrap());
+                }
+                assert_eq!(pace.admit(Share::List).await.map(drop), Err(Refusal::Spent(budget)));
+                for _ in lists..budget {
+                    drop(pace.admit(Share::All).await.unwrap());
+                }
+                assert_eq!(pace.admit(Share::All).await.map(drop), Err(Refusal::Spent(budget)));
+                drop(pace.admit(Share::Begun).await.unwrap());
+                pace.begin();
             }
-            assert_eq!(pace.admit().await.map(drop), Err(Refusal::Spent(2)));
-            pace.begin();
+            assert_eq!(pace.traffic().requests, 2 * (budget + 1));
         }
-        assert_eq!(pace.traffic().requests, 4);
     }
 }

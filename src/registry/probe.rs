@@ -11,6 +11,7 @@ use crate::registry::answer::Answer;
 use crate::registry::error::RegistryError;
 use crate::registry::host::{Budget, Host, Question};
 use crate::registry::login::{Description, LoginError};
+use crate::registry::pace::Share;
 use crate::registry::proof::Proof;
 
 /// Cap of an answer in bytes; registries that take no notice of `n` list all tags.
@@ -120,5 +121,6 @@ fn question(image: &ImageName) -> Question<'_> {
         cap: MAX_BYTES,
         is_blob: false,
         if_none_match: None,
+        share: Share::All,
     }
 }

@@ -17,7 +17,7 @@ use crate::model::names::ImageName;
 use crate::registry::answer::Answer;
 use crate::registry::error::RegistryError;
 use crate::registry::options::{Checked, Limits};
-use crate::registry::pace::{Advice, Pace, Refusal, Traffic};
+use crate::registry::pace::{Advice, Pace, Refusal, Share, Traffic};
 
 const MAX_ERROR_BYTES: usize = 16 * 1024;
 /// How often one request is sent at most.
@@ -45,6 +45,7 @@ pub(crate) struct Request<'a> {
     pub(crate) form: Option<String>,
     /// The `ETag` of what is known already.
     pub(crate) if_none_match: Option<&'a str>,
+    pub(crate) share: Share,
 }
 
 /// The time left for one question. Waiting for a free place, a pause or the rate limit does not count.
@@ -101,9 +102,9 @@ impl Wire {
         budget: &mut Budget,
         clean: &(dyn Fn(&str) -> String + Sync),
     ) -> Result<Answer, RegistryError> {
-        let mut tries = 1;
+        let (mut tries, mut share) = (1, request.share);
         loop {
-            let place = self.pace.admit().await.map_err(|refusal| match refusal {
+            let place = self.pace.admit(share).await.map_err(|refusal| match refusal {
                 Refusal::Paused(left) => RegistryError::Paused { image: request.image.clone(), left },
                 Refusal::Spent(most) => RegistryError::OverBudget { image: request.image.clone(), most },
             })?;
@@ -116,6 +117,7 @@ impl Wire {
                 Advice::Again(_) | Advice::Take => return Ok(answer),
             };
             drop(place);
+            share = Share::Begun;
             tokio::time::sleep(pause).await;
         }
     }

@@ -153,7 +153,9 @@ fn what_a_budget_leaves_over_is_read_in_the_next_cycles_and_nothing_older_wins_m
     world.configure(&world.standard_config().replace("insecure: true", budget));
     let mut cycles = 0;
     while verdict(&at(&world, cycles)) != "delivered delivered" {
-        assert_eq!((world.tag("web"), world.registry.requests().len()), ("t0".to_owned(), 25));
+        // What was begun is finished: eight images may be under way, with their configurations still to come.
+        let requests = world.registry.requests().len();
+        assert!(world.tag("web") == "t0" && (25..=25 + 8).contains(&requests), "{requests}");
         world.registry.forget_requests();
         cycles += 1;
         assert!(cycles < 6, "no end");

@@ -23,6 +23,7 @@ mod annotations;
 mod any_registry;
 mod auto;
 mod branches;
+mod budget;
 mod check;
 mod commits;
 mod contention;

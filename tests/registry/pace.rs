@@ -74,15 +74,20 @@ async fn the_requests_of_a_cycle_are_there_again_in_the_next_one() {
     for repository in ["acme/a", "acme/b", "acme/c"] {
         fake.publish(repository, &["1.0.0"]);
     }
-    let settings = RegistryOptions { requests_per_cycle: Some(2), ..settings(&fake) };
+    let settings = RegistryOptions { requests_per_cycle: Some(3), ..settings(&fake) };
     let registries = with_limits(settings, Limits::default());
     for _ in 0..2 {
         registries.begin_cycle();
         registries.list_tags(&image(&fake, "acme/a")).await.unwrap();
         registries.list_tags(&image(&fake, "acme/b")).await.unwrap();
         let error = registries.list_tags(&image(&fake, "acme/c")).await.unwrap_err();
-        assert_error(&error, "registry/over-budget", &["2 requests of this cycle", "`acme/c`"], "requests_per_cycle");
+        assert_error(&error, "registry/over-budget", &["3 requests of this cycle", "`acme/c`"], "requests_per_cycle");
         assert_eq!(error.retry(), Retry::Later);
+        // What lists bring about still has its part.
+        let tag = "1.0.0".parse().unwrap();
+        registries.resolve_tag(&image(&fake, "acme/c"), &tag).await.unwrap();
+        let error = registries.resolve_tag(&image(&fake, "acme/a"), &tag).await.unwrap_err();
+        assert_eq!(error.code(), "registry/over-budget");
     }
-    assert_eq!(fake.requests().len(), 4);
+    assert_eq!(fake.requests().len(), 6);
 }

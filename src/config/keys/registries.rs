@@ -19,7 +19,7 @@ pub const REGISTRY: Table = Table {
         optional(
             "requests_per_cycle",
             Shape::Count,
-            "Most requests in one cycle; images take turns. Default: no limit.",
+            "Most requests in one cycle, from 2; images take turns. Default: no limit.",
         ),
         optional("concurrency", Shape::Count, "Most requests under way at once, up to 256. Default 8."),
         optional("limits", Shape::Map(&REGISTRY_LIMITS), "Instead of `registry_limits`, key by key."),

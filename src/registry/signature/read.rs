@@ -14,6 +14,7 @@ use crate::registry::answer::Answer;
 use crate::registry::error::RegistryError;
 use crate::registry::host::{Budget, Host, Question};
 use crate::registry::listing;
+use crate::registry::pace::Share;
 
 /// Pages of one list of referrers that are read.
 pub(super) const MAX_PAGES: usize = 16;
@@ -249,7 +250,9 @@ impl Source<'_> {
         cap: usize,
         is_blob: bool,
     ) -> Result<Answer, RegistryError> {
-        let question = Question { image: self.image, method: Method::GET, accept, cap, is_blob, if_none_match: None };
+        // The candidate was looked at before: its signatures are not read by halves.
+        let (method, share) = (Method::GET, Share::Begun);
+        let question = Question { image: self.image, method, accept, cap, is_blob, if_none_match: None, share };
         self.host.ask(&question, url, &mut self.budget).await
     }
 }
