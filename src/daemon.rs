@@ -3,6 +3,7 @@
 //! A part that ends by itself ends the process with an error that names it. SIGTERM and SIGINT let a push in flight
 //! finish, 25 seconds at most.
 
+mod again;
 mod agenda;
 mod parts;
 mod said;

@@ -1,5 +1,6 @@
 //! Runs cycles: by the agenda, and when somebody tells of a push.
 
+use std::collections::HashSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use tracing::{error, info};
 use crate::config::options;
 use crate::config::settings::Settings;
 use crate::daemon::LOOK;
+use crate::daemon::again::Again;
 use crate::daemon::agenda::Agenda;
 use crate::daemon::said::Last;
 use crate::model::event::Pushed;
@@ -42,6 +44,7 @@ pub(super) async fn schedule(
     let mut last = Last::default();
     let mut agenda = Agenda::new(&settings.borrow_and_update());
     let (mut pushed, mut paced) = (Pushed::default(), Instant::now());
+    let mut again = Again::default();
     loop {
         let (started, now) = (Instant::now(), Timestamp::now());
         if !pushed.is_empty() {
@@ -54,11 +57,12 @@ pub(super) async fn schedule(
         }
         publish(&report, started.elapsed(), &status);
         last.log(&report);
+        again.note(failed(&report, due.pushed), Instant::now());
         agenda.ran(now, report.has_failed(), random);
         agenda.wish(&report.wishes, |image| is_asked(&report.snapshot, image), now, random);
         loop {
             // The clock may be set, and the machine may sleep.
-            let rest = agenda.rest(Timestamp::now());
+            let rest = agenda.rest(Timestamp::now()).min(again.rest(Instant::now()));
             tokio::select! {
                 // In this order: cycles that take longer than the schedule must not put a change off.
                 biased;
@@ -86,6 +90,7 @@ pub(super) async fn schedule(
             // What is due goes first and takes along what was pushed, so neither waits for the other.
             let is_due = agenda.rest(Timestamp::now()).is_zero();
             pushed = if is_due || Instant::now() >= paced { webhooks.events.take() } else { Pushed::default() };
+            pushed.merge(again.take(Instant::now()));
             reconciler.keep_tracked(&mut pushed);
             if is_due || !pushed.is_empty() {
                 break;
@@ -102,6 +107,18 @@ fn is_asked(snapshot: &Snapshot, image: &ImageName) -> bool {
     snapshot.listings.contains_key(image)
         || snapshot.metadata.contains_key(image)
         || snapshot.manifests.keys().any(|(known, _)| known == image)
+}
+
+/// Keeps of the images that were pushed those with an outcome that failed.
+fn failed(report: &CycleReport, mut pushed: Pushed) -> Pushed {
+    if !pushed.is_empty() {
+        let all = report.snapshot.subjects.iter().zip(&report.judgements);
+        let failed = all.filter(|(_, judgement)| judgement.result == OutcomeResult::Failed);
+        let failed: HashSet<ImageName> =
+            failed.filter_map(|(subject, _)| Some(subject.tracked.asked.as_ref()?.without_pull_secret())).collect();
+        pushed.retain(|image| failed.contains(image));
+    }
+    pushed
 }
 
 /// Waits until something was pushed, and not before the time.

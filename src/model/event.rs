@@ -55,6 +55,19 @@ impl Pushed {
         }
     }
 
+    /// Adds what another one holds.
+    pub fn merge(&mut self, other: Self) {
+        for (image, tags) in other.0 {
+            match tags {
+                PushedTags::Any => drop(self.0.insert(image, PushedTags::Any)),
+                PushedTags::These(tags) => {
+                    let event = |tag| Event::RegistryPush { image: image.clone(), tag: Some(tag) };
+                    tags.into_iter().map(event).for_each(|event| self.add(event));
+                }
+            }
+        }
+    }
+
     /// Gives how many images it holds.
     pub fn len(&self) -> usize {
         self.0.len()

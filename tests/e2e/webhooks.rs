@@ -381,6 +381,22 @@ fn an_event_of_an_image_that_nobody_tracks_does_nothing() {
 }
 
 #[test]
+fn a_push_whose_look_fails_is_looked_at_again_long_before_the_schedule() {
+    let world = world_of(&["web", "api"]);
+    configure(&world, &generic(&world));
+    let daemon = Daemon::start(&world);
+    daemon.cycles(1);
+    world.registry.publish("acme/web", &["1.1.0"]);
+    world.registry.set("acme/web", Behaviour::Status(500, "UNKNOWN"));
+    tell(&world, &daemon, "web", "1.1.0");
+    daemon.cycles(1);
+    assert_eq!(world.tag("web"), "1.0.0");
+    world.registry.clear("acme/web");
+    wait_for_tag(&world, &daemon, "web", "1.1.0");
+    assert_eq!(listings(&world, "api"), 1, "only what was pushed is looked at again: {}", daemon.log());
+}
+
+#[test]
 fn a_tag_that_is_moved_is_looked_into_again_at_once() {
     let world = World::create();
     let build = |day: u8| Image::built(&format!("2026-01-{day:02}T00:00:00Z"));
