@@ -8,8 +8,8 @@
 //! - A token realm is https, or http if the realm is the registry's own host and that is `insecure` or this machine. It is the
 //!   registry's own host (any port), or has a name that belongs to the same family: the realm is the parent of the
 //!   registry's name or a name below that parent. The parent has two labels at least, and three if the last two are such
-//!   as `co.uk`. Addresses and single names such as `localhost` have no family. Any other token service must be named by
-//!   the operator.
+//!   as `co.uk`. Addresses and single names such as `localhost` have no family, and neither have names under a domain that
+//!   gives one to each of its customers ([`RENTED`]). Any other token service must be named by the operator.
 
 use url::Host;
 use url::Url;
@@ -39,14 +39,58 @@ const STORAGE: &[&str] = &[
     "storage.googleapis.com",
 ];
 
+/// Domains under which every customer of a cloud gets a name: next to a registry there stand strangers. Registries that
+/// are rented there have their token service at their own host.
+const RENTED: &[&str] = &[
+    "amazonaws.com",
+    "amazonaws.com.cn",
+    "appspot.com",
+    "azure-api.net",
+    "azurecr.cn",
+    "azurecr.io",
+    "azurecr.us",
+    "azurewebsites.net",
+    "cloudapp.azure.com",
+    "cloudapp.net",
+    "cloudflarestorage.com",
+    "cloudfront.net",
+    "core.windows.net",
+    "digitaloceanspaces.com",
+    "duckdns.org",
+    "fly.dev",
+    "github.io",
+    "gitlab.io",
+    "herokuapp.com",
+    "jfrog.io",
+    "netlify.app",
+    "ngrok.app",
+    "ngrok.dev",
+    "ngrok.io",
+    "ngrok-free.app",
+    "ngrok-free.dev",
+    "nip.io",
+    "on.aws",
+    "ondigitalocean.app",
+    "onrender.com",
+    "pages.dev",
+    "pkg.dev",
+    "run.app",
+    "sslip.io",
+    "trafficmanager.net",
+    "vercel.app",
+    "workers.dev",
+];
+
 /// Tells whether a URL leads to a storage of blobs.
 pub(crate) fn is_storage(url: &Url) -> bool {
     let (Some(Host::Domain(_)), Some(host)) = (url.host(), host(url)) else { return false };
     let is_known = |end: &&str| host.strip_suffix(*end).is_some_and(|rest| end.starts_with('.') != rest.is_empty());
-    // S3 has its region in the name: `<bucket>.s3.eu-west-1.amazonaws.com`, `s3.amazonaws.com`, `s3-accelerate`.
-    let is_s3 = host
-        .strip_suffix(".amazonaws.com")
-        .is_some_and(|rest| rest.split('.').any(|label| label == "s3" || label == "s3-accelerate"));
+    // S3 has its region in the name: `<bucket>.s3.eu-west-1.amazonaws.com`, `s3.amazonaws.com`, `s3-accelerate`. Its
+    // endpoints in private networks (`vpce`) are named there too.
+    let is_s3 = host.strip_suffix(".amazonaws.com").is_some_and(|rest| {
+        let has = |wanted: &[&str]| rest.split('.').any(|label| wanted.contains(&label));
+        has(&["s3", "s3-accelerate"]) && !has(&["vpce", "elb"])
+    });
     url.scheme() == "https" && url.port().is_none() && (is_s3 || STORAGE.iter().any(is_known))
 }
 
@@ -117,7 +161,8 @@ fn family(name: &str) -> Option<&str> {
         [second, top] => !is_shared_suffix(second, top),
         more => more.len() > 2,
     };
-    enough.then_some(parent)
+    let is_rented = RENTED.iter().any(|domain| is_within(parent, domain));
+    (enough && !is_rented).then_some(parent)
 }
 
 /// Tells whether `second.top` is sold to everybody, such as `co.uk` and `com.au`: two letters under which names of at
@@ -194,6 +239,25 @@ mod tests {
             ("https://1.0.0.1/token", ("http://127.0.0.1:5000", "127.0.0.1:5000"), false),
             ("https://x.0.0.1.example.com/", ("http://127.0.0.1:5000", "127.0.0.1:5000"), false),
             ("http://auth.corp.example/token", ("http://registry.corp.example", "registry.corp.example"), false),
+            // Anybody may have the name next to it.
+            ("https://evil.azurecr.io/oauth2/token", ("https://acme.azurecr.io", "acme.azurecr.io"), false),
+            ("https://acme.azurecr.io/oauth2/token", ("https://acme.azurecr.io", "acme.azurecr.io"), true),
+            ("https://azurecr.io/oauth2/token", ("https://acme.azurecr.io", "acme.azurecr.io"), false),
+            ("https://acme.azurecr.io/oauth2/token", ("https://acme.azurecr.io", "hub.corp.example"), true),
+            ("https://auth.corp.example/token", ("https://acme.azurecr.io", "hub.corp.example"), true),
+            (
+                "https://2.dkr.ecr.eu-west-1.amazonaws.com/",
+                ("https://1.dkr.ecr.eu-west-1.amazonaws.com", "1.dkr.ecr.eu-west-1.amazonaws.com"),
+                false,
+            ),
+            (
+                "https://evil.eu-west-1.elb.amazonaws.com/",
+                ("https://hub.eu-west-1.elb.amazonaws.com", "hub.eu-west-1.elb.amazonaws.com"),
+                false,
+            ),
+            ("https://evil-docker.pkg.dev/t", ("https://europe-docker.pkg.dev", "europe-docker.pkg.dev"), false),
+            ("https://evil.jfrog.io/t", ("https://acme.jfrog.io", "acme.jfrog.io"), false),
+            ("https://evil.azurewebsites.net/t", ("https://hub.azurewebsites.net", "hub.azurewebsites.net"), false),
         ] {
             assert_eq!(realm(url, api, name, None), expected, "{url} for {name}");
         }
@@ -206,6 +270,8 @@ mod tests {
             ("https://prod-bucket.s3.amazonaws.com/x", true),
             ("https://s3.dualstack.us-east-1.amazonaws.com/x", true),
             ("https://internal-lb.elb.amazonaws.com/x", false),
+            ("https://s3.internal-lb.eu-west-1.elb.amazonaws.com/x", false),
+            ("https://bucket.vpce-0a1b-c2d3.s3.eu-west-1.vpce.amazonaws.com/x", false),
             ("https://s3.amazonaws.com.evil.example/x", false),
             ("https://acme.blob.core.windows.net/x", true),
             ("https://blob.core.windows.net/x", false),
