@@ -69,7 +69,7 @@ impl Answer {
         let body: serde_json::Value = serde_json::from_slice(self.body.as_ref().ok()?).ok()?;
         let places = ["/errors/0/message", "/error_description", "/details", "/detail", "/message", "/error"];
         let words = places.iter().find_map(|place| body.pointer(place).and_then(|words| words.as_str()));
-        words.map(str::trim).filter(|words| !words.is_empty()).map(|words| words.chars().take(120).collect())
+        words.map(str::trim).filter(|words| !words.is_empty()).map(str::to_owned)
     }
 
     /// Reads `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date; at most a day.

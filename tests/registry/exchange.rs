@@ -93,6 +93,19 @@ async fn what_the_token_service_says_of_a_wrong_password_is_shown() {
 }
 
 #[tokio::test]
+async fn a_password_in_the_words_of_the_token_service_is_not_shown_in_part_either() {
+    for before in [0, 90, 110, 119, 190, 199] {
+        let words = serde_json::json!({"details": format!("{}{CANARY}", ".".repeat(before))}).to_string();
+        let fake = guarded(&["1.0.0"], Behaviour::TokenAnswer(401, words));
+        let error = with(&fake, password(CANARY)).list_tags(&image(&fake, "acme/web")).await.unwrap_err();
+        assert!(error.to_string().contains("token service says"), "{error}");
+        let said = error.to_string();
+        assert!(!(1..CANARY.len()).any(|part| said.contains(&format!(".{}\"", &CANARY[..part]))), "{said}");
+        assert!(!said.contains(CANARY), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_password_is_not_sent_again_and_again() {
     let fake = guarded(&["1.0.0"], Behaviour::TokenLogin("robot".to_owned(), "another".to_owned()));
     let registries = with(&fake, password(CANARY));
