@@ -152,8 +152,11 @@ impl Reply {
         if matches!(status, 200 | 201) {
             return Ok(());
         }
-        let code =
-            self.code().filter(|code| is_word(code) && !sent.iter().any(|secret| secret.contains(code.as_str())));
+        let is_sent = |code: &str| {
+            let of = |secret: &&str| !secret.is_empty() && (secret.contains(code) || code.contains(*secret));
+            sent.iter().any(of)
+        };
+        let code = self.code().filter(|code| is_word(code) && !is_sent(code));
         let code = code.map(|code| format!(" {code}")).unwrap_or_default();
         let reason = format!("it answered {status}{code}");
         let place = trust::place(url);
@@ -214,4 +217,26 @@ pub(super) fn form(request: RequestBuilder, fields: &[(&str, &str)]) -> RequestB
     let mut body = url::form_urlencoded::Serializer::new(String::new());
     body.extend_pairs(fields);
     request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body.finish())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_that_holds_what_was_sent_or_a_part_of_it_is_not_shown() {
+        let url = Url::parse("https://login.example/x?hunter2").unwrap();
+        for (code, expected) in [
+            ("invalid_client", "it answered 401 invalid_client"),
+            ("hunter2", "it answered 401"),
+            ("hunter", "it answered 401"),
+            ("bad_hunter2_of_you", "it answered 401"),
+            ("in words", "it answered 401"),
+        ] {
+            let body = serde_json::json!({"error": code}).to_string().into_bytes();
+            let reply = Reply { status: StatusCode::UNAUTHORIZED, headers: HeaderMap::new(), body };
+            assert_eq!(reply.good(&url, &["hunter2", ""]).unwrap_err().reason, expected, "{code}");
+        }
+    }
 }
