@@ -273,7 +273,7 @@ impl Host {
         credentials: &Credentials,
         budget: &mut Budget,
     ) -> Result<Result<Slot, RegistryError>, RegistryError> {
-        let slot = self.tokens.slot(grant, refused, Instant::now());
+        let slot = self.tokens.slot(grant, credentials, refused, Instant::now());
         match slot.get_or_try_init(|| self.exchange(question, grant, credentials, budget)).await {
             Ok(_) => {
                 self.standing.note_answer(credentials, true);

@@ -1,8 +1,9 @@
 //! Bearer tokens by what a registry grants with them (Docker's token specification, OAuth 2 for identity tokens).
 //!
 //! What a token is asked for is written in the challenge of a refused request: realm, service and scope. Tokens are kept
-//! by that until shortly before they end, and asked for once, however many requests wait for one. From the challenge for
-//! one repository that of another one of the same registry can be told, so only the first request of all is refused.
+//! by that, and by the credentials they were given for, until shortly before they end, and asked for once, however many
+//! requests wait for one. From the challenge for one repository that of another one of the same registry can be told, so
+//! only the first request of all is refused.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,6 +16,8 @@ use reqwest::header::HeaderValue;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use url::Url;
+
+use crate::credentials::Credentials;
 
 /// The longest time that a token is kept, whatever its service says.
 const LONGEST: u64 = 24 * 3600;
@@ -49,7 +52,8 @@ pub(crate) struct Tokens {
 #[derive(Default)]
 struct State {
     by_repository: HashMap<String, Arc<Grant>>,
-    slots: HashMap<Arc<Grant>, Slot>,
+    /// A docker file may have other credentials for each repository, and a registry one scope for all of them (Gitea: `*`).
+    slots: HashMap<Arc<Grant>, Vec<(Credentials, Slot)>>,
     /// A grant whose scope names its repository and nothing else.
     pattern: Option<Arc<Grant>>,
 }
@@ -74,16 +78,22 @@ impl Tokens {
         grant
     }
 
-    /// Gives the place to take a token from. It is a new one if the last token ended, or is the one that was refused.
-    pub(crate) fn slot(&self, grant: &Arc<Grant>, refused: Option<&Slot>, now: Instant) -> Slot {
+    /// Gives the place to take a token from that these credentials get. It is a new one if the last token ended, or is the
+    /// one that was refused.
+    pub(crate) fn slot(&self, grant: &Arc<Grant>, by: &Credentials, refused: Option<&Slot>, now: Instant) -> Slot {
         let mut state = self.state();
-        let slot = state.slots.entry(grant.clone()).or_default();
-        let is_refused = refused.is_some_and(|refused| Arc::ptr_eq(refused, slot));
+        let slots = state.slots.entry(grant.clone()).or_default();
         // An empty place is being filled by another request, a usable one has just been filled: both are shared.
-        if is_refused || slot.get().is_some_and(|token| token.ends <= now) {
-            *slot = Slot::default();
+        slots.retain(|(_, slot)| {
+            let is_refused = refused.is_some_and(|refused| Arc::ptr_eq(refused, slot));
+            !is_refused && slot.get().is_none_or(|token| token.ends > now)
+        });
+        if let Some((_, slot)) = slots.iter().find(|(known, _)| known == by) {
+            return slot.clone();
         }
-        slot.clone()
+        let slot = Slot::default();
+        slots.push((by.clone(), slot.clone()));
+        slot
     }
 
     /// Forgets all tokens, and keeps what they were asked for: the next ones are asked for with other credentials.
@@ -133,6 +143,8 @@ mod tests {
         (repository.to_owned(), Grant { realm, service: Some("r".to_owned()), scope: scope.to_owned() })
     }
 
+    const NOBODY: &Credentials = &Credentials::Anonymous;
+
     fn token(expires_in: u64, now: Instant) -> Token {
         Token::parse(format!(r#"{{"token":"x","expires_in":{expires_in}}}"#).as_bytes(), now).unwrap()
     }
@@ -169,20 +181,23 @@ mod tests {
         let (tokens, now) = (Tokens::default(), Instant::now());
         let (web, wanted) = grant("web", "repository:web:pull");
         let grant_of_web = tokens.learn(&web, wanted);
-        let slot = tokens.slot(&grant_of_web, None, now);
-        assert!(Arc::ptr_eq(&slot, &tokens.slot(&grant_of_web, None, now)), "one request asks, the others wait");
+        let slot = tokens.slot(&grant_of_web, NOBODY, None, now);
+        assert!(
+            Arc::ptr_eq(&slot, &tokens.slot(&grant_of_web, NOBODY, None, now)),
+            "one request asks, the others wait"
+        );
         slot.set(token(300, now)).ok().unwrap();
-        assert!(Arc::ptr_eq(&slot, &tokens.slot(&grant_of_web, None, now + Duration::from_secs(289))));
-        let later = tokens.slot(&grant_of_web, None, now + Duration::from_secs(290));
+        assert!(Arc::ptr_eq(&slot, &tokens.slot(&grant_of_web, NOBODY, None, now + Duration::from_secs(289))));
+        let later = tokens.slot(&grant_of_web, NOBODY, None, now + Duration::from_secs(290));
         assert!(!Arc::ptr_eq(&slot, &later));
         later.set(token(300, now)).ok().unwrap();
-        let renewed = tokens.slot(&grant_of_web, Some(&later), now);
+        let renewed = tokens.slot(&grant_of_web, NOBODY, Some(&later), now);
         assert!(!Arc::ptr_eq(&later, &renewed));
-        let second = tokens.slot(&grant_of_web, Some(&later), now);
+        let second = tokens.slot(&grant_of_web, NOBODY, Some(&later), now);
         assert!(Arc::ptr_eq(&renewed, &second), "the second refusal shares the first's renewal");
         renewed.set(token(300, now)).ok().unwrap();
         tokens.forget();
-        assert!(tokens.slot(&grant_of_web, None, now).get().is_none());
+        assert!(tokens.slot(&grant_of_web, NOBODY, None, now).get().is_none());
     }
 
     #[test]
@@ -201,8 +216,20 @@ mod tests {
             let (api, wanted) = grant("api", scope);
             let api = tokens.learn(&api, wanted);
             let now = Instant::now();
-            let slot = tokens.slot(&tokens.grant("web").unwrap(), None, now);
-            assert!(Arc::ptr_eq(&slot, &tokens.slot(&api, None, now)), "{scope}");
+            let slot = tokens.slot(&tokens.grant("web").unwrap(), NOBODY, None, now);
+            assert!(Arc::ptr_eq(&slot, &tokens.slot(&api, NOBODY, None, now)), "{scope}");
         }
+    }
+
+    #[test]
+    fn what_was_given_for_some_credentials_is_not_used_for_others() {
+        let (tokens, now) = (Tokens::default(), Instant::now());
+        let (web, wanted) = grant("web", "*");
+        let grant = tokens.learn(&web, wanted);
+        let other = Credentials::Token(crate::secret::Secret::new("other"));
+        let slot = tokens.slot(&grant, NOBODY, None, now);
+        slot.set(token(300, now)).ok().unwrap();
+        assert!(tokens.slot(&grant, &other, None, now).get().is_none());
+        assert!(Arc::ptr_eq(&slot, &tokens.slot(&grant, NOBODY, None, now)));
     }
 }
