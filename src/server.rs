@@ -1,6 +1,7 @@
 //! The HTTP server: `/healthz`, `/readyz`, `/metrics`, which name nothing that Git or a registry said, and
 //! `POST /webhooks/<name>`, which can only cause a look.
 
+mod connections;
 pub mod events;
 mod limit;
 mod payload;
@@ -23,6 +24,7 @@ use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::server::connections::Bounded;
 use crate::telemetry::Metrics;
 
 /// How long connections may stay open after the end was asked for.
@@ -57,8 +59,8 @@ pub async fn serve(
     cancel: CancellationToken,
 ) -> std::io::Result<()> {
     let asked = cancel.clone();
-    let served =
-        axum::serve(listener, router(status, webhooks)).with_graceful_shutdown(async move { asked.cancelled().await });
+    let served = axum::serve(Bounded::new(listener), router(status, webhooks))
+        .with_graceful_shutdown(async move { asked.cancelled().await });
     let closing = async move {
         cancel.cancelled().await;
         tokio::time::sleep(CLOSING).await;
