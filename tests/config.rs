@@ -911,7 +911,7 @@ fn a_webhook_has_a_name_a_kind_a_secret_and_knows_its_registry() {
     );
     check(
         &one(&format!("{good}: quay, registry: r.example, requests_per_second: 0")),
-        &["3 config/invalid-value: `webhooks[0].requests_per_second` is `0`: it is a number above 0, up to 1000"],
+        &["3 config/invalid-value: `webhooks[0].requests_per_second` is `0`: it is a number from 0.001 to 1000"],
     );
     check(
         &one(&format!("{good}: quay, registry: r.example")),
@@ -1323,13 +1323,14 @@ fn a_registry_is_a_host_with_consistent_settings() {
         &["3 config/invalid-value: `registries[0].ca` is ``: a path is not empty"],
     );
     check(
-        "registries: [{host: ghcr.io, requests_per_second: 0}, {host: a.b, requests_per_second: fast}, {host: a.c, requests_per_second: inf}, {host: a.d, requests_per_second: -1}, {host: a.e, requests_per_second: nan}]",
+        "registries: [{host: ghcr.io, requests_per_second: 0}, {host: a.b, requests_per_second: fast}, {host: a.c, requests_per_second: inf}, {host: a.d, requests_per_second: -1}, {host: a.e, requests_per_second: nan}, {host: a.f, requests_per_second: 0.0001}]",
         &[
-            "3 config/invalid-value: `registries[0].requests_per_second` is `0`: it is a number above 0, up to 1000",
-            "3 config/invalid-value: `registries[1].requests_per_second` is `fast`: it is a number above 0, up to 1000",
-            "3 config/invalid-value: `registries[2].requests_per_second` is `inf`: it is a number above 0, up to 1000",
-            "3 config/invalid-value: `registries[3].requests_per_second` is `-1`: it is a number above 0, up to 1000",
-            "3 config/invalid-value: `registries[4].requests_per_second` is `nan`: it is a number above 0, up to 1000",
+            "3 config/invalid-value: `registries[0].requests_per_second` is `0`: it is a number from 0.001 to 1000",
+            "3 config/invalid-value: `registries[1].requests_per_second` is `fast`: it is a number from 0.001 to 1000",
+            "3 config/invalid-value: `registries[2].requests_per_second` is `inf`: it is a number from 0.001 to 1000",
+            "3 config/invalid-value: `registries[3].requests_per_second` is `-1`: it is a number from 0.001 to 1000",
+            "3 config/invalid-value: `registries[4].requests_per_second` is `nan`: it is a number from 0.001 to 1000",
+            "3 config/invalid-value: `registries[5].requests_per_second` is `0.0001`: it is a number from 0.001 to 1000",
         ],
     );
     check(

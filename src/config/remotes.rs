@@ -13,6 +13,8 @@ use crate::model::names::{Branch, ImageName, NameError};
 use crate::model::remote_url::{RemoteUrl, Transport};
 use crate::registry::Limits;
 
+/// One request in about a quarter of an hour; what is rarer is a schedule.
+const LEAST_REQUESTS_PER_SECOND: f64 = 0.001;
 pub(super) const MOST_REQUESTS_PER_SECOND: f64 = 1000.0;
 const MOST_AT_ONCE: usize = 256;
 
@@ -144,9 +146,9 @@ pub(super) fn registry(value: &Value<'_>, base: &Limits) -> Option<RegistrySetti
 /// Requests per second.
 pub(super) fn rate(value: &Value<'_>) -> Option<f64> {
     let number: Option<f64> = value.text()?.parse().ok();
-    let number = number.filter(|number| *number > 0.0 && *number <= MOST_REQUESTS_PER_SECOND);
+    let number = number.filter(|number| (LEAST_REQUESTS_PER_SECOND..=MOST_REQUESTS_PER_SECOND).contains(number));
     if number.is_none() {
-        value.invalid("it is a number above 0, up to 1000", "leave the key out for the default");
+        value.invalid("it is a number from 0.001 to 1000", "leave the key out for the default");
     }
     number
 }

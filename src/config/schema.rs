@@ -45,7 +45,7 @@ fn shape(shape: Shape) -> Value {
         Shape::Word(words) => json!({"enum": words}),
         Shape::Bool => json!({"type": "boolean"}),
         Shape::Count => json!({"type": "integer", "minimum": 1}),
-        Shape::Rate => json!({"type": "number", "exclusiveMinimum": 0, "maximum": 1000}),
+        Shape::Rate => json!({"type": "number", "minimum": 0.001, "maximum": 1000}),
         Shape::Texts => json!({"type": "array", "items": {"type": "string"}}),
         Shape::TextOrTexts => json!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
         Shape::TextMap => json!({"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}}),

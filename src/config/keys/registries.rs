@@ -15,7 +15,7 @@ pub const REGISTRY: Table = Table {
             Shape::Text,
             "Origin of its token service, if that is not in the registry's own domain.",
         ),
-        optional("requests_per_second", Shape::Rate, "Most requests per second, up to 1000."),
+        optional("requests_per_second", Shape::Rate, "Most requests per second, from 0.001 to 1000."),
         optional(
             "requests_per_cycle",
             Shape::Count,

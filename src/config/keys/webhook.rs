@@ -14,7 +14,7 @@ pub const WEBHOOK: Table = Table {
             Shape::Text,
             "Host of the images it may tell of. Default: that of docker-hub, ghcr and quay; any for generic.",
         ),
-        optional("requests_per_second", Shape::Rate, "Most requests per second, up to 1000. Default 100."),
+        optional("requests_per_second", Shape::Rate, "Most requests per second, from 0.001 to 1000. Default 100."),
     ],
     ..PLAIN
 };
