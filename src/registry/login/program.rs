@@ -8,6 +8,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
@@ -112,14 +114,28 @@ struct Run {
     output: Vec<u8>,
 }
 
+/// A running program with all that it started, by its process id, which is that of the group. Dropped, they are killed: a
+/// script whose own child hangs would leave one behind at each try.
+struct Group(Option<u32>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(id) = self.0.and_then(|id| i32::try_from(id).ok()) {
+            // The program was not waited for yet, so the id is still its own. If all are gone, nothing is to be done.
+            let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
+        }
+    }
+}
+
 async fn run(program: &Path, arguments: &[&str], input: &str) -> Result<Run, LoginError> {
     let mut command = Command::new(program);
     command.args(arguments).current_dir("/").env_clear().envs(std::env::vars_os().filter(|(name, _)| is_kept(name)));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     // A group of its own: an interrupt at the terminal is meant for us. Dropped, that is at the limit, it is killed.
     command.process_group(0).kill_on_drop(true);
-    let started = |error: std::io::Error| LoginError::lasting(shown(program), format!("it cannot be started: {error}"));
-    let mut child = command.spawn().map_err(started)?;
+    let began = |error: std::io::Error| LoginError::lasting(shown(program), format!("it cannot be started: {error}"));
+    let mut child = command.spawn().map_err(began)?;
+    let mut group = Group(child.id());
     let talk = async {
         if let Some(mut stdin) = child.stdin.take() {
             // A program that reads nothing has closed it.
@@ -133,6 +149,7 @@ async fn run(program: &Path, arguments: &[&str], input: &str) -> Result<Run, Log
             return Err(LoginError::passing(shown(program), format!("it printed more than {MAX_BYTES} bytes")));
         }
         let status = child.wait().await;
+        group.0 = None;
         let status = status.map_err(|error| LoginError::passing(shown(program), format!("it was lost: {error}")))?;
         Ok(Run { is_success: status.success(), status: status.to_string(), output })
     };

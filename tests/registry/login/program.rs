@@ -91,10 +91,11 @@ async fn a_helper_that_fails_never_shows_what_it_said_and_nothing_is_asked_anony
 }
 
 #[tokio::test]
-async fn a_program_that_does_not_end_is_killed_at_the_limit_and_its_failure_shared() {
+async fn a_program_that_does_not_end_is_killed_with_all_that_it_started_and_its_failure_shared() {
     let programs = Programs::new();
     let pid = programs.path("pid");
-    let stuck = programs.helper("ghcr.io", Absent::Anonymous, &format!("echo $$ >> {}\nexec sleep 600", pid.display()));
+    let hangs = format!("sleep 600 &\necho $! >> {}\nwait", pid.display());
+    let stuck = programs.helper("ghcr.io", Absent::Anonymous, &hangs);
     let started = Instant::now();
     let (first, second) = tokio::join!(stuck.credentials("acme/web"), stuck.credentials("acme/api"));
     assert!(started.elapsed() < Duration::from_secs(20), "one wait for both");
