@@ -237,7 +237,9 @@ impl Host {
             }
         }
         if answer.status != StatusCode::UNAUTHORIZED {
-            self.standing.note_answer(credentials, !matches!(proof, Proof::Nothing));
+            // Some refuse a wrong password with 403.
+            let is_taken = !matches!(proof, Proof::Nothing) && answer.status != StatusCode::FORBIDDEN;
+            self.standing.note_answer(credentials, is_taken);
             return Ok(Attempt::Answered(answer));
         }
         let challenges = answer.challenges();

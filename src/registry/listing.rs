@@ -136,7 +136,6 @@ impl Reading<'_> {
                 Err(RegistryError::NotFound { .. } | RegistryError::ServerError { status: 400..=499, .. })
                     if is_probe =>
                 {
-                    self.learn(|habits| habits.is_told_whole = true);
                     return Ok(None);
                 }
                 Err(error) => return Err(error),
