@@ -141,7 +141,7 @@ impl<'p> Judge<'p> {
     }
 
     /// As [`Self::judge`] where the tag itself is compared, and was read as a version before.
-    fn judge_version(&self, tag: &str, version: Option<&Version>) -> Verdict {
+    fn judge_version(&self, tag: &str, version: Option<&Version<&str>>) -> Verdict {
         if is_artifact_of_an_image(tag) {
             return Verdict::Rejected(Rejection::NotACandidate);
         }
@@ -157,7 +157,7 @@ impl<'p> Judge<'p> {
         let Some(text) = reading(self.policy, tag) else { return Place::None };
         match self.policy.strategy {
             Strategy::Semver => {
-                let version = text.parse().ok().filter(|version| !self.is_strictly_a_number(version));
+                let version = text.parse::<Version>().ok().filter(|version| !self.is_strictly_a_number(version));
                 version.map_or(Place::None, Place::Version)
             }
             Strategy::Alphabetical if text.is_empty() => Place::None,
@@ -199,12 +199,12 @@ impl<'p> Judge<'p> {
         (!is_allowed).then_some(Rejection::AllowTags)
     }
 
-    fn is_strictly_a_number(&self, version: &Version) -> bool {
+    fn is_strictly_a_number<T: AsRef<str>>(&self, version: &Version<T>) -> bool {
         let is_long = |digits| digits >= STRICT_DIGITS && digits > self.constraint.longest_major();
         self.policy.strict && version.single_number_digits().is_some_and(is_long)
     }
 
-    fn fit(&self, version: &Version) -> Option<Rejection> {
+    fn fit<T: AsRef<str>>(&self, version: &Version<T>) -> Option<Rejection> {
         match self.constraint.check(version, self.policy.include_prereleases) {
             Fit::Matches => None,
             Fit::Prerelease => Some(Rejection::Prerelease),

@@ -50,12 +50,12 @@ impl Constraint {
     }
 
     /// Tells whether the version matches.
-    pub fn matches(&self, version: &Version, include_prereleases: bool) -> bool {
+    pub fn matches<T: AsRef<str>>(&self, version: &Version<T>, include_prereleases: bool) -> bool {
         self.check(version, include_prereleases) == Fit::Matches
     }
 
     /// Tells whether the version matches, and if not, why.
-    pub fn check(&self, version: &Version, include_prereleases: bool) -> Fit {
+    pub fn check<T: AsRef<str>>(&self, version: &Version<T>, include_prereleases: bool) -> Fit {
         let semver = version.semver();
         let mut fit = Fit::OutOfRange;
         for conjunction in &self.alternatives {

@@ -12,19 +12,26 @@ use semver::{BuildMetadata, Prerelease};
 
 /// A version with its original text. `Ord` is total and agrees with [`Version::precedence`]; versions of equal
 /// precedence are ordered by [`Version`]'s tie order: more written numbers are higher, then the one without `v`, then
-/// the text with the higher bytes.
+/// the text with the higher bytes. `T` holds the text: a `String`, or a `&str` where many versions are read for a moment.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct Version {
+pub struct Version<T = String> {
     semver: semver::Version,
     parts: u8,
     has_v: bool,
-    text: String,
+    text: T,
 }
 
-impl Version {
+impl<'t> Version<&'t str> {
+    /// Reads a version that borrows its text; none if it is no version.
+    pub fn borrowed(text: &'t str) -> Option<Self> {
+        read(text).ok()
+    }
+}
+
+impl<T: AsRef<str>> Version<T> {
     /// Gives the text as written.
     pub fn as_str(&self) -> &str {
-        &self.text
+        self.text.as_ref()
     }
 
     /// Gives the parsed version, with missing numbers as 0.
@@ -50,7 +57,7 @@ impl Version {
     /// Gives the count of digits, leading zeros included, if the text is one number and nothing else but a `v`.
     pub fn single_number_digits(&self) -> Option<usize> {
         let is_bare = self.parts == 1 && !self.is_prerelease() && self.semver.build.is_empty();
-        is_bare.then(|| self.text.len() - usize::from(self.has_v))
+        is_bare.then(|| self.as_str().len() - usize::from(self.has_v))
     }
 
     /// Orders by SemVer 2.0.0 section 11; build metadata and spelling do not count.
@@ -59,24 +66,24 @@ impl Version {
     }
 }
 
-impl Ord for Version {
+impl<T: AsRef<str> + Eq> Ord for Version<T> {
     fn cmp(&self, other: &Self) -> Ordering {
         self.precedence(other)
             .then_with(|| self.parts.cmp(&other.parts))
             .then_with(|| other.has_v.cmp(&self.has_v))
-            .then_with(|| self.text.cmp(&other.text))
+            .then_with(|| self.as_str().cmp(other.as_str()))
     }
 }
 
-impl PartialOrd for Version {
+impl<T: AsRef<str> + Eq> PartialOrd for Version<T> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl fmt::Display for Version {
+impl<T: AsRef<str>> fmt::Display for Version<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(self.as_str())
     }
 }
 
@@ -84,7 +91,9 @@ impl FromStr for Version {
     type Err = VersionError;
 
     fn from_str(text: &str) -> Result<Self, VersionError> {
-        read(text).map_err(|rule| VersionError { text: shown(text), rule })
+        let Version { semver, parts, has_v, text } =
+            read(text).map_err(|rule| VersionError { text: shown(text), rule })?;
+        Ok(Self { semver, parts, has_v, text: text.to_owned() })
     }
 }
 
@@ -152,7 +161,7 @@ fn build_metadata(text: &str) -> Option<BuildMetadata> {
     if text.is_empty() { None } else { BuildMetadata::new(text).ok() }
 }
 
-fn read(text: &str) -> Result<Version, &'static str> {
+fn read(text: &str) -> Result<Version<&str>, &'static str> {
     // Most tags that are no versions are branch names and hashes: tell those before anything is split.
     if !text.strip_prefix('v').unwrap_or(text).starts_with(|c: char| c.is_ascii_digit()) {
         return Err(NUMBERS_RULE);
@@ -167,7 +176,7 @@ fn read(text: &str) -> Result<Version, &'static str> {
     }
     let [major, minor, patch] = numbers;
     let semver = semver::Version { major, minor, patch, pre, build };
-    Ok(Version { semver, parts, has_v, text: text.to_owned() })
+    Ok(Version { semver, parts, has_v, text })
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! All eligible tags of a listing, best first, worked out once however many images share listing and policy.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -33,15 +34,29 @@ pub struct Ranking {
 }
 
 /// Gives the positions of all tags, highest first, from what they read as.
-fn highest_first(tags: &Tags, read: &[Option<Version>]) -> Box<[u32]> {
-    let mut order: Box<[u32]> = (0..u32::try_from(tags.len()).unwrap_or(u32::MAX)).collect();
-    // Numbers alone nearly always tell which one is higher, and side by side they are compared quickly.
-    let numbers = |version: &Version| [version.semver().major, version.semver().minor, version.semver().patch];
-    let quick: Vec<Option<[u64; 3]>> = read.iter().map(|version| version.as_ref().map(numbers)).collect();
-    let quick = |at: &u32| quick.get(*at as usize);
-    let whole = |at: &u32| (read.get(*at as usize).and_then(Option::as_ref), tags.get(*at as usize));
-    order.sort_unstable_by(|a, b| quick(b).cmp(&quick(a)).then_with(|| whole(b).cmp(&whole(a))));
-    order
+fn highest_first(tags: &Tags, read: &[Option<Version<&str>>]) -> Box<[u32]> {
+    let whole = |at: u32| (read.get(at as usize).and_then(Option::as_ref), tags.get(at as usize));
+    let mut order: Vec<(u64, u32)> = (0..).zip(read).map(|(at, version)| (quick(version.as_ref()), at)).collect();
+    order.sort_unstable_by_key(|(quick, _)| Reverse(*quick));
+    for alike in order.chunk_by_mut(|(a, _), (b, _)| a == b) {
+        alike.sort_unstable_by(|(_, a), (_, b)| whole(*b).cmp(&whole(*a)));
+    }
+    order.into_iter().map(|(_, at)| at).collect()
+}
+
+/// Gives a number that is lower only where the version is. Such numbers are compared quickly, and nearly always tell which
+/// version is higher.
+fn quick(version: Option<&Version<&str>>) -> u64 {
+    const BITS: u32 = 20;
+    const MOST: u64 = (1 << BITS) - 1;
+    let Some(version) = version else { return 0 };
+    let (semver, mut key, mut is_capped) = (version.semver(), 1, false);
+    for number in [semver.major, semver.minor, semver.patch] {
+        // Behind a number that does not fit nothing counts: higher ones look the same.
+        is_capped |= number >= MOST;
+        key = key << BITS | if is_capped { MOST } else { number };
+    }
+    key << 1 | u64::from(is_capped || !version.is_prerelease())
 }
 
 impl Memo {
@@ -66,7 +81,7 @@ impl Memo {
         };
         if policy.strategy == Strategy::Semver && policy.extract.is_none() {
             // Read again for each policy: kept, they would be most of what a cycle holds in memory.
-            let read: Vec<Option<Version>> = tags.iter().map(|tag| tag.parse().ok()).collect();
+            let read: Vec<Option<Version<&str>>> = tags.iter().map(Version::borrowed).collect();
             for at in self.highest_first.get_or_init(|| highest_first(tags, &read)) {
                 let (Some(tag), Some(version)) = (tags.get(*at as usize), read.get(*at as usize)) else {
                     continue;
@@ -162,5 +177,33 @@ impl Eq for Memo {}
 impl fmt::Debug for Memo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Memo")
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quick_number_never_contradicts_the_order_of_versions() {
+        let numbers = ["0", "1", "9", "1048574", "1048575", "1048576", "20260105", "18446744073709551615"];
+        let mut texts = Vec::new();
+        for major in numbers {
+            for minor in numbers {
+                for patch in ["0", "7", "1048575", "1048577"] {
+                    texts.extend(["", "-rc.1", "-0", "+b"].map(|end| format!("{major}.{minor}.{patch}{end}")));
+                }
+            }
+        }
+        let mut versions: Vec<Version<&str>> = texts.iter().map(|text| Version::borrowed(text).unwrap()).collect();
+        versions.sort();
+        assert!(versions.iter().all(|version| quick(Some(version)) > quick(None)));
+        for pair in versions.windows(2) {
+            assert!(quick(Some(&pair[0])) <= quick(Some(&pair[1])), "{} {}", pair[0], pair[1]);
+        }
+        let tell =
+            |low: &str, high: &str| quick(Version::borrowed(low).as_ref()) < quick(Version::borrowed(high).as_ref());
+        assert!(tell("1.2.3", "1.2.4") && tell("1.2.3-rc.1", "1.2.3") && tell("1.9.9", "1.10.0"));
     }
 }
