@@ -17,6 +17,9 @@ use url::Url;
 
 use crate::secret::Secret;
 
+/// The most bytes for which there is room before any came.
+const MOST_RESERVED: usize = 64 * 1024;
+
 /// What one client may do. A client is made per host, so that an extra authority is trusted for that host only.
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
@@ -134,7 +137,9 @@ pub fn install_crypto_provider() {
 /// # Errors
 /// `TooLarge`, `Timeout`, or `Cut` if it is shorter than announced or cannot be decompressed.
 pub async fn read_capped(response: Response, cap: usize, deadline: Instant) -> Result<BytesMut, HttpError> {
-    let mut body = BytesMut::new();
+    let announced = response.content_length().and_then(|len| usize::try_from(len).ok()).unwrap_or(0);
+    // What is announced and does not come shall cost no memory.
+    let mut body = BytesMut::with_capacity(announced.min(cap).min(MOST_RESERVED));
     let mut chunks = response.bytes_stream();
     loop {
         let chunk = match timeout_at(deadline, chunks.next()).await {

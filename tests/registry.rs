@@ -64,7 +64,7 @@ fn image(fake: &FakeRegistry, repository: &str) -> ImageName {
 }
 
 fn tags(listing: &Listing) -> Vec<&str> {
-    listing.tags.iter().map(|tag| tag.as_str()).collect()
+    listing.tags.iter().collect()
 }
 
 /// Asserts the code, and that message and hint hold what a person needs and nothing that was secret or hostile.

@@ -50,13 +50,20 @@ macro_rules! text_newtype {
 pub struct Tag(String);
 text_newtype!(Tag);
 
+impl Tag {
+    /// Tells whether a text is a tag.
+    pub fn is_legal(text: &str) -> bool {
+        let legal = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'.' | b'-');
+        let first = text.bytes().next().is_some_and(|c| c.is_ascii_alphanumeric() || c == b'_');
+        first && text.len() <= 128 && text.bytes().all(legal)
+    }
+}
+
 impl FromStr for Tag {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        let legal = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'.' | b'-');
-        let first = text.bytes().next().is_some_and(|c| c.is_ascii_alphanumeric() || c == b'_');
-        if first && text.len() <= 128 && text.bytes().all(legal) {
+        if Self::is_legal(text) {
             Ok(Self(text.to_owned()))
         } else {
             Err(NameError::new("tag", text, "a tag is [A-Za-z0-9_][A-Za-z0-9._-]{0,127}"))

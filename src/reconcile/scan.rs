@@ -322,7 +322,7 @@ async fn answer_to(images: &Images<'_>, question: &Question, note: impl Fn(&Regi
         Question::Listing(image) => {
             let listing = images.registries.list_tags(image).await.inspect_err(note).map_err(|error| failure(&error));
             let listed = listing.map(|listing| Listed {
-                tags: listing.tags.into_iter().collect(),
+                tags: listing.tags,
                 dropped: listing.dropped,
                 truncated: listing.truncated.map(|cut| cut.reason().to_owned()),
                 ..Listed::default()

@@ -5,12 +5,12 @@ use std::fmt;
 
 use reqwest::header::LINK;
 use reqwest::{Method, StatusCode};
-use serde::de::{SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
 use crate::model::names::ImageName;
-use crate::model::names::Tag;
+use crate::model::tags::{TagBuffer, Tags};
 use crate::registry::answer::Answer;
 use crate::registry::error::RegistryError;
 use crate::registry::host::{Budget, Host, PageHabits, Question};
@@ -29,8 +29,8 @@ const MAX_SIZE_REFUSALS: u8 = 2;
 /// The tags of one repository.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Listing {
-    /// Each tag once, sorted by bytes.
-    pub tags: Vec<Tag>,
+    /// Its legal tags.
+    pub tags: Tags,
     /// How many entries are no legal tags and were left out.
     pub dropped: usize,
     /// Set if there is more that one of our own limits kept out. Such a listing proves no absence.
@@ -65,15 +65,17 @@ pub(crate) async fn list_tags(host: &Host, image: &ImageName) -> Result<Listing,
         image,
         limits: host.limits(),
         budget: Budget::new(host.limits().listing_time),
-        tags: Vec::new(),
+        pages: Vec::new(),
+        count: 0,
         dropped: 0,
         visited: HashSet::new(),
         empty_pages: 0,
     };
     let truncated = reading.read().await?;
-    let Reading { mut tags, dropped, limits, .. } = reading;
+    reading.join();
+    let Reading { mut pages, dropped, limits, .. } = reading;
+    let mut tags = pages.pop().unwrap_or_default();
     tags.truncate(limits.tags);
-    tags.shrink_to_fit();
     Ok(Listing { tags, dropped, truncated })
 }
 
@@ -83,8 +85,10 @@ struct Reading<'a> {
     image: &'a ImageName,
     limits: &'a Limits,
     budget: Budget,
-    /// Sorted, each once.
-    tags: Vec<Tag>,
+    /// The tags of each page.
+    pages: Vec<Tags>,
+    /// How many tags are in them; what is in several pages is counted for each.
+    count: usize,
     dropped: usize,
     visited: HashSet<Url>,
     /// Pages in a row that brought nothing new.
@@ -95,10 +99,10 @@ struct Reading<'a> {
 struct Page {
     /// How many entries it has, legal or not.
     len: usize,
-    /// How many tags it brought that were not known.
-    fresh: usize,
+    /// Whether it brought a tag that was not known.
+    is_fresh: bool,
     /// Its last tag.
-    last: Option<Tag>,
+    last: Option<String>,
     next: Option<Url>,
 }
 
@@ -109,18 +113,18 @@ impl Reading<'_> {
         loop {
             let is_probe = page.next.is_none();
             let Some(next) = page.next.take().map_or_else(|| self.unlinked(&page), |next| Ok(Some(next)))? else {
-                return Ok((self.tags.len() > self.limits.tags).then_some(Truncation::Tags));
+                return Ok((self.tags() > self.limits.tags).then_some(Truncation::Tags));
             };
             if self.visited.contains(&next) {
                 return Err(self.bad("its pages go round: a next page was read before".to_owned()));
             }
-            self.empty_pages = if page.fresh == 0 { self.empty_pages + 1 } else { 0 };
+            self.empty_pages = if page.is_fresh { 0 } else { self.empty_pages + 1 };
             if self.empty_pages >= MAX_EMPTY_PAGES {
                 return Err(
                     self.bad(format!("{MAX_EMPTY_PAGES} pages in a row hold no new tag, and there is a next one"))
                 );
             }
-            let (visited, tags) = (self.visited.len(), self.tags.len());
+            let (visited, tags) = (self.visited.len(), self.tags());
             let cuts = [
                 (tags >= self.limits.tags, Truncation::Tags),
                 (visited >= self.limits.pages, Truncation::Pages),
@@ -140,9 +144,9 @@ impl Reading<'_> {
                 }
                 Err(error) => return Err(error),
             };
-            if is_probe && page.fresh == 0 {
+            if is_probe && !page.is_fresh {
                 self.learn(|habits| habits.is_told_whole |= page.len > 0);
-                return Ok((self.tags.len() > self.limits.tags).then_some(Truncation::Tags));
+                return Ok((self.tags() > self.limits.tags).then_some(Truncation::Tags));
             }
         }
     }
@@ -198,18 +202,34 @@ impl Reading<'_> {
             return Err(self.host.refusal(self.image, &answer));
         }
         let entries = page(&answer).map_err(|reason| self.bad(reason))?;
-        let (len, last) = (entries.tags.len() + entries.dropped, entries.tags.last().cloned());
+        let (len, last) = (entries.tags.len() + entries.dropped, entries.tags.last().map(str::to_owned));
         let next = next_page(self.host, self.image, &answer)?;
         if next.is_some() && !self.host.page_habits().is_told_whole {
             self.learn(|habits| habits.is_told_whole = true);
         }
-        let before = self.tags.len();
+        let tags = entries.tags.into_tags();
+        // The first tag nearly always tells it.
+        let is_fresh = tags.iter().any(|tag| !self.pages.iter().any(|page| page.contains(tag)));
         self.dropped += entries.dropped;
-        self.tags.extend(entries.tags);
-        // Sorted runs are merged without being sorted anew.
-        self.tags.sort();
-        self.tags.dedup();
-        Ok(Some(Page { len, fresh: self.tags.len() - before, last, next }))
+        self.count += tags.len();
+        self.pages.push(tags);
+        Ok(Some(Page { len, is_fresh, last, next }))
+    }
+
+    /// Counts the tags, or gives a higher number if that is no more than are read.
+    fn tags(&mut self) -> usize {
+        if self.count >= self.limits.tags {
+            self.join();
+        }
+        self.count
+    }
+
+    /// Makes one of all pages.
+    fn join(&mut self) {
+        if self.pages.len() > 1 {
+            self.pages = vec![Tags::union(&self.pages)];
+            self.count = self.pages.iter().map(Tags::len).sum();
+        }
     }
 
     /// Gives the page after one without `Link` that is as full as pages get: some registries know `last` and no `Link`.
@@ -219,7 +239,7 @@ impl Reading<'_> {
         let is_full = page.len > 0 && (page.len == asked || page.len == (SMALL_PAGE as usize).min(asked));
         let (Some(last), true) = (&page.last, is_full && !habits.is_told_whole) else { return Ok(None) };
         let mut url = self.host.url(self.image, &format!("tags/list{}", self.page_size(habits.refusals)))?;
-        url.query_pairs_mut().append_pair("last", last.as_str());
+        url.query_pairs_mut().append_pair("last", last);
         Ok(Some(url).filter(|url| !self.visited.contains(url)))
     }
 
@@ -249,29 +269,32 @@ fn is_too_many(error: &RegistryError) -> bool {
 /// The tags of one page.
 #[derive(Default)]
 struct Entries {
-    tags: Vec<Tag>,
+    tags: TagBuffer,
     /// How many entries are no legal tags.
     dropped: usize,
 }
 
-/// One entry; none if it is no legal tag.
-struct Entry(Option<Tag>);
+/// Takes in one entry.
+impl<'de> DeserializeSeed<'de> for &mut Entries {
+    type Value = ();
 
-impl<'de> Deserialize<'de> for Entry {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl Visitor<'_> for Text {
-            type Value = Entry;
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        from.deserialize_str(self)
+    }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text")
-            }
+impl Visitor<'_> for &mut Entries {
+    type Value = ();
 
-            fn visit_str<E>(self, text: &str) -> Result<Entry, E> {
-                Ok(Entry(text.parse().ok()))
-            }
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        if !self.tags.push(text) {
+            self.dropped += 1;
         }
-        from.deserialize_str(Text)
+        Ok(())
     }
 }
 
@@ -291,12 +314,7 @@ impl<'de> Deserialize<'de> for Entries {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Entries, A::Error> {
                 let mut entries = Entries::default();
-                while let Some(Entry(tag)) = list.next_element()? {
-                    match tag {
-                        Some(tag) => entries.tags.push(tag),
-                        None => entries.dropped += 1,
-                    }
-                }
+                while let Some(()) = list.next_element_seed(&mut entries)? {}
                 Ok(entries)
             }
         }
@@ -384,7 +402,7 @@ mod tests {
             headers: HeaderMap::new(),
             body: Ok(BytesMut::from(body)),
         })
-        .map(|entries| entries.tags.iter().map(ToString::to_string).collect())
+        .map(|entries| entries.tags.into_tags().iter().map(ToString::to_string).collect())
     }
 
     #[test]

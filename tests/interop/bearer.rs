@@ -93,7 +93,7 @@ fn everybody_reads_what_is_public_and_nobody_what_is_not() {
     };
     world.registry.publish("public/tool", &["1.0.0"]);
     world.registry.publish("acme/web", &["1.0.0"]);
-    assert_eq!(list("public/tool").unwrap().tags, ["1.0.0".parse::<Tag>().unwrap()]);
+    assert_eq!(list("public/tool").unwrap().tags.to_vec(), ["1.0.0".parse::<Tag>().unwrap()]);
     let error = list("acme/web").unwrap_err();
     use repin::diagnostic::Diagnostic;
     assert_eq!(error.code(), "registry/unauthorized", "{error}");
@@ -114,7 +114,7 @@ fn a_token_that_the_registry_no_longer_takes_is_renewed_once_between_two_questio
     let first = registry.tokens().last();
     let seen = registry.tokens().requests().len();
     wait("the end of the token", || (registry.status_with_token("acme/web", &first) == 401).then_some(()), String::new);
-    let digest = block_on(client.resolve_tag(&image, &listing.tags[0])).unwrap().unwrap();
+    let digest = block_on(client.resolve_tag(&image, &listing.tags.to_vec()[0])).unwrap().unwrap();
     assert_eq!(digest.as_str(), registry.digest("acme/web", "1.0.0"));
     assert_eq!(registry.tokens().requests().len(), seen + 1);
 }

@@ -74,7 +74,7 @@ async fn list(client: &Registries, running: &Running) -> Result<Listing, Registr
 
 fn found(listing: &Listing) -> BTreeSet<String> {
     assert_eq!((listing.dropped, listing.truncated), (0, None));
-    listing.tags.iter().map(|tag| tag.as_str().to_owned()).collect()
+    listing.tags.iter().map(ToOwned::to_owned).collect()
 }
 
 fn pages(running: &Running, tags: usize) -> usize {
@@ -221,7 +221,7 @@ async fn signatures_attestations_and_lists_of_referrers_are_never_candidates(sub
     publish(&running, &all);
     let listing = list(&running.client(), &running).await.unwrap();
     let policy = alphabetical();
-    let ranking = repin::selection::explain(&policy, &repin::selection::Builds::new(), &listing.tags);
+    let ranking = repin::selection::explain(&policy, &repin::selection::Builds::new(), &listing.tags.to_vec());
     let eligible: Vec<&str> =
         ranking.iter().filter(|(_, verdict)| verdict.is_eligible()).map(|(tag, _)| tag.as_str()).collect();
     // By bytes `sha256-…` would be the highest.

@@ -23,7 +23,7 @@ fn pulp_is_listed_page_by_page_with_its_own_tokens_and_a_release_is_taken_from_i
     let listing = runtime.block_on(right.list_tags(&image)).unwrap();
     let mut wanted: Vec<Tag> = tags.iter().map(|tag| tag.parse().unwrap()).collect();
     wanted.sort();
-    assert_eq!((listing.tags, listing.truncated), (wanted, None));
+    assert_eq!((listing.tags.to_vec(), listing.truncated), (wanted, None));
     // The challenge, the token, and three pages; then three pages.
     let sent = |client: &Registries| client.traffic().values().map(|traffic| traffic.requests).sum::<u64>();
     assert_eq!(sent(&right), 5);

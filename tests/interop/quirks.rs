@@ -28,7 +28,7 @@ async fn a_short_name_is_below_library_at_docker_hub() {
     let running = subjects::docker_hub_without_account().start();
     running.hosted.publish("library/nginx", true, ["1.27.0"]);
     let listing = running.client().list_tags(&"nginx".parse().unwrap()).await.unwrap();
-    assert_eq!(listing.tags, [tag("1.27.0")]);
+    assert_eq!(listing.tags.to_vec(), [tag("1.27.0")]);
     let journal = running.hosted.take_journal();
     assert_eq!(journal[1].parameter("scope"), Some("repository:library/nginx:pull"));
     assert_eq!(journal[2].path, "/v2/library/nginx/tags/list");
@@ -41,7 +41,7 @@ async fn looking_costs_no_pull_at_docker_hub_and_goes_on_when_none_is_left() {
     running.hosted.publish(PUBLIC, true, ["1.0.0"]);
     let (client, image) = (running.client_with(Login::default(), impatient()), running.image(PUBLIC));
     for _ in 0..3 {
-        assert_eq!(client.list_tags(&image).await.unwrap().tags, [tag("1.0.0")]);
+        assert_eq!(client.list_tags(&image).await.unwrap().tags.to_vec(), [tag("1.0.0")]);
         let digest = client.resolve_tag(&image, &tag("1.0.0")).await.unwrap().unwrap();
         assert_eq!(digest.as_str(), running.hosted.digest(PUBLIC, "1.0.0"));
     }
@@ -163,7 +163,7 @@ async fn a_token_that_ended_is_renewed_though_harbor_asks_for_a_password() {
     running.hosted.plan(1, Event::TokensEnd);
     client.list_tags(&image).await.unwrap();
     running.hosted.take_journal();
-    assert_eq!(client.list_tags(&image).await.unwrap().tags, [tag("1.0.0")]);
+    assert_eq!(client.list_tags(&image).await.unwrap().tags.to_vec(), [tag("1.0.0")]);
     let paths: Vec<String> = running.hosted.take_journal().into_iter().map(|asked| asked.path).collect();
     assert_eq!(paths, ["/v2/oss/tool/tags/list", "/service/token", "/v2/oss/tool/tags/list"]);
 }
@@ -195,5 +195,5 @@ async fn a_token_of_github_alone_is_enough() {
 
 async fn list(client: &Registries, running: &Running) -> Vec<Tag> {
     let image: ImageName = running.image(PRIVATE);
-    client.list_tags(&image).await.unwrap().tags
+    client.list_tags(&image).await.unwrap().tags.to_vec()
 }

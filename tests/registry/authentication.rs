@@ -25,7 +25,7 @@ async fn configured_credentials_are_sent_with_every_request() {
     let registries = with_password(&fake);
     let listing = registries.list_tags(&image(&fake, "acme/web")).await.unwrap();
     assert_eq!(tags(&listing), ["1.0.0", "1.1.0"]);
-    let digest = registries.resolve_tag(&image(&fake, "acme/web"), &listing.tags[0]).await.unwrap().unwrap();
+    let digest = registries.resolve_tag(&image(&fake, "acme/web"), &listing.tags.to_vec()[0]).await.unwrap().unwrap();
     assert_eq!(digest.as_str(), fake.digest("acme/web", "1.0.0"));
     let seen = fake.requests();
     assert_eq!(seen.len(), 3, "no request is made first without them");
@@ -207,7 +207,7 @@ async fn a_pull_secret_is_sent_only_to_its_host_and_for_images_that_name_it() {
 
     let listing = registries.list_tags(&asked).await.unwrap();
     assert_eq!(tags(&listing), ["1.0.0"]);
-    assert!(registries.resolve_tag(&asked, &listing.tags[0]).await.unwrap().is_some());
+    assert!(registries.resolve_tag(&asked, &listing.tags.to_vec()[0]).await.unwrap().is_some());
     assert!(fake.requests().iter().all(|request| request.authorization.is_some()));
     fake.forget_requests();
 

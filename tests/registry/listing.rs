@@ -185,6 +185,25 @@ async fn a_redirect_in_a_circle_ends_after_three() {
 }
 
 #[tokio::test]
+async fn a_tag_on_several_pages_counts_once() {
+    let fake = FakeRegistry::start();
+    fake.publish("acme/web", &["1", "2", "3", "4", "5", "6"]);
+    fake.set("acme/web", Behaviour::PageSize(4));
+    // The third page is all known.
+    fake.set("acme/web", Behaviour::RawTags(["1", "2", "3", "4", "5", "6", "0", "a b"].map(str::to_owned).to_vec()));
+    for (most, truncated, expected) in [
+        (8, None, &["0", "1", "2", "3", "4", "5", "6"][..]),
+        (7, None, &["0", "1", "2", "3", "4", "5", "6"]),
+        (6, Some(Truncation::Tags), &["1", "2", "3", "4", "5", "6"]),
+        (5, Some(Truncation::Tags), &["1", "2", "3", "4", "5"]),
+    ] {
+        let limits = Limits { tags: most, ..Limits::default() };
+        let listing = with_limits(settings(&fake), limits).list_tags(&image(&fake, "acme/web")).await.unwrap();
+        assert_eq!((tags(&listing), listing.truncated), (expected.to_vec(), truncated), "{most}");
+    }
+}
+
+#[tokio::test]
 async fn our_own_limits_cut_a_listing_and_say_so() {
     let fake = FakeRegistry::start();
     let all = versions(20);

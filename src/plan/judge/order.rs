@@ -232,7 +232,7 @@ impl Judge<'_> {
             let message = format!("the tag list of {} was cut: {cut}; nothing is decided on a part of it", self.image);
             return Ok(Some(Judgement::held("guard/listing", message)));
         }
-        if let Some(tag) = self.now().parse::<Tag>().ok().filter(|tag| !listed.tags.contains(tag)) {
+        if let Some(tag) = self.now().parse::<Tag>().ok().filter(|tag| !listed.tags.contains(tag.as_str())) {
             match self.digest(&tag) {
                 None => return Err(vec![Question::Manifest(self.image.clone(), tag)]),
                 Some(Err(failure)) => return Ok(Some(Judgement::failed(failure))),
