@@ -39,7 +39,7 @@ fn main() -> std::process::ExitCode {
         }
         Some(registry::REGISTRY) => {
             let mut number = || arguments.next().unwrap().to_str().unwrap().parse().unwrap();
-            registry::serve(number(), number());
+            registry::serve(number(), number(), number() == 1);
             return std::process::ExitCode::SUCCESS;
         }
         _ => {}

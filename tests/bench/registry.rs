@@ -1,4 +1,5 @@
-//! A registry that answers with bytes made beforehand, in a process of its own, so that what is measured is the client.
+//! A registry that answers with bytes made beforehand, in a process of its own, so that what is measured is the client. It
+//! wants tokens where it was told to.
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -36,13 +37,24 @@ pub struct Requests {
     /// Manifests, by HEAD or GET.
     pub manifests: u64,
     pub blobs: u64,
+    pub tokens: u64,
 }
 
 impl Registry {
     /// Starts it; each image has so many tags, the newest of which is [`newest`].
     pub fn start(images: usize, tags: usize) -> Self {
+        Self::start_with(images, tags, false)
+    }
+
+    /// The same behind Bearer tokens, one for each image.
+    pub fn start_with_tokens(images: usize, tags: usize) -> Self {
+        Self::start_with(images, tags, true)
+    }
+
+    fn start_with(images: usize, tags: usize, wants_tokens: bool) -> Self {
         let mut own = Command::new(std::env::current_exe().unwrap());
-        own.args([REGISTRY, &images.to_string(), &tags.to_string()]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        own.args([REGISTRY, &images.to_string(), &tags.to_string(), &u8::from(wants_tokens).to_string()]);
+        own.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = own.spawn().unwrap();
         let mut host = String::new();
         BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut host).unwrap();
@@ -58,7 +70,7 @@ impl Registry {
         let text = crate::http::get(&self.host, "/counts");
         let mut counts = text.split_whitespace().map(|count| count.parse().unwrap());
         let mut next = || counts.next().unwrap();
-        Requests { listings: next(), manifests: next(), blobs: next() }
+        Requests { listings: next(), manifests: next(), blobs: next(), tokens: next() }
     }
 }
 
@@ -69,13 +81,14 @@ impl std::ops::Sub for Requests {
             listings: self.listings - other.listings,
             manifests: self.manifests - other.manifests,
             blobs: self.blobs - other.blobs,
+            tokens: self.tokens - other.tokens,
         }
     }
 }
 
 impl Requests {
     pub fn all(self) -> u64 {
-        self.listings + self.manifests + self.blobs
+        self.listings + self.manifests + self.blobs + self.tokens
     }
 }
 
@@ -105,6 +118,8 @@ struct Part {
 
 struct Shelf {
     images: usize,
+    /// Where the registry itself is, if it wants tokens.
+    realm: Option<String>,
     pages: Vec<Bytes>,
     /// The same for every tag but those of `acme/builds`.
     manifest: Part,
@@ -112,6 +127,7 @@ struct Shelf {
     listings: AtomicU64,
     manifests: AtomicU64,
     blobs: AtomicU64,
+    tokens: AtomicU64,
 }
 
 impl Part {
@@ -142,18 +158,20 @@ fn builds(tags: usize) -> HashMap<String, Part> {
 }
 
 /// What this program does behind [`REGISTRY`]: serves until its standard input ends.
-pub fn serve(images: usize, tags: usize) {
+pub fn serve(images: usize, tags: usize, wants_tokens: bool) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": {}, "layers": []});
-    let shelf = Arc::new(Shelf {
+    let mut shelf = Shelf {
         images,
+        realm: None,
         pages: pages(tags),
         manifest: Part::new(MANIFEST, manifest.to_string()),
         builds: builds(tags),
         listings: AtomicU64::new(0),
         manifests: AtomicU64::new(0),
         blobs: AtomicU64::new(0),
-    });
+        tokens: AtomicU64::new(0),
+    };
     std::thread::spawn(|| {
         // Nothing is ever sent: the end means that whoever started us is gone.
         let _ = std::io::stdin().read_line(&mut String::new());
@@ -161,9 +179,11 @@ pub fn serve(images: usize, tags: usize) {
     });
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        println!("{}", listener.local_addr().unwrap());
+        let address = listener.local_addr().unwrap();
+        shelf.realm = wants_tokens.then(|| format!("http://{address}/token"));
+        println!("{address}");
         std::io::stdout().flush().unwrap();
-        axum::serve(listener, Router::new().fallback(respond).with_state(shelf)).await.unwrap();
+        axum::serve(listener, Router::new().fallback(respond).with_state(Arc::new(shelf))).await.unwrap();
     });
 }
 
@@ -171,8 +191,13 @@ async fn respond(State(shelf): State<Arc<Shelf>>, request: Request) -> Response 
     let path = request.uri().path();
     if path == "/counts" {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let counts = [&shelf.listings, &shelf.manifests, &shelf.blobs].map(|counter| count(counter).to_string());
+        let counts =
+            [&shelf.listings, &shelf.manifests, &shelf.blobs, &shelf.tokens].map(|counter| count(counter).to_string());
         return counts.join(" ").into_response();
+    }
+    if path == "/token" {
+        shelf.tokens.fetch_add(1, Ordering::Relaxed);
+        return json!({"token": "opens everything", "expires_in": 3600}).to_string().into_response();
     }
     let missing = StatusCode::NOT_FOUND.into_response();
     let Some((image, rest)) = path.strip_prefix("/v2/acme/").and_then(|path| path.split_once('/')) else {
@@ -182,6 +207,13 @@ async fn respond(State(shelf): State<Arc<Shelf>>, request: Request) -> Response 
     let number = image.strip_prefix('s').and_then(|number| number.parse::<usize>().ok());
     if !is_builds && number.is_none_or(|number| number >= shelf.images) {
         return missing;
+    }
+    if let Some(realm) = &shelf.realm
+        && !request.headers().contains_key("authorization")
+    {
+        let scope = format!("repository:acme/{image}:pull");
+        let challenge = format!("Bearer realm=\"{realm}\",service=\"bench\",scope=\"{scope}\"");
+        return (StatusCode::UNAUTHORIZED, [("www-authenticate", challenge)]).into_response();
     }
     if rest == "tags/list" {
         shelf.listings.fetch_add(1, Ordering::Relaxed);
