@@ -54,6 +54,8 @@ struct State {
     /// 503 in a row that named no time.
     busy: u32,
     spent: u64,
+    /// Of them those that began something else than a list.
+    others: u64,
 }
 
 /// What of a cycle's requests a request may use.
@@ -69,11 +71,14 @@ pub(crate) enum Share {
 }
 
 impl Share {
-    fn of(self, budget: u64) -> Option<u64> {
+    /// Tells whether nothing of a budget is left. Lists that were begun may take more than their part, and that is no
+    /// reason to leave less than the quarter: where each cycle begins with a long list, nothing would ever be written.
+    fn is_used_up(self, budget: u64, state: &State) -> bool {
+        let kept = budget.div_ceil(4);
         match self {
-            Self::List => Some(budget - budget.div_ceil(4)),
-            Self::All => Some(budget),
-            Self::Begun => None,
+            Self::List => state.spent >= budget - kept,
+            Self::All => state.spent >= budget && state.others >= kept,
+            Self::Begun => false,
         }
     }
 }
@@ -129,7 +134,8 @@ impl Pace {
 
     /// Begins a cycle: its requests are there again.
     pub(crate) fn begin(&self) {
-        self.state().spent = 0;
+        let mut state = self.state();
+        (state.spent, state.others) = (0, 0);
     }
 
     /// Waits until a request may start, and counts it.
@@ -148,11 +154,12 @@ impl Pace {
                     continue;
                 }
                 if let Some(budget) = self.budget
-                    && share.of(budget).is_some_and(|share| state.spent >= share)
+                    && share.is_used_up(budget, &state)
                 {
                     return Err(Refusal::Spent(budget));
                 }
                 state.spent += 1;
+                state.others += u64::from(share == Share::All);
                 let start = state.next_start.unwrap_or(now).max(now);
                 state.next_start = self.interval.map(|interval| start + interval);
                 start
@@ -405,6 +412,25 @@ mod tests {
                 pace.begin();
             }
             assert_eq!(pace.traffic().requests, 2 * (budget + 1));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lists_that_are_longer_than_the_budget_leave_the_rest_its_part() {
+        for (budget, kept) in [(2, 1), (4, 1), (100, 25)] {
+            let pace = pace(Some(budget));
+            for _ in 0..2 {
+                drop(pace.admit(Share::List).await.unwrap());
+                for _ in 0..2 * budget {
+                    drop(pace.admit(Share::Begun).await.unwrap());
+                }
+                assert_eq!(pace.admit(Share::List).await.map(drop), Err(Refusal::Spent(budget)));
+                for _ in 0..kept {
+                    drop(pace.admit(Share::All).await.unwrap());
+                }
+                assert_eq!(pace.admit(Share::All).await.map(drop), Err(Refusal::Spent(budget)));
+                pace.begin();
+            }
         }
     }
 }
