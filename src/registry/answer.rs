@@ -1,5 +1,6 @@
 //! What a registry answered, apart from what the question was.
 
+use std::num::IntErrorKind;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -77,6 +78,8 @@ impl Answer {
         let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
         let seconds = match text.parse::<u64>() {
             Ok(seconds) => seconds,
+            // More than fits is longer than anybody waits.
+            Err(error) if *error.kind() == IntErrorKind::PosOverflow => DAY,
             Err(_) => {
                 let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
                 u64::try_from(date.as_second().saturating_sub(now.as_second())).unwrap_or(0)
@@ -138,6 +141,8 @@ mod tests {
             ("Fri, 02 Jan 2026 03:00:00 GMT", Some(0)),
             ("Sat, 02 Jan 2027 03:00:00 GMT", Some(DAY)),
             ("999999999999", Some(DAY)),
+            ("99999999999999999999999", Some(DAY)),
+            ("-99999999999999999999999", None),
             ("1.5", None),
             ("later", None),
         ] {

@@ -277,6 +277,14 @@ fn allowance(headers: &HeaderMap, now: jiff::Timestamp) -> Option<Duration> {
         });
         return spent.max().map(seconds);
     }
+    // `RateLimit: limit=100, remaining=0, reset=30` is how earlier drafts wrote it.
+    if let Some(list) = text("ratelimit").filter(|list| list.contains("remaining=")) {
+        let member = |name: &str| {
+            let mut found = list.split([',', ';']).filter_map(|part| part.trim().split_once('='));
+            found.find(|(key, _)| *key == name).and_then(|(_, value)| value.parse::<u64>().ok())
+        };
+        return (member("remaining")? == 0).then(|| member("reset")).flatten().map(seconds);
+    }
     let remaining = text("ratelimit-remaining").or_else(|| text("x-ratelimit-remaining"))?;
     if remaining.split(';').next()?.trim() != "0" {
         return None;
@@ -326,6 +334,9 @@ mod tests {
             (429, vec![], Wish::Again(None)),
             (429, vec![("retry-after", "7")], Wish::Again(Some(s(7)))),
             (429, vec![("ratelimit", r#""default";r=0;t=20"#)], Wish::Again(Some(s(20)))),
+            (429, vec![("ratelimit", "limit=100, remaining=0, reset=20")], Wish::Again(Some(s(20)))),
+            (200, vec![("ratelimit", "limit=100;w=60,remaining=0,reset=20")], Wish::Later(s(20))),
+            (200, vec![("ratelimit", "limit=100, remaining=10, reset=20")], Wish::None),
             (503, vec![("retry-after", "Fri, 02 Jan 2026 03:05:05 GMT")], Wish::Again(Some(s(60)))),
             (503, vec![("retry-after", "soon")], Wish::Busy),
             (503, vec![], Wish::Busy),
