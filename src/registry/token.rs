@@ -119,14 +119,17 @@ impl Token {
         struct Answer {
             token: Option<String>,
             access_token: Option<String>,
-            expires_in: Option<u64>,
+            #[serde(default)]
+            expires_in: serde_json::Value,
         }
         let answer: Answer = serde_json::from_slice(body).ok()?;
         let given = [answer.token, answer.access_token].into_iter().flatten().find(|token| !token.is_empty())?;
         let mut header = HeaderValue::from_str(&format!("Bearer {given}")).ok()?;
         header.set_sensitive(true);
-        // The specification's default is 60 s, and no token is of use that ends at once.
-        let life = answer.expires_in.unwrap_or(60).clamp(1, LONGEST);
+        // The specification's default is 60 s, and no token is of use that ends at once. A life that is no such number makes
+        // the token no worse; OAuth 2 services write it as a text too.
+        let life = answer.expires_in.as_u64().or_else(|| answer.expires_in.as_str()?.parse().ok());
+        let life = life.unwrap_or(60).clamp(1, LONGEST);
         let lifetime = Duration::from_millis(life * 1000 - (life * 250).min(MARGIN * 1000));
         Some(Self { header, ends: now + lifetime })
     }
@@ -156,6 +159,10 @@ mod tests {
             (r#"{"access_token":"b","expires_in":0}"#, Some("Bearer b")),
             (r#"{"token":"","access_token":"b"}"#, Some("Bearer b")),
             (r#"{"token":"a","access_token":"b","expires_in":18446744073709551615}"#, Some("Bearer a")),
+            (r#"{"token":"a","expires_in":"3600"}"#, Some("Bearer a")),
+            (r#"{"token":"a","expires_in":null}"#, Some("Bearer a")),
+            (r#"{"token":"a","expires_in":-5}"#, Some("Bearer a")),
+            (r#"{"token":"a","expires_in":300.5}"#, Some("Bearer a")),
             (r#"{"token":"a\r\nHost: evil"}"#, None),
             (r#"{"token":""}"#, None),
             ("{}", None),
@@ -174,6 +181,8 @@ mod tests {
             let ends = token(life, now).ends;
             assert_eq!((ends - now).as_millis(), usable_ms, "{life}");
         }
+        let text = Token::parse(br#"{"token":"x","expires_in":"300"}"#, now).unwrap();
+        assert_eq!((text.ends - now).as_secs(), 290);
     }
 
     #[test]
