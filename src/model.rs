@@ -19,6 +19,7 @@ pub mod remote_url;
 pub mod rule;
 pub mod schedule;
 pub mod tags;
+pub mod text;
 pub mod tracked;
 pub mod verification;
 pub mod version;

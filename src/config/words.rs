@@ -1,5 +1,7 @@
 //! Words in messages: the nearest known one, and texts from the file in a form that can be shown.
 
+use crate::model::text::is_invisible;
+
 /// Longest part of a value that a message shows, in characters.
 const MAX_SHOWN: usize = 80;
 
@@ -23,10 +25,7 @@ pub(super) fn shown(text: &str) -> String {
 
 /// Replaces control characters, and those that make a terminal show text in another order or not at all.
 pub(super) fn printable(text: &str) -> String {
-    let hides = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
+    let hides = |c: char| c.is_control() || is_invisible(c);
     text.chars().map(|c| if hides(c) { ' ' } else { c }).collect()
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::diagnostic::{Diagnostic, Retry};
+use crate::model::text::is_invisible;
 
 /// The name of a remote as it may be shown: its address without user, password and query.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -359,11 +360,9 @@ impl Diagnostic for GitError {
 /// Makes one printable line of what another program wrote: lines joined by `; `, no control and no direction-changing
 /// characters, at most `limit` characters.
 pub(in crate::git) fn plain(text: &str, limit: usize) -> String {
-    let hidden =
-        |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
-    let lines = text
-        .split(['\n', '\r'])
-        .map(|line| line.chars().filter(|c| !c.is_control() && !hidden(*c)).collect::<String>().trim().to_owned());
+    let lines = text.split(['\n', '\r']).map(|line| {
+        line.chars().filter(|c| !c.is_control() && !is_invisible(*c)).collect::<String>().trim().to_owned()
+    });
     let joined = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
     if joined.chars().count() <= limit {
         return joined;

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::names::Digest;
+use crate::model::text::is_invisible;
 
 /// The longest label that is kept, in bytes.
 const MAX_LABEL: usize = 256;
@@ -128,7 +129,7 @@ impl Labels {
     pub fn of<'l>(label: impl Fn(&str) -> Option<&'l str>) -> Self {
         let kept = |name: &str| {
             let text = label(&format!("org.opencontainers.image.{name}"))?;
-            let text: String = text.chars().filter(|c| !c.is_control() && !is_format(*c)).collect();
+            let text: String = text.chars().filter(|c| !c.is_control() && !is_invisible(*c)).collect();
             let text = text.trim();
             (!text.is_empty() && text.len() <= MAX_LABEL).then(|| text.into())
         };
@@ -138,11 +139,6 @@ impl Labels {
     fn is_empty(&self) -> bool {
         *self == Self::default()
     }
-}
-
-/// Characters that change what a reader sees without being seen (bidirectional marks, zero widths).
-fn is_format(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// The image of one platform.

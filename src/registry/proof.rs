@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::header::HeaderValue;
 
 use crate::credentials::Credentials;
+use crate::model::text::is_invisible;
 use crate::registry::token::Slot;
 
 /// What goes with a request to the registry's API.
@@ -77,11 +78,6 @@ fn secrets(credentials: &Credentials) -> Vec<String> {
     };
     forms.retain(|form| !form.is_empty());
     forms
-}
-
-/// Characters that change what a reader sees without being seen (bidirectional marks, zero widths).
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]
