@@ -18,6 +18,8 @@ mod pulp;
 mod registry;
 #[path = "support/remote.rs"]
 mod remote;
+#[path = "e2e/running.rs"]
+mod running;
 #[path = "support/sshd.rs"]
 mod sshd;
 #[path = "e2e/world.rs"]
@@ -34,8 +36,6 @@ mod subjects;
 mod bearer;
 #[path = "interop/conformance.rs"]
 mod conformance;
-#[path = "interop/daemon.rs"]
-mod daemon;
 #[path = "interop/faults.rs"]
 mod faults;
 #[path = "interop/pulp.rs"]

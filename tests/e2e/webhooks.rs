@@ -137,11 +137,9 @@ fn cycles(daemon: &Daemon) -> usize {
     daemon.log().matches("cycle ended").count()
 }
 
+/// The value of a counter.
 fn metric(daemon: &Daemon, name: &str) -> u64 {
-    let text = daemon.get("/metrics").1;
-    text.lines()
-        .find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
-        .unwrap_or_else(|| panic!("{name}: {text}"))
+    daemon.metric(name).unwrap_or_else(|| panic!("{name}: {}", daemon.metrics())) as u64
 }
 
 fn events(daemon: &Daemon, result: &str) -> u64 {

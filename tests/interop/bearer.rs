@@ -6,9 +6,9 @@ use repin::registry::{Login, Options, Registries, RegistryOptions};
 use repin::secret::Secret;
 use serde_json::{Value, json};
 
-use crate::daemon::{Daemon, wait};
 use crate::docker_registry::token_server::TokenRequest;
 use crate::docker_registry::{Access, DockerRegistry, PASSWORD, USER, tls};
+use crate::running::{Daemon, wait};
 use crate::world::{App, Said, World, said};
 
 const WEB: App<'_> = App { name: "web", constraint: "1.x", annotations: &[] };

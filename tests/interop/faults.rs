@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::daemon::{Daemon, wait};
 use crate::docker_registry::Access;
 use crate::haproxy::{Fault, HaProxy, Part};
+use crate::running::{Daemon, wait};
 use crate::world::{App, World};
 
 const WEB: App<'_> = App { name: "web", constraint: "1.x", annotations: &[] };
