@@ -60,7 +60,7 @@ serve() {
     -o "-c listen_addresses='' -c unix_socket_directories='$directory/socket' -c fsync=off" start >/dev/null
   "$(postgres)/createdb" -h "$directory/socket" -U pulp pulp
 
-  mkdir -p media static work upload
+  mkdir -p media static working upload
   openssl rand -base64 32 >fields.key
   openssl ecparam -genkey -name prime256v1 -noout -out token.key 2>/dev/null
   openssl ec -in token.key -pubout -out token.pub 2>/dev/null
@@ -70,7 +70,7 @@ DATABASES = {"default": {"ENGINE": "django.db.backends.postgresql", "NAME": "pul
 DEPLOY_ROOT = "$directory"
 MEDIA_ROOT = "$directory/media/"
 STATIC_ROOT = "$directory/static/"
-WORKING_DIRECTORY = "$directory/work/"
+WORKING_DIRECTORY = "$directory/working/"
 FILE_UPLOAD_TEMP_DIR = "$directory/upload/"
 DB_ENCRYPTION_KEY = "$directory/fields.key"
 CONTENT_ORIGIN = "http://127.0.0.1:$((port + 1))"
