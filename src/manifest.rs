@@ -11,6 +11,7 @@ pub mod edit;
 pub mod error;
 pub mod kustomization;
 pub mod manifests;
+pub(crate) mod objects;
 pub mod place;
 
 mod grow;
@@ -24,6 +25,7 @@ mod tokens;
 use std::str;
 use std::sync::OnceLock;
 
+use crate::model::address::Address;
 use crate::model::key_path::{KeyPath, Segment};
 use crate::yaml::{self, Document, Kind, Style};
 
@@ -116,13 +118,25 @@ impl Source {
         &self.documents
     }
 
-    /// Gives the key path with every predicate replaced by the index of the item it finds: two paths to one scalar
-    /// become equal.
-    pub fn canonical(&self, path: &KeyPath) -> String {
-        self.canonical_in(0, path)
+    /// Gives an address with every predicate replaced by the index of the item it finds: two ways to one scalar become
+    /// equal.
+    pub fn canonical(&self, address: &Address) -> String {
+        match objects::find(self, address) {
+            Ok(Some((number, key))) => self.canonical_of(number, &key),
+            Ok(None) | Err(_) => address.to_string(),
+        }
     }
 
-    /// The same for a document by its number.
+    /// The same for a key path of a document by its number, with that number unless it is the first.
+    pub(crate) fn canonical_of(&self, document: usize, path: &KeyPath) -> String {
+        match document {
+            // The first document is where key paths of annotations look.
+            0 => self.canonical_in(0, path),
+            number => format!("{number}#{}", self.canonical_in(number, path)),
+        }
+    }
+
+    /// The same for a key path of a document by its number.
     pub(crate) fn canonical_in(&self, document: usize, path: &KeyPath) -> String {
         let mut node = self.documents.get(document).map(Document::root);
         let mut spelled = Vec::new();
@@ -186,6 +200,24 @@ impl Source {
             }
             kind => Err(EditError::not_a_scalar(path, line, kind)),
         }
+    }
+
+    /// Reads the value at an address.
+    ///
+    /// # Errors
+    /// As [`Source::read`], `edit/no-such-key` if the file has no such object, and `edit/duplicate-key` if it has several.
+    pub fn read_at(&self, address: &Address) -> Result<Found, EditError> {
+        let (document, key) = objects::at(self, address)?;
+        self.read_in(document, &key, locate::OF_CHARTS)
+    }
+
+    /// Replaces the value at an address, as [`Source::set`] does at a key path of the first document.
+    ///
+    /// # Errors
+    /// As [`Source::set`] and [`Source::read_at`]; nothing is changed then.
+    pub fn set_at(&self, address: &Address, new: &str) -> Result<Edited, EditError> {
+        let (document, key) = objects::at(self, address)?;
+        self.set_in(document, &key, new, locate::OF_CHARTS)
     }
 
     /// Replaces the value at a key path of the first document, or adds the key if [`Found::Absent`] says so.

@@ -1,6 +1,7 @@
 //! The plain types that the stages hand to each other. Each kind of string with rules has one type, and only its
 //! `FromStr` makes one. Nothing here decides, reads or writes.
 
+pub mod address;
 pub mod application;
 pub mod asking;
 pub mod branch_template;

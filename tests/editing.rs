@@ -14,6 +14,7 @@ use std::fs;
 use proptest::prelude::*;
 use repin::diagnostic::Diagnostic;
 use repin::manifest::{EditError, Edited, Found, Source, apply, inverse};
+use repin::model::address::Address;
 use repin::model::key_path::KeyPath;
 
 use generate::{Case, Random};
@@ -22,8 +23,12 @@ fn path(text: &str) -> KeyPath {
     text.parse().unwrap_or_else(|error| panic!("{error}"))
 }
 
+fn address(text: &str) -> Address {
+    text.parse().unwrap_or_else(|error| panic!("{error}"))
+}
+
 fn set(before: &str, key: &str, new: &str) -> Result<Edited, EditError> {
-    Source::parse(before)?.set(&path(key), new)
+    Source::parse(before)?.set_at(&address(key), new)
 }
 
 #[test]
@@ -60,7 +65,7 @@ fn check_edits(before: &str, edited: &Edited, key: &str, value: &str) {
     assert_eq!(apply(before, &edited.edits).unwrap(), edited.text);
     assert_eq!(apply(&edited.text, &edited.inverse()).unwrap(), before);
     assert_eq!(inverse(&edited.inverse()), edited.edits);
-    match Source::parse(&edited.text).unwrap().read(&path(key)).unwrap() {
+    match Source::parse(&edited.text).unwrap().read_at(&address(key)).unwrap() {
         Found::Text { value: found, .. } => assert_eq!(found, value),
         other => panic!("{key} is {other:?} in\n{}", edited.text),
     }

@@ -59,8 +59,8 @@ fn shown(image: &TrackedImage) -> String {
     let target = image.target.as_ref().unwrap();
     let place = match &target.search {
         Search::Sources(all) => format!("{} sources", all.len()),
-        Search::Helm(helm) => format!("{}#{}", helm.files.last().unwrap(), helm.key),
-        Search::Values(values) => format!("{} by name", values.files.last().unwrap()),
+        Search::Helm(helm) => format!("{}#{}", helm.files.last().unwrap().file, helm.key),
+        Search::Values(values) => format!("{} by name", values.files.last().unwrap().file),
         Search::Kustomization { directory, name } => {
             format!(
                 "kustomization of {directory}{}",

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::annotations::keys::{self, Reading};
 use crate::annotations::{ArgocdMethod, ImageRequest, image_list};
 use crate::model::application::{Annotation, Application, LEGACY_PREFIX, PREFIX};
-use crate::model::names::ApplicationKey;
+use crate::model::names::{APPLICATION, ApplicationKey};
 use crate::model::problem::{Problem, Severity};
 
 /// One key of a policy with its value.
@@ -55,7 +55,9 @@ pub fn read(image: &str, line: u64, settings: &[Setting]) -> Result<(ImageReques
     let own = |key: &str| if keys::is_of_alias_only(key) { format!("{alias}.{key}") } else { key.to_owned() };
     let annotations = given.iter().map(|(key, one)| annotation(format!("{PREFIX}{}", own(key)), &one.value, one.line));
     let application = Application {
+        object: None,
         key: ApplicationKey {
+            kind: APPLICATION.to_owned(),
             repository: String::new(),
             file: None,
             namespace: "policy".to_owned(),

@@ -13,7 +13,7 @@ use crate::git::{Access, HistoryLimits};
 use crate::http::ClientCertificate;
 use crate::model::application::{Annotation, Application, ApplicationSource, PREFIX};
 use crate::model::asking::Asking;
-use crate::model::names::ApplicationKey;
+use crate::model::names::{APPLICATION, ApplicationKey};
 use crate::model::verification::KeyName;
 use crate::reconcile::Options;
 use crate::reconcile::repository::RepositoryOptions;
@@ -183,7 +183,9 @@ fn application(settings: &ApplicationSettings) -> Application {
         line: given.line,
     };
     Application {
+        object: None,
         key: ApplicationKey {
+            kind: APPLICATION.to_owned(),
             repository: settings.repository.clone(),
             file: None,
             namespace: settings.namespace.clone(),

@@ -4,10 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::application::{Annotation, Application, ApplicationSource, DEFAULT_NAMESPACE, LEGACY_PREFIX, PREFIX};
-use crate::model::names::{ApplicationKey, RepoPath};
+use crate::model::address::ObjectName;
+use crate::model::application::{
+    Annotation, Application, ApplicationSource, DEFAULT_NAMESPACE, Inline, LEGACY_PREFIX, PREFIX,
+};
+use crate::model::key_path::KeyPath;
+use crate::model::names::{APPLICATION, ApplicationKey, RepoPath};
 use crate::model::problem::{Problem, Severity};
-use crate::model::tracked::Tool;
+use crate::model::tracked::{Shape, Tool};
 use crate::yaml::{Document, Node, parse_each};
 
 /// A file without one of these is not parsed for discovery.
@@ -116,6 +120,7 @@ impl Reader<'_> {
         let labels: BTreeMap<String, String> =
             metadata.get("labels").map(Node::entries).unwrap_or_default().into_iter().filter_map(label).collect();
         let key = ApplicationKey {
+            kind: APPLICATION.to_owned(),
             repository: self.repository.to_owned(),
             file: Some(self.file.clone()),
             namespace: namespace.to_owned(),
@@ -128,7 +133,11 @@ impl Reader<'_> {
             return;
         }
         let project = text(object.get_path(&["spec", "project"])).unwrap_or("default").to_owned();
-        self.applications.push(Application { key, line, project, labels, annotations, sources: sources(object) });
+        let written = text(metadata.get("namespace")).map(str::to_owned);
+        let (kind, name) = (APPLICATION.to_owned(), name.to_owned());
+        let defined = Some(ObjectName::Named { kind, namespace: written, name });
+        let sources = sources(object);
+        self.applications.push(Application { key, object: defined, line, project, labels, annotations, sources });
     }
 
     fn annotations(&mut self, metadata: Node<'_>) -> Vec<Annotation> {
@@ -174,15 +183,24 @@ impl Reader<'_> {
 }
 
 fn sources(object: Node<'_>) -> Vec<ApplicationSource> {
+    let spec = KeyPath::of_key("spec").ok();
     let many = object.get_path(&["spec", "sources"]).map(Node::items).unwrap_or_default();
     // Argo CD ignores `source` where `sources` is given.
-    let nodes = if many.is_empty() { object.get_path(&["spec", "source"]).into_iter().collect() } else { many };
-    nodes.into_iter().map(source).collect()
+    if many.is_empty() {
+        let at = spec.and_then(|spec| spec.child("source").ok());
+        return object.get_path(&["spec", "source"]).map(|node| source(node, at)).into_iter().collect();
+    }
+    let list = spec.and_then(|spec| spec.child("sources").ok());
+    let at = |number: usize| list.as_ref().and_then(|list| list.item(number).ok());
+    many.into_iter().enumerate().map(|(number, node)| source(node, at(number))).collect()
 }
 
-fn source(node: Node<'_>) -> ApplicationSource {
+fn source(node: Node<'_>, at: Option<KeyPath>) -> ApplicationSource {
     let value = |key: &str| text(node.get(key)).map(str::to_owned);
-    let files = node.get_path(&["helm", "valueFiles"]).map(Node::items).unwrap_or_default();
+    let texts = |keys: &[&str]| {
+        let items = node.get_path(keys).map(Node::items).unwrap_or_default();
+        items.into_iter().filter_map(Node::as_str).map(str::to_owned).collect()
+    };
     ApplicationSource {
         line: node.get("repoURL").unwrap_or(node).line(),
         repo_url: value("repoURL").unwrap_or_default(),
@@ -190,10 +208,32 @@ fn source(node: Node<'_>) -> ApplicationSource {
         target_revision: value("targetRevision").filter(|revision| !revision.is_empty()),
         reference: value("ref").filter(|reference| !reference.is_empty()),
         chart: value("chart"),
-        value_files: files.into_iter().filter_map(Node::as_str).map(str::to_owned).collect(),
+        value_files: texts(&["helm", "valueFiles"]),
+        inline: at.as_ref().map(|at| inline(node, at)).unwrap_or_default(),
+        kustomize_images: texts(&["kustomize", "images"]),
         tool: tool(node),
         is_recursive: text(node.get_path(&["directory", "recurse"])) == Some("true"),
+        at,
     }
+}
+
+/// Gives the values that a source has in itself, in the order in which Argo CD hands them to Helm.
+fn inline(node: Node<'_>, at: &KeyPath) -> Vec<Inline> {
+    let Some(helm) = node.get("helm") else { return Vec::new() };
+    let part = |key: &str, shape: Shape| {
+        let at = at.child("helm").and_then(|helm| helm.child(key)).ok()?;
+        Some(Inline { at, shape })
+    };
+    // `values` counts only where there is no `valuesObject`.
+    let has_object = helm.get("valuesObject").is_some_and(|object| !object.entries().is_empty());
+    let has_text = text(helm.get("values")).is_some_and(|text| !text.trim().is_empty());
+    let values = match (has_object, has_text) {
+        (true, _) => part("valuesObject", Shape::Values),
+        (false, true) => part("values", Shape::Values),
+        (false, false) => None,
+    };
+    let has_parameters = helm.get("parameters").is_some_and(|list| !list.items().is_empty());
+    values.into_iter().chain(has_parameters.then(|| part("parameters", Shape::Parameters)).flatten()).collect()
 }
 
 /// What the source says itself: Argo CD looks at the files only where it says nothing.

@@ -4,8 +4,8 @@
 
 use crate::manifest::error::EditError;
 use crate::manifest::locate::OF_CHARTS;
-use crate::manifest::manifests::ImageField;
-use crate::manifest::{Found, Source, kustomization};
+use crate::manifest::{Found, Source, kustomization, objects};
+use crate::model::address::Address;
 use crate::model::key_path::KeyPath;
 use crate::model::names::{ImageName, Tag};
 
@@ -15,14 +15,14 @@ const SHOWN: usize = 160;
 /// A place, by which it is found again in every version of its file.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Place {
-    /// The tag alone, at a key path of the first document; a key `digest` beside it holds the digest.
-    Tag(KeyPath),
-    /// The image with its tag and digest, at a key path of the first document.
-    Spec(KeyPath),
-    /// The image with its tag and digest, in an object of a manifest.
-    Field(ImageField),
-    /// Tag and digest of an entry of `images:` of a kustomization.
+    /// The tag alone; a key `digest` beside it holds the digest.
+    Tag(Address),
+    /// The image with its tag and digest.
+    Spec(Address),
+    /// Tag and digest of an entry of `images:`, as kustomize has them.
     Entry {
+        /// The list.
+        list: Address,
         /// The entry's `name`.
         name: String,
         /// Whether the digest alone stands there, and no tag.
@@ -69,20 +69,21 @@ impl Place {
     /// Gives the key path as people read it.
     pub fn key(&self) -> String {
         match self {
-            Self::Tag(key) | Self::Spec(key) => key.to_string(),
-            Self::Field(field) => field.to_string(),
-            Self::Entry { name, is_digest } => kustomization::shown(name, if *is_digest { "digest" } else { "newTag" }),
+            Self::Tag(address) | Self::Spec(address) => address.to_string(),
+            Self::Entry { list, name, is_digest } => {
+                kustomization::shown(list, name, if *is_digest { "digest" } else { "newTag" }).to_string()
+            }
         }
     }
 
     /// Tells whether this was the place's key, as people read it, in this or another version of its file: a file may gain
     /// or lose other documents, and an entry a tag.
     pub fn was_called(&self, key: &str) -> bool {
+        let is_it = |address: &Address| address.names().iter().any(|name| name == key);
         match self {
-            Self::Tag(_) | Self::Spec(_) => self.key() == key,
-            Self::Field(field) => field.names().iter().any(|name| name == key),
-            Self::Entry { name, .. } => {
-                ["newTag", "digest"].iter().any(|field| kustomization::shown(name, field) == key)
+            Self::Tag(address) | Self::Spec(address) => is_it(address),
+            Self::Entry { list, name, .. } => {
+                ["newTag", "digest"].iter().any(|field| is_it(&kustomization::shown(list, name, field)))
             }
         }
     }
@@ -90,14 +91,8 @@ impl Place {
     /// Gives the place without predicates, so that two spellings of one scalar are equal.
     pub fn canonical(&self, source: &Source) -> String {
         match self {
-            Self::Tag(key) | Self::Spec(key) => source.canonical(key),
-            Self::Field(field) => match field.find(source) {
-                // The first document is where key paths of annotations look.
-                Ok(Some((0, key))) => source.canonical(&key),
-                Ok(Some((number, key))) => format!("{number}#{}", source.canonical_in(number, &key)),
-                Ok(None) | Err(_) => field.to_string(),
-            },
-            Self::Entry { name, .. } => kustomization::canonical(source, name),
+            Self::Tag(address) | Self::Spec(address) => source.canonical(address),
+            Self::Entry { list, name, .. } => kustomization::canonical(source, list, name),
         }
     }
 
@@ -107,13 +102,9 @@ impl Place {
     /// As [`Source::read`], and `edit/no-such-key`, `edit/template` and `edit/other-image` for what is no tag of the image.
     pub fn read(&self, source: &Source, image: &ImageName) -> Result<Held, EditError> {
         match self {
-            Self::Tag(key) => read_tag(source, key, image),
-            Self::Spec(key) => read_spec(source, 0, key, image),
-            Self::Field(field) => {
-                let (document, key) = field.at(source)?;
-                read_spec(source, document, &key, image)
-            }
-            Self::Entry { name, .. } => kustomization::read(source, image, name),
+            Self::Tag(address) => read_tag(source, &objects::at(source, address)?, image),
+            Self::Spec(address) => read_spec(source, &objects::at(source, address)?, image),
+            Self::Entry { list, name, .. } => kustomization::read(source, list, image, name),
         }
     }
 
@@ -123,26 +114,25 @@ impl Place {
     /// As [`Place::read`] and [`Source::set`].
     pub fn write(&self, source: &Source, image: &ImageName, wanted: &Wanted) -> Result<String, EditError> {
         match self {
-            Self::Tag(key) => write_tag(source, key, image, wanted),
-            Self::Spec(key) => write_spec(source, 0, key, image, wanted),
-            Self::Field(field) => {
-                let (document, key) = field.at(source)?;
-                write_spec(source, document, &key, image, wanted)
-            }
-            Self::Entry { name, .. } => kustomization::write(source, image, name, wanted),
+            Self::Tag(address) => write_tag(source, &objects::at(source, address)?, image, wanted),
+            Self::Spec(address) => write_spec(source, &objects::at(source, address)?, image, wanted),
+            Self::Entry { list, name, .. } => kustomization::write(source, list, image, name, wanted),
         }
     }
 }
+
+/// A key path of a document by its number.
+type At = (usize, KeyPath);
 
 fn empty(current: Current, line: Option<u64>) -> Held {
     Held { current, tag: None, digest: None, name: None, line }
 }
 
 /// Reads the text at a key path, or gives what stands there instead of one.
-fn text_at(source: &Source, document: usize, key: &KeyPath) -> Result<Result<(String, u64), Held>, EditError> {
-    Ok(match source.read_in(document, key, OF_CHARTS)? {
+fn text_at(source: &Source, (document, key): &At) -> Result<Result<(String, u64), Held>, EditError> {
+    Ok(match source.read_in(*document, key, OF_CHARTS)? {
         Found::Absent { insertable: true, .. } => Err(empty(Current::Absent, None)),
-        Found::Absent { .. } => return Err(source.no_such_key(Some(document), key)),
+        Found::Absent { .. } => return Err(source.no_such_key(Some(*document), key)),
         Found::Null { line } => Err(empty(Current::Null, Some(line))),
         Found::Text { value, line } if value.contains("{{") => {
             return Err(EditError::Template { path: key.to_string(), line, value: clean(&value) });
@@ -151,23 +141,24 @@ fn text_at(source: &Source, document: usize, key: &KeyPath) -> Result<Result<(St
     })
 }
 
-fn read_tag(source: &Source, key: &KeyPath, image: &ImageName) -> Result<Held, EditError> {
-    let (value, line) = match text_at(source, 0, key)? {
+fn read_tag(source: &Source, at: &At, image: &ImageName) -> Result<Held, EditError> {
+    let (value, line) = match text_at(source, at)? {
         Ok(found) => found,
-        Err(held) => return Ok(Held { digest: digest_beside(source, key, image)?, ..held }),
+        Err(held) => return Ok(Held { digest: digest_beside(source, at, image)?, ..held }),
     };
     let (tag, digest) = value.split_once('@').map_or((value.as_str(), None), |(tag, digest)| (tag, Some(digest)));
     // A wrong key path must not overwrite what is no tag.
-    check_written(&key.to_string(), line, &value, Some(tag), digest, image)?;
+    check_written(&at.1.to_string(), line, &value, Some(tag), digest, image)?;
     let digest = match digest {
         Some(digest) => Some(digest.to_owned()),
-        None => digest_beside(source, key, image)?,
+        None => digest_beside(source, at, image)?,
     };
     Ok(Held { tag: Some(tag.to_owned()), digest, name: None, line: Some(line), current: Current::Text(value) })
 }
 
-fn read_spec(source: &Source, document: usize, key: &KeyPath, image: &ImageName) -> Result<Held, EditError> {
-    let (value, line) = match text_at(source, document, key)? {
+fn read_spec(source: &Source, at: &At, image: &ImageName) -> Result<Held, EditError> {
+    let key = &at.1;
+    let (value, line) = match text_at(source, at)? {
         Ok(found) => found,
         Err(held) => return Ok(held),
     };
@@ -182,11 +173,12 @@ fn read_spec(source: &Source, document: usize, key: &KeyPath, image: &ImageName)
     Ok(Held { tag, digest, name, line: Some(line), current: Current::Text(value) })
 }
 
-fn write_tag(source: &Source, key: &KeyPath, image: &ImageName, wanted: &Wanted) -> Result<String, EditError> {
-    let held = read_tag(source, key, image)?;
+fn write_tag(source: &Source, at: &At, image: &ImageName, wanted: &Wanted) -> Result<String, EditError> {
+    let (document, key) = (at.0, &at.1);
+    let held = read_tag(source, at, image)?;
     let tag = wanted.tag.as_deref().unwrap_or_default();
     let beside = match beside(key) {
-        Some(path) if !matches!(source.read(&path)?, Found::Absent { .. }) => Some(path),
+        Some(path) if !matches!(source.read_in(document, &path, OF_CHARTS)?, Found::Absent { .. }) => Some(path),
         _ => None,
     };
     let Some(beside) = beside else {
@@ -198,29 +190,23 @@ fn write_tag(source: &Source, key: &KeyPath, image: &ImageName, wanted: &Wanted)
             Some(digest) => format!("{tag}@{digest}"),
             None => tag.to_owned(),
         };
-        return Ok(source.set(key, &value)?.text);
+        return Ok(source.set_in(document, key, &value, OF_CHARTS)?.text);
     };
-    let tagged = source.set(key, tag)?.text;
+    let tagged = source.set_in(document, key, tag, OF_CHARTS)?.text;
     // Charts take an empty text for no digest; a key without a digest stays as it is.
-    let digest = match (&wanted.digest, source.read(&beside)?) {
+    let digest = match (&wanted.digest, source.read_in(document, &beside, OF_CHARTS)?) {
         (Some(digest), _) => digest.as_str(),
         (None, Found::Text { value, .. }) if !value.is_empty() => "",
         (None, _) => return Ok(tagged),
     };
-    Ok(Source::parse(&tagged)?.set(&beside, digest)?.text)
+    Ok(Source::parse(&tagged)?.set_in(document, &beside, digest, OF_CHARTS)?.text)
 }
 
-fn write_spec(
-    source: &Source,
-    document: usize,
-    key: &KeyPath,
-    image: &ImageName,
-    wanted: &Wanted,
-) -> Result<String, EditError> {
-    let name = read_spec(source, document, key, image)?.name.unwrap_or_else(|| image.to_string());
+fn write_spec(source: &Source, at: &At, image: &ImageName, wanted: &Wanted) -> Result<String, EditError> {
+    let name = read_spec(source, at, image)?.name.unwrap_or_else(|| image.to_string());
     let tag = wanted.tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default();
     let digest = wanted.digest.as_ref().map(|digest| format!("@{digest}")).unwrap_or_default();
-    Ok(source.set_in(document, key, &format!("{name}{tag}{digest}"), OF_CHARTS)?.text)
+    Ok(source.set_in(at.0, &at.1, &format!("{name}{tag}{digest}"), OF_CHARTS)?.text)
 }
 
 /// Refuses what is neither empty nor a tag with or without its digest, such as `${TAG}`, which others fill in.
@@ -262,9 +248,9 @@ pub fn split_spec(value: &str) -> (&str, Option<&str>, Option<&str>) {
 }
 
 /// Charts that know `digest` beside `tag` prefer the digest.
-fn digest_beside(source: &Source, key: &KeyPath, image: &ImageName) -> Result<Option<String>, EditError> {
-    let Some(key) = beside(key) else { return Ok(None) };
-    match source.read(&key) {
+fn digest_beside(source: &Source, at: &At, image: &ImageName) -> Result<Option<String>, EditError> {
+    let Some(key) = beside(&at.1) else { return Ok(None) };
+    match source.read_in(at.0, &key, OF_CHARTS) {
         Ok(Found::Text { value, line }) if !value.is_empty() => {
             check_written(&key.to_string(), line, &value, None, Some(&value), image)?;
             Ok(Some(value))

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::address::ObjectName;
+use crate::model::key_path::KeyPath;
 use crate::model::names::ApplicationKey;
-use crate::model::tracked::Tool;
+use crate::model::tracked::{Shape, Tool};
 
 /// The prefix of repin's own annotations.
 pub const PREFIX: &str = "repin.dev/";
@@ -28,6 +30,8 @@ pub struct Annotation {
 pub struct ApplicationSource {
     /// Line of `repoURL`, from 1.
     pub line: u64,
+    /// Where it stands in the defining object, such as `spec.source`; none in repin.yaml.
+    pub at: Option<KeyPath>,
     /// `repoURL` as written.
     pub repo_url: String,
     /// `path`, empty where there is none.
@@ -40,10 +44,23 @@ pub struct ApplicationSource {
     pub chart: Option<String>,
     /// `helm.valueFiles`, in Helm's order.
     pub value_files: Vec<String>,
+    /// The values that it has in itself, in Helm's order: later ones win over earlier ones, and over its files.
+    pub inline: Vec<Inline>,
+    /// `kustomize.images`, as written.
+    pub kustomize_images: Vec<String>,
     /// What it is rendered with, if one of `helm`, `kustomize` and `directory` says so.
     pub tool: Option<Tool>,
     /// `directory.recurse`.
     pub is_recursive: bool,
+}
+
+/// Helm values that stand in a source itself.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Inline {
+    /// Where they stand in the defining object, such as `spec.source.helm.valuesObject`.
+    pub at: KeyPath,
+    /// How they are written.
+    pub shape: Shape,
 }
 
 /// An Application with annotations of repin.
@@ -51,6 +68,8 @@ pub struct ApplicationSource {
 pub struct Application {
     /// Which one it is.
     pub key: ApplicationKey,
+    /// The object that defines it, an ApplicationSet for what that generates; none in repin.yaml.
+    pub object: Option<ObjectName>,
     /// Line of its definition, from 1.
     pub line: u64,
     /// `spec.project`, `default` where there is none.

@@ -104,6 +104,14 @@ impl KeyPath {
         self.with(Segment::Where { field: field.to_owned(), value: value.to_owned() })
     }
 
+    /// Gives the path that goes on with another one.
+    ///
+    /// # Errors
+    /// A path that gets too long.
+    pub fn join(&self, further: &Self) -> Result<Self, KeyPathError> {
+        further.segments.iter().try_fold(self.clone(), |path, segment| path.with(segment.clone()))
+    }
+
     /// Makes a path of one key, taken as it is.
     ///
     /// # Errors

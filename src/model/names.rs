@@ -277,27 +277,44 @@ pub struct ApplicationKey {
     pub repository: String,
     /// The defining file.
     pub file: Option<RepoPath>,
+    /// Kind of the defining object: `Application`, or that of another object with annotations.
+    pub kind: String,
     /// Kubernetes namespace, `argocd` where the manifest names none.
     pub namespace: String,
     /// `metadata.name`.
     pub name: String,
 }
 
+/// Kind of an Argo CD Application, and of what repin.yaml names.
+pub const APPLICATION: &str = "Application";
+
 impl ApplicationKey {
-    /// Gives `namespace/name`.
+    /// Gives `namespace/name`, with the kind in front where it is no Application.
     pub fn label(&self) -> String {
+        match self.kind.as_str() {
+            APPLICATION => self.plain_label(),
+            kind => format!("{kind}/{}", self.plain_label()),
+        }
+    }
+
+    /// Gives `namespace/name`.
+    fn plain_label(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
     }
 
-    /// Gives the name that is unique: repository, defining file and `namespace/name`, joined by `:`.
+    /// Gives the name that is unique: repository, defining file and [`Self::label`], joined by `:`.
     pub fn full_name(&self) -> String {
         let file = self.file.as_ref().map_or("repin.yaml", |file| file.as_str());
         format!("{}:{file}:{}", self.repository, self.label())
     }
 
-    /// Tells whether a person who writes `name` means this Application: `web`, `argocd/web`, or the full name.
+    /// Tells whether a person who writes `name` means this Application: `web`, `argocd/web`, `HelmRelease/web`,
+    /// `HelmRelease/shop/web`, or the full name.
     pub fn is_named(&self, name: &str) -> bool {
-        self.name == name || self.label() == name || self.full_name() == name
+        let is_of_kind = |name: &str| self.name == name || self.plain_label() == name;
+        let is_kind =
+            |name: &str| name.split_once('/').is_some_and(|(kind, name)| kind == self.kind && is_of_kind(name));
+        is_of_kind(name) || is_kind(name) || self.full_name() == name
     }
 }
 

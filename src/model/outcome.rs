@@ -75,6 +75,7 @@ mod tests {
     #[test]
     fn an_id_depends_on_every_part_and_on_nothing_else() {
         let key = |repository: &str, file: Option<&str>, name: &str| ApplicationKey {
+            kind: "Application".into(),
             repository: repository.into(),
             file: file.map(|f| f.parse().unwrap()),
             namespace: "argocd".into(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::model::address::{Address, ObjectName, Shown};
 use crate::model::branch_template::BranchTemplate;
 use crate::model::key_path::KeyPath;
 use crate::model::names::{ApplicationKey, Branch, ImageName, RepoPath};
@@ -90,15 +91,62 @@ pub enum Search {
     Sources(Vec<Search>),
 }
 
-/// Value files in which the image is looked for by its name.
+/// One layer of Helm values: a file, or a part of an object of a file.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Layer {
+    /// The file.
+    pub file: RepoPath,
+    /// The part of it that holds values; none = its first document, as Helm reads a file.
+    pub part: Option<ValuesPart>,
+}
+
+/// The part of an object that holds Helm values.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ValuesPart {
+    /// The object.
+    pub object: ObjectName,
+    /// Where in it.
+    pub key: KeyPath,
+    /// What stands there.
+    pub shape: Shape,
+}
+
+/// How values are written.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Shape {
+    /// As a mapping, or as a text that holds one.
+    Values,
+    /// As a list of `name` and `value`, the names in the syntax of `helm --set`.
+    Parameters,
+}
+
+impl Layer {
+    /// Makes the layer of a whole file.
+    pub fn of(file: RepoPath) -> Self {
+        Self { file, part: None }
+    }
+
+    /// Gives where the value of a key path stands in the file; none if the path gets too long or is no name of a
+    /// parameter.
+    pub fn address(&self, key: &KeyPath) -> Option<Address> {
+        let Some(part) = &self.part else { return Some(Address::first(key.clone())) };
+        let key = match part.shape {
+            Shape::Values => part.key.join(key).ok()?,
+            Shape::Parameters => part.key.where_is("name", &key.to_string()).ok()?.child("value").ok()?,
+        };
+        Some(Address { object: Some(part.object.clone()), shown: Shown::Name, key })
+    }
+}
+
+/// Layers of values in which the image is looked for by its name.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ValuesSearch {
-    /// Files that may hold the tag, in Helm's order.
-    pub files: Vec<RepoPath>,
-    /// The file that is named when nothing is found.
-    pub fallback: RepoPath,
-    /// Files in which the image's name may stand, in Helm's order.
-    pub values: Vec<RepoPath>,
+    /// Layers that may hold the tag, in Helm's order.
+    pub files: Vec<Layer>,
+    /// The layer that is named when nothing is found.
+    pub fallback: Layer,
+    /// Layers in which the image's name may stand, in Helm's order.
+    pub values: Vec<Layer>,
     /// The key path of the image's name, where the annotations say which one is meant.
     pub name_key: Option<KeyPath>,
 }
@@ -132,15 +180,15 @@ pub const CHART: &str = "Chart.yaml";
 /// What the file of a kustomization may be called.
 pub const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
-/// A key path, and the value files that may hold it.
+/// A key path, and the layers of values that may hold it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct HelmSearch {
-    /// Files that may hold the key, in Helm's order: the last that holds it is the one.
-    pub files: Vec<RepoPath>,
-    /// The file that counts when none holds the key.
-    pub fallback: RepoPath,
-    /// Files in which the image's name may stand, in Helm's order.
-    pub values: Vec<RepoPath>,
+    /// Layers that may hold the key, in Helm's order: the last that holds it is the one.
+    pub files: Vec<Layer>,
+    /// The layer that counts when none holds the key.
+    pub fallback: Layer,
+    /// Layers in which the image's name may stand, in Helm's order.
+    pub values: Vec<Layer>,
     /// The key path of the tag or spec.
     pub key: KeyPath,
     /// What stands there.
@@ -152,11 +200,12 @@ pub struct HelmSearch {
 impl Search {
     /// Gives every file that the search reads by its name.
     pub fn files(&self) -> Vec<RepoPath> {
-        let of_values = |values: &ValuesSearch| -> Vec<RepoPath> {
-            values.files.iter().chain(&values.values).chain([&values.fallback]).cloned().collect()
+        let of_layers = |files: &[Layer], values: &[Layer], fallback: &Layer| -> Vec<RepoPath> {
+            files.iter().chain(values).chain([fallback]).map(|layer| layer.file.clone()).collect()
         };
+        let of_values = |values: &ValuesSearch| of_layers(&values.files, &values.values, &values.fallback);
         match self {
-            Self::Helm(helm) => helm.files.iter().chain(&helm.values).chain([&helm.fallback]).cloned().collect(),
+            Self::Helm(helm) => of_layers(&helm.files, &helm.values, &helm.fallback),
             Self::Values(values) => of_values(values),
             Self::Kustomization { directory, .. } => kustomizations(directory),
             Self::Manifests(path) => vec![path.clone()],

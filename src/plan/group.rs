@@ -234,7 +234,7 @@ impl Editor<'_> {
         let refused = |error: crate::manifest::EditError| edit_failure(file, &error);
         let mut text = place.write(&before, image, wanted).map_err(refused)?;
         if let Some((key, name)) = &site.write_name {
-            text = Source::parse(&text).and_then(|source| source.set(key, name)).map_err(refused)?.text;
+            text = Source::parse(&text).and_then(|source| source.set_at(key, name)).map_err(refused)?.text;
         }
         let after = Source::parse(&text).map_err(refused)?;
         Ok((before.text().to_owned(), Arc::new(after), file.clone()))

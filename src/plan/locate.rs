@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use crate::diagnostic::Diagnostic;
 use crate::manifest::place::{Current, Held, Place, Wanted};
-use crate::manifest::{EditError, Found, Source};
-use crate::model::key_path::KeyPath;
+use crate::manifest::{EditError, Found, Source, objects};
+use crate::model::address::Address;
 use crate::model::names::{ImageName, RepoPath};
-use crate::model::tracked::{Form, HelmSearch, Search, Target, TrackedImage};
+use crate::model::tracked::{Form, HelmSearch, Layer, Search, Target, TrackedImage};
 use crate::plan::locate::values::Values;
 
 /// How many files below one directory are looked into.
@@ -89,7 +89,7 @@ pub struct Site {
     pub held: Held,
     /// Where the image's name must be written, for it is absent, and as what: without its registry where the chart keeps
     /// that apart.
-    pub write_name: Option<(KeyPath, String)>,
+    pub write_name: Option<(Address, String)>,
 }
 
 impl Site {
@@ -137,38 +137,50 @@ fn search(wanted: &Search, search: auto::Auto<'_>) -> Vec<Located> {
     }
 }
 
-/// Finds the file that holds the key: the last of Helm's order that does, else the fallback.
+/// Finds the layer that holds the key: the last of Helm's order that does, else the fallback.
 fn helm_values(image: &ImageName, helm: &HelmSearch, files: Files<'_>) -> Located {
-    for file in helm.files.iter().rev() {
-        match (files.read)(file) {
-            FileState::Parsed(source) => match source.read(&helm.key) {
+    for layer in helm.files.iter().rev() {
+        match (files.read)(&layer.file) {
+            FileState::Parsed(source) => match values::read(layer, &source, &helm.key) {
                 Ok(Found::Absent { .. }) => {}
-                Ok(_) | Err(_) => return at(helm, file, Some(&source), site(image, helm, file, &source, files)),
+                Ok(_) | Err(_) => return at(image, helm, layer, &source, files),
             },
             FileState::Missing => {}
             // A file that cannot be read may hold the key, so no other one may be taken for it.
             broken @ (FileState::NotRegular(_) | FileState::Unreadable(_)) => {
-                return at(helm, file, None, Err(unusable(file, &broken)));
+                return not_at(helm, layer, unusable(&layer.file, &broken));
             }
         }
     }
-    let file = &helm.fallback;
-    match (files.read)(file) {
-        FileState::Parsed(source) => at(helm, file, Some(&source), site(image, helm, file, &source, files)),
-        broken => at(helm, file, None, Err(unusable(file, &broken))),
+    let layer = &helm.fallback;
+    match (files.read)(&layer.file) {
+        FileState::Parsed(source) => at(image, helm, layer, &source, files),
+        broken => not_at(helm, layer, unusable(&layer.file, &broken)),
     }
 }
 
-fn at(helm: &HelmSearch, file: &RepoPath, source: Option<&Source>, site: Result<Site, Failure>) -> Located {
-    let place = place_of(helm);
-    let spot = source.map_or_else(|| place.key(), |source| place.canonical(source));
-    Located { file: file.clone(), key: Some(place.key()), spot, place: Some(place), site }
+fn at(image: &ImageName, helm: &HelmSearch, layer: &Layer, source: &Source, files: Files<'_>) -> Located {
+    let Some(address) = layer.address(&helm.key).map(|address| objects::shown(source, address)) else {
+        let message = format!("{}: `{}` is too long for a key path there", layer.file, helm.key);
+        let failure = Failure { code: "edit/no-such-key".to_owned(), message, hint: None, line: None };
+        return not_at(helm, layer, failure);
+    };
+    let place = place_of(helm.form, address);
+    let (key, spot) = (Some(place.key()), place.canonical(source));
+    let site = site(image, helm, layer, &place, source, files);
+    Located { file: layer.file.clone(), key, spot, place: Some(place), site }
 }
 
-fn place_of(helm: &HelmSearch) -> Place {
-    match helm.form {
-        Form::Tag => Place::Tag(helm.key.clone()),
-        Form::Spec => Place::Spec(helm.key.clone()),
+fn not_at(helm: &HelmSearch, layer: &Layer, failure: Failure) -> Located {
+    let place = layer.address(&helm.key).map(|address| place_of(helm.form, address));
+    let key = place.as_ref().map(Place::key);
+    Located { file: layer.file.clone(), spot: key.clone().unwrap_or_default(), key, place, site: Err(failure) }
+}
+
+fn place_of(form: Form, address: Address) -> Place {
+    match form {
+        Form::Tag => Place::Tag(address),
+        Form::Spec => Place::Spec(address),
     }
 }
 
@@ -192,15 +204,18 @@ pub fn edit_failure(file: &RepoPath, error: &EditError) -> Failure {
 fn site(
     name: &ImageName,
     helm: &HelmSearch,
-    file: &RepoPath,
+    layer: &Layer,
+    place: &Place,
     source: &Source,
     files: Files<'_>,
 ) -> Result<Site, Failure> {
+    let file = &layer.file;
     let failed = |error: EditError| edit_failure(file, &error);
     let write_name = match &helm.name_key {
         Some(key) => {
-            source.read(key).map_err(failed)?;
+            values::read(layer, source, key).map_err(failed)?;
             let values = Values::new(&helm.values, files);
+            let missing = |name: String| layer.address(key).map(|address| (address, name));
             match values.text(key) {
                 Some((at, value, line)) if !values.name_image(key, &value, name) => {
                     let message =
@@ -214,15 +229,13 @@ fn site(
                     });
                 }
                 Some(_) => None,
-                None if values.name_image(key, name.repository(), name) => {
-                    Some((key.clone(), name.repository().to_owned()))
-                }
-                None => Some((key.clone(), name.to_string())),
+                None if values.name_image(key, name.repository(), name) => missing(name.repository().to_owned()),
+                None => missing(name.to_string()),
             }
         }
         None => None,
     };
-    let held = place_of(helm).read(source, name).map_err(failed)?;
+    let held = place.read(source, name).map_err(failed)?;
     Ok(Site { held, write_name })
 }
 

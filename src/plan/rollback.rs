@@ -341,7 +341,13 @@ mod tests {
     }
 
     fn application() -> ApplicationKey {
-        ApplicationKey { repository: "gitops".into(), file: None, namespace: "argocd".into(), name: "web".into() }
+        ApplicationKey {
+            repository: "gitops".into(),
+            file: None,
+            kind: "Application".into(),
+            namespace: "argocd".into(),
+            name: "web".into(),
+        }
     }
 
     fn policy(constraint: &str) -> Policy {

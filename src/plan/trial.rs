@@ -14,10 +14,10 @@ use crate::annotations::ImageRequest;
 use crate::manifest::Source;
 use crate::model::history::{CommitId, CommitInfo};
 use crate::model::key_path::KeyPath;
-use crate::model::names::{ApplicationKey, ImageName, RepoPath, Tag};
+use crate::model::names::{APPLICATION, ApplicationKey, ImageName, RepoPath, Tag};
 use crate::model::outcome::OutcomeResult;
 use crate::model::rule::Delivery;
-use crate::model::tracked::{Form, HelmSearch, RemoteBranch, Search, Target, TrackedImage};
+use crate::model::tracked::{Form, HelmSearch, Layer, RemoteBranch, Search, Target, TrackedImage};
 use crate::plan::explain::{ExplainedTag, Gate, candidates, gates};
 use crate::plan::locate::{FileState, Files, Located, locate};
 use crate::plan::rollback::{Standing, Stood, Timeline, tag_of};
@@ -80,9 +80,9 @@ impl Trial<'_> {
                 Err(error) => FileState::Unreadable(Arc::new(error)),
             };
             let helm = HelmSearch {
-                files: vec![file.clone()],
-                fallback: file.clone(),
-                values: vec![file.clone()],
+                files: vec![Layer::of(file.clone())],
+                fallback: Layer::of(file.clone()),
+                values: vec![Layer::of(file.clone())],
                 key,
                 form: Form::Spec,
                 name_key: None,
@@ -112,6 +112,7 @@ impl Trial<'_> {
         let request = self.request;
         TrackedImage {
             application: ApplicationKey {
+                kind: APPLICATION.to_owned(),
                 repository: String::new(),
                 file: None,
                 namespace: "policy".to_owned(),

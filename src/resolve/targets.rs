@@ -4,7 +4,7 @@ use crate::annotations::{ImageRequest, WriteBack};
 use crate::model::application::Application;
 use crate::model::problem::Problem;
 use crate::model::tracked::{
-    AutoSearch, HelmSearch, Refusal, RemoteBranch, Search, Target, TrackedImage, ValuesSearch,
+    AutoSearch, HelmSearch, Layer, Refusal, RemoteBranch, Search, Target, TrackedImage, ValuesSearch,
 };
 use crate::resolve::ground::{Ground, Part};
 use crate::resolve::{annotation_line, problem, source_line};
@@ -55,11 +55,12 @@ fn search(request: &ImageRequest, ground: &Ground<'_>, target: &WriteBack) -> Re
         WriteBack::HelmValuesFile(file) => {
             let file = join(file)?;
             let mut search = values(request, ground);
+            let layer = Layer::of(file);
             // A target that the source does not list is taken for the last one.
-            if !search.values.contains(&file) {
-                search.values.push(file.clone());
+            if !search.values.contains(&layer) {
+                search.values.push(layer.clone());
             }
-            of_values(request, ValuesSearch { files: vec![file.clone()], fallback: file, ..search })
+            of_values(request, ValuesSearch { files: vec![layer.clone()], fallback: layer, ..search })
         }
         WriteBack::Kustomization(directory) => Search::Kustomization {
             directory: directory.as_ref().map_or(Ok(ground.path.clone()), join)?,
@@ -93,15 +94,16 @@ fn of_sources(home: Search, others: impl Iterator<Item = Search>) -> Search {
 }
 
 fn values_of(request: &ImageRequest, part: &Part) -> ValuesSearch {
-    let fallback = part.values.first().cloned().unwrap_or_default();
-    let (files, values) = (part.values.clone(), part.values.clone());
-    ValuesSearch { files, fallback, values, name_key: request.name_key.clone() }
+    let fallback = Layer::of(part.values.first().cloned().unwrap_or_default());
+    let files: Vec<Layer> = part.values.iter().cloned().map(Layer::of).collect();
+    ValuesSearch { values: files.clone(), files, fallback, name_key: request.name_key.clone() }
 }
 
 /// Gives the value files of a source in Helm's order: the chart's own first, then what the source lists.
 fn values(request: &ImageRequest, ground: &Ground<'_>) -> ValuesSearch {
     let (files, fallback) = ground.values();
-    ValuesSearch { values: files.clone(), files, fallback, name_key: request.name_key.clone() }
+    let files: Vec<Layer> = files.into_iter().map(Layer::of).collect();
+    ValuesSearch { values: files.clone(), files, fallback: Layer::of(fallback), name_key: request.name_key.clone() }
 }
 
 /// Looks at the key path that the annotations name, else for the image's name.

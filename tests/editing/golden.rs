@@ -1,6 +1,6 @@
 //! The folders of `tests/golden`: `before.yaml`, `change` (what is done, and `error <code>` if it is refused), `after.yaml`.
 //!
-//! What is done is one of `key value`, `@tag key tag digest`, `@fields image tag` for manifests and
+//! What is done is one of `address value`, `@tag key tag digest`, `@fields image tag` for manifests and
 //! `@entry image tag digest name` for kustomizations; what comes last may be left out, `-` is nothing.
 
 use std::fs;
@@ -76,20 +76,21 @@ fn change(line: &str) -> Option<Change> {
 pub(crate) fn write(text: &str, change: &Change) -> Result<String, EditError> {
     let source = Source::parse(text)?;
     let (places, image, wanted) = match change {
-        Change::Value { key, value } => return Ok(source.set(&key.parse().unwrap(), value)?.text),
+        Change::Value { key, value } => return Ok(source.set_at(&key.parse().unwrap(), value)?.text),
         Change::Tag { key, wanted } => {
             (vec![Place::Tag(key.parse().unwrap())], "ghcr.io/acme/web".parse().unwrap(), wanted)
         }
         Change::Fields { image, wanted } => {
-            let places: Vec<Place> = manifests::fields(&source, image).into_iter().map(Place::Field).collect();
+            let places: Vec<Place> = manifests::fields(&source, image).into_iter().map(Place::Spec).collect();
             assert!(!places.is_empty(), "no field of {image} in\n{text}");
             (places, image.clone(), wanted)
         }
         Change::Entry { image, wanted, named } => {
-            let found = kustomization::find(&source, image, named.as_deref())?;
+            let list = kustomization::images()?;
+            let found = kustomization::find(&source, &list, image, named.as_deref())?;
             let familiar = image.to_string().replace("docker.io/library/", "");
             let added = found.is_empty().then(|| named.clone().unwrap_or(familiar));
-            let place = |name| Place::Entry { name, is_digest: false };
+            let place = |name| Place::Entry { list: list.clone(), name, is_digest: false };
             (found.into_iter().chain(added).map(place).collect(), image.clone(), wanted)
         }
     };
@@ -121,7 +122,8 @@ pub(crate) fn written(after: &str, change: &Change) -> Vec<(String, String)> {
         Change::Fields { .. } => Vec::new(),
         Change::Entry { image, wanted, named } => {
             let source = Source::parse(after).unwrap();
-            let names = kustomization::find(&source, image, named.as_deref()).unwrap();
+            let names =
+                kustomization::find(&source, &kustomization::images().unwrap(), image, named.as_deref()).unwrap();
             let fields = [("newTag", &wanted.tag), ("digest", &wanted.digest)];
             let text = |name: &str, (field, value): (&str, &Option<String>)| {
                 Some((format!("images[name={name}].{field}"), value.clone()?))

@@ -131,8 +131,10 @@ fn generated_kustomizations_change_in_one_entry() {
         let text = kustomization(&mut random);
         let wanted = wanted(&mut random);
         let source = Source::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-        let name = kustomization::find(&source, &image(), None).unwrap().pop().unwrap_or_else(|| IMAGE.to_owned());
-        let place = Place::Entry { name, is_digest: false };
+        let list = kustomization::images().unwrap();
+        let name =
+            kustomization::find(&source, &list, &image(), None).unwrap().pop().unwrap_or_else(|| IMAGE.to_owned());
+        let place = Place::Entry { list, name, is_digest: false };
         let after =
             place.write(&source, &image(), &wanted).unwrap_or_else(|error| panic!("{error} {wanted:?}\n{text}"));
         let (old, new) = (tree(&text), tree(&after));
@@ -206,7 +208,7 @@ fn generated_manifests_change_in_the_fields_of_the_image() {
         assert_eq!(fields.len(), specs.len(), "{text}");
         let mut after = text.clone();
         for field in fields {
-            let place = Place::Field(field);
+            let place = Place::Spec(field);
             after = place.write(&Source::parse(&after).unwrap(), &image(), &wanted).unwrap();
             written += 1;
         }

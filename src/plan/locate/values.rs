@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use crate::manifest::manifests::{items, names};
 use crate::manifest::place::split_spec;
-use crate::manifest::{Found, Source};
+use crate::manifest::{EditError, Found, Source};
 use crate::model::key_path::{KeyPath, Segment};
 use crate::model::names::{ImageName, RepoPath};
-use crate::model::tracked::Form;
+use crate::model::tracked::{Form, Layer};
 use crate::plan::locate::{FileState, Files};
 use crate::yaml::{Kind, Node};
 
-/// The value files as Helm lays them over each other, as far as they can be read; the last one wins.
+/// The values as Helm lays them over each other, as far as they can be read; the last one wins.
 pub(super) struct Values<'a> {
-    files: Vec<(&'a RepoPath, Arc<Source>)>,
+    layers: Vec<(&'a Layer, Arc<Source>)>,
 }
 
 /// Where values name an image.
@@ -29,41 +29,42 @@ pub(super) struct Named {
 }
 
 impl<'a> Values<'a> {
-    pub(super) fn new(values: &'a [RepoPath], files: Files<'_>) -> Self {
-        let parsed = |file: &'a RepoPath| match (files.read)(file) {
-            FileState::Parsed(source) => Some((file, source)),
+    pub(super) fn new(values: &'a [Layer], files: Files<'_>) -> Self {
+        let parsed = |layer: &'a Layer| match (files.read)(&layer.file) {
+            FileState::Parsed(source) => Some((layer, source)),
             FileState::Missing | FileState::NotRegular(_) | FileState::Unreadable(_) => None,
         };
-        Self { files: values.iter().filter_map(parsed).collect() }
+        Self { layers: values.iter().filter_map(parsed).collect() }
     }
 
-    /// Gives the files in which a key path may count: all, or the last that has the list which the path goes through.
-    fn holders(&self, key: &KeyPath) -> &[(&'a RepoPath, Arc<Source>)] {
+    /// Gives the layers in which a key path may count: all, or the last that has the list which the path goes through.
+    fn holders(&self, key: &KeyPath) -> &[(&'a Layer, Arc<Source>)] {
         let mut list = Some(key.clone());
         while let Some(path) = list.clone().filter(|path| path.segments().iter().any(|one| !is_key(one))) {
             list = path.parent();
         }
         let is_own = |path: &KeyPath| path.segments().len() < key.segments().len();
         let Some(list) = list.filter(is_own).filter(|_| key.segments().iter().any(|one| !is_key(one))) else {
-            return &self.files;
+            return &self.layers;
         };
-        let has = |source: &Source| !matches!(source.read(&list), Ok(Found::Absent { .. }));
-        let last = self.files.iter().rposition(|(_, source)| has(source));
-        last.and_then(|at| self.files.get(at..=at)).unwrap_or(&self.files)
+        let has = |layer: &Layer, source: &Source| !matches!(read(layer, source, &list), Ok(Found::Absent { .. }));
+        let last = self.layers.iter().rposition(|(layer, source)| has(layer, source));
+        last.and_then(|at| self.layers.get(at..=at)).unwrap_or(&self.layers)
     }
 
     /// Gives the text that counts at a key, with its file and line.
     pub(super) fn text(&self, key: &KeyPath) -> Option<(&'a RepoPath, String, u64)> {
-        self.holders(key).iter().rev().find_map(|(file, source)| match source.read(key) {
-            Ok(Found::Text { value, line }) => Some((*file, value, line)),
+        self.holders(key).iter().rev().find_map(|(layer, source)| match read(layer, source, key) {
+            Ok(Found::Text { value, line }) => Some((&layer.file, value, line)),
             _ => None,
         })
     }
 
-    /// Gives the file whose value counts at a key, be it a null.
-    pub(super) fn holder(&self, key: &KeyPath) -> Option<(&'a RepoPath, &Source)> {
-        let has = |source: &Source| !matches!(source.read(key), Ok(Found::Absent { .. }));
-        self.holders(key).iter().rev().find(|(_, source)| has(source)).map(|(file, source)| (*file, &**source))
+    /// Gives the layer whose value counts at a key, be it a null.
+    pub(super) fn holder(&self, key: &KeyPath) -> Option<(&'a Layer, &Source)> {
+        let has = |layer: &Layer, source: &Source| !matches!(read(layer, source, key), Ok(Found::Absent { .. }));
+        let found = self.holders(key).iter().rev().find(|(layer, source)| has(layer, source));
+        found.map(|(layer, source)| (*layer, &**source))
     }
 
     /// Tells whether the name at `key` is the image: whole, or without its registry where a chart keeps that apart.
@@ -83,8 +84,8 @@ impl<'a> Values<'a> {
     /// Finds every key path at which the values that count name an image.
     pub(super) fn named(&self, image: &ImageName) -> Vec<Named> {
         let mut found = Vec::new();
-        for (_, source) in &self.files {
-            if let Some(document) = source.documents().first() {
+        for (layer, source) in &self.layers {
+            if let (None, Some(document)) = (&layer.part, source.documents().first()) {
                 walk(document.root(), None, &mut found);
             }
         }
@@ -99,6 +100,16 @@ impl<'a> Values<'a> {
             Form::Tag => self.name_image(&named.name, &text, image),
             Form::Spec => names(&text, image),
         }
+    }
+}
+
+/// Reads the value of a key path in a layer; an object that is not there has none.
+pub(super) fn read(layer: &Layer, source: &Source, key: &KeyPath) -> Result<Found, EditError> {
+    let absent = Found::Absent { insertable: false };
+    let Some(address) = layer.address(key) else { return Ok(absent) };
+    match source.read_at(&address) {
+        Err(EditError::NoSuchKey { .. }) => Ok(absent),
+        found => found,
     }
 }
 

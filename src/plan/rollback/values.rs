@@ -132,8 +132,13 @@ mod tests {
 
     #[test]
     fn what_a_person_replaced_is_refused_and_what_repin_replaced_may_come_back() {
-        let application =
-            ApplicationKey { repository: "gitops".into(), file: None, namespace: "argocd".into(), name: "web".into() };
+        let application = ApplicationKey {
+            repository: "gitops".into(),
+            file: None,
+            kind: "Application".into(),
+            namespace: "argocd".into(),
+            name: "web".into(),
+        };
         let next = Policy {
             strategy: Strategy::Digest,
             follow: Some("dev".parse().unwrap()),

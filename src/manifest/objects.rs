@@ -1,0 +1,167 @@
+//! The objects of a file: documents of their own and items of a `List`, and what an address means among them.
+
+use crate::manifest::Source;
+use crate::manifest::error::EditError;
+use crate::model::address::{Address, ObjectName, Shown};
+use crate::model::key_path::KeyPath;
+use crate::yaml::{Document, Kind, Node};
+
+/// The objects of a file, in the order of the text.
+pub(crate) struct Objects<'d> {
+    all: Vec<Object<'d>>,
+    /// The file has one document that says anything.
+    is_alone: bool,
+}
+
+/// A mapping with `apiVersion` and `kind`.
+pub(crate) struct Object<'d> {
+    /// The object.
+    pub(crate) node: Node<'d>,
+    /// Its kind.
+    pub(crate) kind: String,
+    /// The number of its document, from 0.
+    pub(crate) document: usize,
+    /// Where it stands in its document, if it is an item of a list.
+    path: Option<KeyPath>,
+    namespace: Option<String>,
+    name: Option<String>,
+}
+
+impl<'d> Objects<'d> {
+    /// Finds the objects of a file.
+    pub(crate) fn of(source: &'d Source) -> Self {
+        let mut all = Vec::new();
+        for (document, root) in source.documents().iter().map(Document::root).enumerate() {
+            match listed(root) {
+                Some(items) => {
+                    all.extend(items.into_iter().filter_map(|(path, item)| object(document, item, Some((root, path)))))
+                }
+                None => all.extend(object(document, root, None)),
+            }
+        }
+        let is_alone = source.documents().iter().filter(|document| !document.root().is_null()).count() == 1;
+        Self { all, is_alone }
+    }
+
+    /// Gives all of them.
+    pub(crate) fn all(&self) -> &[Object<'d>] {
+        &self.all
+    }
+
+    /// Gives the address of a key path of an object.
+    pub(crate) fn address(&self, object: &Object<'_>, key: KeyPath) -> Address {
+        let is_twin = |other: &&Object<'_>| other.kind == object.kind && other.name == object.name;
+        let shown = if self.is_alone && object.path.is_none() {
+            Shown::Key
+        } else if self.all.iter().filter(is_twin).count() == 1 {
+            Shown::Name
+        } else {
+            Shown::Namespace
+        };
+        match object.named() {
+            Some(name) => Address { object: Some(name), shown, key },
+            // Without a name, an item of a list is found by its number.
+            None => {
+                let shown = if self.is_alone { Shown::Key } else { Shown::Name };
+                let key = object.key_of(&key).unwrap_or(key);
+                Address { object: Some(ObjectName::Number(object.document)), shown, key }
+            }
+        }
+    }
+
+    /// Finds an object by its name; none if there is no such object.
+    ///
+    /// # Errors
+    /// `edit/duplicate-key` if several objects have the name.
+    pub(crate) fn named(&self, wanted: &ObjectName) -> Result<Option<&Object<'d>>, EditError> {
+        let ObjectName::Named { kind, namespace, name } = wanted else { return Ok(None) };
+        let is_same = |object: &&Object<'_>| object.kind == *kind && object.name.as_ref() == Some(name);
+        let same: Vec<&Object<'d>> = self.all.iter().filter(is_same).collect();
+        let mut exact = same.iter().filter(|object| object.namespace == *namespace);
+        match (exact.next(), exact.next()) {
+            (Some(first), Some(second)) => Err(EditError::DuplicateKey {
+                path: wanted.to_string(),
+                what: format!("the object `{kind}/{name}`"),
+                first: first.node.line(),
+                second: second.node.line(),
+            }),
+            (Some(one), None) => Ok(Some(*one)),
+            // The namespace may have been written, or left to others, in another version of the file.
+            (None, _) => Ok(match same.as_slice() {
+                [one] if one.namespace.is_none() || namespace.is_none() => Some(*one),
+                _ => None,
+            }),
+        }
+    }
+}
+
+impl Object<'_> {
+    /// Gives the name, if it has one.
+    pub(crate) fn named(&self) -> Option<ObjectName> {
+        let Self { kind, namespace, name, .. } = self;
+        Some(ObjectName::Named { kind: kind.clone(), namespace: namespace.clone(), name: name.clone()? })
+    }
+
+    /// Gives a key path of the object as one of its document.
+    pub(crate) fn key_of(&self, inner: &KeyPath) -> Option<KeyPath> {
+        self.path.as_ref().map_or_else(|| Some(inner.clone()), |path| path.join(inner).ok())
+    }
+}
+
+/// Gives the number of the document that an address means and its key path there; none if the file has no such object.
+///
+/// # Errors
+/// `edit/duplicate-key` if several objects have the name.
+pub(crate) fn find(source: &Source, address: &Address) -> Result<Option<(usize, KeyPath)>, EditError> {
+    let key = &address.key;
+    match &address.object {
+        None => Ok(Some((0, key.clone()))),
+        Some(ObjectName::Number(number)) => Ok((*number < source.documents().len()).then(|| (*number, key.clone()))),
+        Some(wanted) => {
+            let objects = Objects::of(source);
+            let found = objects.named(wanted)?;
+            Ok(found.and_then(|object| Some((object.document, object.key_of(key)?))))
+        }
+    }
+}
+
+/// Gives an address of an object with as much of its name as people need to read beside the other objects of its file.
+pub(crate) fn shown(source: &Source, address: Address) -> Address {
+    let Some(wanted) = &address.object else { return address };
+    let objects = Objects::of(source);
+    match objects.named(wanted) {
+        Ok(Some(object)) => Address { shown: objects.address(object, address.key.clone()).shown, ..address },
+        Ok(None) | Err(_) => address,
+    }
+}
+
+/// Finds what an address means as [`find`] does, with an error where there is no such object.
+///
+/// # Errors
+/// `edit/no-such-key` as well.
+pub(crate) fn at(source: &Source, address: &Address) -> Result<(usize, KeyPath), EditError> {
+    find(source, address)?.ok_or_else(|| EditError::NoSuchKey { path: address.to_string(), nearest: None })
+}
+
+/// Reads an object; an item takes what it does not say of itself from its list, as the API leaves it out there.
+fn object<'d>(document: usize, node: Node<'d>, list: Option<(Node<'d>, KeyPath)>) -> Option<Object<'d>> {
+    let text = |node: Node<'_>, keys: &[&str]| node.get_path(keys).and_then(Node::as_str).map(str::to_owned);
+    let of_list = |key: &str| text(list.as_ref()?.0, &[key]);
+    let listed_kind = || of_list("kind")?.strip_suffix("List").filter(|kind| !kind.is_empty()).map(str::to_owned);
+    let kind = text(node, &["kind"]).or_else(listed_kind)?;
+    text(node, &["apiVersion"]).or_else(|| of_list("apiVersion"))?;
+    let (name, namespace) = (text(node, &["metadata", "name"]), text(node, &["metadata", "namespace"]));
+    let path = list.map(|(_, path)| path);
+    Some(Object { document, node, path, kind, namespace, name })
+}
+
+/// Gives the objects that a list of Kubernetes writes itself, with their paths; none if it is no such list.
+fn listed(root: Node<'_>) -> Option<Vec<(KeyPath, Node<'_>)>> {
+    root.get("kind").and_then(Node::as_str).filter(|kind| kind.ends_with("List"))?;
+    let (_, list) = root.entries().into_iter().find(|(key, _)| key.as_str() == Some("items"))?;
+    let path = KeyPath::of_key("items").ok()?;
+    let Kind::Seq { .. } = list.kind() else { return None };
+    let items = list.items().into_iter().enumerate();
+    let items = items.filter(|(_, item)| matches!(item.kind(), Kind::Map { .. }));
+    Some(items.filter_map(|(number, item)| Some((path.item(number).ok()?, item))).collect())
+}

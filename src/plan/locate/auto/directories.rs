@@ -1,0 +1,109 @@
+//! Finds an image in the `image:` fields of manifests.
+
+use crate::manifest::place::Place;
+use crate::manifest::{EditError, Source, manifests};
+use crate::model::application::PREFIX;
+use crate::model::names::RepoPath;
+use crate::model::tracked::CHART;
+use crate::plan::locate::auto::{Auto, broken};
+use crate::plan::locate::found::{Found, nowhere, settle};
+use crate::plan::locate::{FileState, Located, MAX_LISTED, edit_failure, unusable};
+
+/// What was found below a directory.
+pub(super) struct Below {
+    pub(super) places: Vec<Found>,
+    /// What is wrong with files that may name the image and cannot be read.
+    pub(super) unread: Vec<String>,
+    /// Whether there are files that may be manifests.
+    pub(super) is_there: bool,
+}
+
+impl Below {
+    /// Says which files could not be looked into.
+    pub(super) fn unread(&self) -> String {
+        match self.unread.as_slice() {
+            [] => String::new(),
+            [one] => format!(", but not into {one}"),
+            [first, rest @ ..] => format!(", but not into {first}, and into {} more that cannot be read", rest.len()),
+        }
+    }
+}
+
+impl Auto<'_> {
+    /// Finds the `image:` fields of a file, or of the files below a directory.
+    pub(in crate::plan::locate) fn manifests(&self, path: &RepoPath) -> Vec<Located> {
+        let annotation = |file: &RepoPath| format!("`{PREFIX}write-back-target: /{file}`");
+        match (self.files.read)(path) {
+            FileState::Parsed(source) => {
+                settle(self.image, self.fields(path, &source, &annotation(path)), &[], path, &format!("`{path}`"))
+            }
+            state @ (FileState::NotRegular(_) | FileState::Unreadable(_)) => vec![broken(path, unusable(path, &state))],
+            FileState::Missing => match self.below(path, true) {
+                Ok(below) if below.is_there => {
+                    let looked = format!("the manifests below `{path}`{}", below.unread());
+                    settle(self.image, below.places, &[], path, &looked)
+                }
+                Ok(_) => {
+                    let message = format!("{path} does not exist, neither as a file nor as a directory of manifests");
+                    let hint =
+                        "write `helmvalues`, `kustomization` or the path of a manifest; without a leading `/` it \
+                                is relative to the source path"
+                            .to_owned();
+                    vec![nowhere(path.clone(), "edit/no-such-file", message, hint)]
+                }
+                Err(located) => vec![*located],
+            },
+        }
+    }
+
+    /// Finds the fields of the manifests below a directory.
+    pub(super) fn below(&self, directory: &RepoPath, is_recursive: bool) -> Result<Below, Box<Located>> {
+        let all = (self.files.list)(directory);
+        let is_meant = |file: &&RepoPath| is_recursive || file.parent() == *directory;
+        let files: Vec<&RepoPath> = all.iter().filter(is_meant).collect();
+        if files.len() > MAX_LISTED {
+            let message = format!("more than {MAX_LISTED} files stand below `{directory}`, and none was looked into");
+            let hint = format!("name the manifest: `{PREFIX}write-back-target: <path>`");
+            return Err(Box::new(nowhere(directory.clone(), "target/not-found", message, hint)));
+        }
+        let mut below = Below { places: Vec::new(), unread: Vec::new(), is_there: !all.is_empty() };
+        for file in files {
+            if !(self.files.may_name)(file) || is_template(file, &all) {
+                continue;
+            }
+            match (self.files.read)(file) {
+                FileState::Parsed(source) => {
+                    let annotation = format!("`{PREFIX}write-back-target: /{file}`");
+                    below.places.extend(self.fields(file, &source, &annotation));
+                }
+                // A broken manifest is nobody's place, and stands in nobody's way.
+                state @ FileState::Unreadable(_) => below.unread.push(unusable(file, &state).message),
+                FileState::Missing | FileState::NotRegular(_) => {}
+            }
+        }
+        Ok(below)
+    }
+
+    fn fields(&self, file: &RepoPath, source: &Source, annotation: &str) -> Vec<Found> {
+        let read = |field| {
+            let place = Place::Spec(field);
+            let held = place.read(source, self.name).map_err(|error: EditError| edit_failure(file, &error));
+            Found::read(file, place, source, held, annotation.to_owned())
+        };
+        manifests::fields(source, self.name).into_iter().map(read).collect()
+    }
+}
+
+/// Tells whether a file is a template of one of the charts among these files.
+fn is_template(file: &RepoPath, all: &[RepoPath]) -> bool {
+    let mut directory = file.parent();
+    while !directory.as_str().is_empty() {
+        let chart = directory.parent().join(CHART);
+        let is_templates = directory.parts().last() == Some("templates");
+        if is_templates && chart.is_some_and(|chart| all.binary_search(&chart).is_ok()) {
+            return true;
+        }
+        directory = directory.parent();
+    }
+    false
+}
