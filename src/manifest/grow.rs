@@ -9,56 +9,128 @@ use crate::yaml::{Document, Kind, Node, Style, scalar};
 /// Keys and texts of a new item, in order.
 pub(super) type Entry<'a> = [(&'static str, &'a str)];
 
-/// Gives the edit that adds an item behind the last one of a sequence that has items.
-pub(super) fn append(text: &str, list: Node<'_>, entry: &Entry<'_>) -> Option<Edit> {
+/// Gives the edits that add an item behind the last one of a sequence that has items.
+pub(super) fn append(text: &str, list: Node<'_>, entry: &Entry<'_>) -> Option<Vec<Edit>> {
     let items = list.items();
     let last = *items.last()?;
     let style = Like::of(&items);
     if is_flow(list) {
-        let end = end_of(text, last, None)?;
-        return Some(added(end, format!(", {}", style.in_flow(entry))));
+        let item = match (own_line(text, last), last.entries().first().and_then(|(key, _)| own_line(text, *key))) {
+            (Some(pad), Some(inner)) => {
+                style.in_lines(entry, pad, inner, eol_at(text, line_end(text, list.span().start)))
+            }
+            _ => style.in_flow(entry),
+        };
+        return behind(text, end_of(text, last, None)?, last, own_line(text, last), &item);
     }
     let dash = items.iter().rev().find_map(|item| Dash::before(text, *item))?;
     let end = line_end(text, end_of(text, last, None)?);
     let eol = eol_at(text, end);
-    Some(added(end, format!("{eol}{}", style.in_block(entry, &dash, eol))))
+    Some(vec![added(end, format!("{eol}{}", style.in_block(entry, &dash, eol)))])
 }
 
-/// Gives the edit that makes an empty list or a null of a mapping's entry a list of one item.
-pub(super) fn fill(text: &str, document: &Document, key: Node<'_>, value: Node<'_>, entry: &Entry<'_>) -> Option<Edit> {
+/// Gives the edits that make an empty list or a null of a mapping's entry a list of one item.
+pub(super) fn fill(
+    text: &str,
+    document: &Document,
+    around: Node<'_>,
+    (key, value): (Node<'_>, Node<'_>),
+    entry: &Entry<'_>,
+) -> Option<Vec<Edit>> {
     let style = Like::of_key(key);
     let span = value.span();
     if span.is_empty() {
         let column = line_before(text, key.span().start).trim_start_matches('\u{feff}');
-        if is_flow(document.root()) || value.is_anchored() || value.tag().is_some() || !column.trim().is_empty() {
+        if is_flow(around) || value.is_anchored() || value.tag().is_some() || !column.trim().is_empty() {
             return None;
         }
-        let dash = Dash::like_others(text, document);
+        let dash = Dash::like_others(text, document, around, column.chars().count());
         let end = line_end(text, key.span().end);
         let eol = eol_at(text, end);
-        return Some(added(end, format!("{eol}{}", style.in_block(entry, &dash, eol))));
+        return Some(vec![added(end, format!("{eol}{}", style.in_block(entry, &dash, eol)))]);
     }
     let old = text.get(span.clone())?.to_owned();
-    Some(Edit { span, old, new: format!("[{}]", style.in_flow(entry)) })
+    let new = if is_flow(around) {
+        flow_list(text, document, own_line(text, key), &style, entry)
+    } else {
+        format!("[{}]", style.in_flow(entry))
+    };
+    Some(vec![Edit { span, old, new }])
 }
 
-/// Gives the edit that adds a key with a list of one item behind the last entry of the root mapping.
-pub(super) fn add_list(text: &str, document: &Document, key: &str, entry: &Entry<'_>) -> Option<Edit> {
-    let (last_key, last) = document.root().entries().last().copied()?;
+/// Gives the edits that add a key with a list of one item behind the last entry of a mapping.
+pub(super) fn add_list(
+    text: &str,
+    document: &Document,
+    around: Node<'_>,
+    key: &str,
+    entry: &Entry<'_>,
+) -> Option<Vec<Edit>> {
+    let Some((last_key, last)) = around.entries().last().copied() else {
+        let start = around.span().start + 1;
+        let style = document.root().entries().first().map_or(Like::PLAIN, |(key, _)| Like::of_key(*key));
+        let new = format!("{}: [{}]", scalar::write(key, style.keys), style.in_flow(entry));
+        return is_flow(around).then(|| vec![added(start, new)]);
+    };
     let end = end_of(text, last, Some(last_key))?;
     let style = Like::of_key(last_key);
-    let before = line_before(text, last_key.span().start).trim_start_matches('\u{feff}');
-    if is_flow(document.root()) {
-        let new = format!("{}: [{}]", scalar::write(key, style.keys), style.in_flow(entry));
-        let own_line = !before.is_empty() && before.chars().all(|c| matches!(c, ' ' | '\t'));
-        let break_ = if own_line { format!("{}{before}", eol_at(text, line_end(text, end))) } else { " ".to_owned() };
-        return Some(added(end, format!(",{break_}{new}")));
+    let written = scalar::write(key, style.keys);
+    if is_flow(around) {
+        let pad = own_line(text, last_key);
+        let new = format!("{written}: {}", flow_list(text, document, pad, &style, entry));
+        return behind(text, end, last, pad, &new);
     }
+    let before = line_before(text, last_key.span().start).trim_start_matches('\u{feff}');
+    let column = before.chars().count();
     let end = line_end(text, end);
     let eol = eol_at(text, end);
-    let dash = Dash::like_others(text, document);
-    let pad = " ".repeat(before.chars().count());
-    Some(added(end, format!("{eol}{pad}{key}:{eol}{}", style.in_block(entry, &dash, eol))))
+    let dash = Dash::like_others(text, document, around, column);
+    let pad = " ".repeat(column);
+    Some(vec![added(end, format!("{eol}{pad}{written}:{eol}{}", style.in_block(entry, &dash, eol)))])
+}
+
+/// Adds what comes behind the last child of a flow collection, on a line of its own with this in front if there is one.
+fn behind(text: &str, end: usize, last: Node<'_>, pad: Option<&str>, new: &str) -> Option<Vec<Edit>> {
+    // `tag:,` is no empty value to libyaml, `tag: ,` is.
+    let comma = if last.span().is_empty() { " ," } else { "," };
+    let Some(pad) = pad else { return Some(vec![added(end, format!("{comma} {new}"))]) };
+    let line_end = line_end(text, end);
+    let eol = eol_at(text, line_end);
+    let rest = text.get(end..line_end)?.trim_start_matches([' ', '\t']);
+    // A comment stays with the child that it stands behind.
+    match rest.strip_prefix(',').map(|rest| rest.trim_start_matches([' ', '\t'])) {
+        Some(rest) if rest.starts_with('#') => Some(vec![added(line_end, format!("{eol}{pad}{new},"))]),
+        None if rest.starts_with('#') => {
+            Some(vec![added(end, comma.to_owned()), added(line_end, format!("{eol}{pad}{new}"))])
+        }
+        _ => Some(vec![added(end, format!("{comma}{eol}{pad}{new}"))]),
+    }
+}
+
+/// Writes a list of one item into a flow mapping, over several lines where what else the document holds is.
+fn flow_list(text: &str, document: &Document, pad: Option<&str>, style: &Like, entry: &Entry<'_>) -> String {
+    let root = document.root();
+    let nested = document.nodes().filter(|node| is_flow(*node) && node.position() != root.position());
+    let unit = nested.filter_map(|node| Some((node, first_child(node)?))).next().and_then(|(node, child)| {
+        let line = line_before(text, node.span().start);
+        let pad = line.get(..line.len() - line.trim_start_matches([' ', '\t']).len())?;
+        own_line(text, child)?.strip_prefix(pad).filter(|unit| !unit.is_empty())
+    });
+    let (Some(pad), Some(unit)) = (pad, unit) else { return format!("[{}]", style.in_flow(entry)) };
+    let (item, inner) = (format!("{pad}{unit}"), format!("{pad}{unit}{unit}"));
+    let eol = eol_at(text, line_end(text, root.span().start));
+    format!("[{eol}{item}{}{eol}{pad}]", style.in_lines(entry, &item, &inner, eol))
+}
+
+fn first_child(node: Node<'_>) -> Option<Node<'_>> {
+    node.entries().first().map(|(key, _)| *key).or_else(|| node.items().first().copied())
+}
+
+/// Gives the blanks in front of a node that begins its line.
+fn own_line<'t>(text: &'t str, node: Node<'_>) -> Option<&'t str> {
+    let start = node.span().start;
+    let before = line_before(text, start);
+    (before.chars().all(|c| matches!(c, ' ' | '\t')) && start > before.len()).then_some(before)
 }
 
 /// Gives the edit that takes the entry of this number out of a mapping that has others.
@@ -122,8 +194,17 @@ fn end_of(text: &str, node: Node<'_>, key: Option<Node<'_>>) -> Option<usize> {
         Kind::Map { .. } | Kind::Seq { .. } => Some(span.end),
         Kind::Scalar { .. } | Kind::Alias(_) if !span.is_empty() => {
             let written = text.get(span.clone())?;
-            Some(span.start + written.trim_end_matches([' ', '\t', '\r', '\n']).len())
+            let end = span.start + written.trim_end_matches([' ', '\t', '\r', '\n']).len();
+            let Kind::Scalar { value, style: Style::Block } = node.kind() else { return Some(end) };
+            // Blank lines behind a block that keeps them are part of its text.
+            let kept = value.len() - value.trim_end_matches('\n').len();
+            (1..kept).try_fold(line_end(text, end), |end, _| {
+                let next = end + text.get(end..)?.find('\n')? + 1;
+                Some(line_end(text, next))
+            })
         }
+        // The null of an item stands behind its dash.
+        Kind::Scalar { .. } | Kind::Alias(_) if key.is_none() => Some(span.start),
         Kind::Scalar { .. } | Kind::Alias(_) => {
             let end = key?.span().end.max(span.start);
             let rest = text.get(end..)?;
@@ -154,15 +235,18 @@ impl Dash {
         pad.chars().all(|c| c == ' ').then(|| Self { pad: pad.to_owned(), gap: gap.max(1) })
     }
 
-    /// Takes the indentation of the other lists of the root mapping; none is indented as kustomize writes them.
-    fn like_others(text: &str, document: &Document) -> Self {
-        let root = document.root().entries();
-        let lists = root.iter().filter(|(_, value)| matches!(value.kind(), Kind::Seq { flow: false, .. }));
-        let found = lists.filter_map(|(_, list)| Self::before(text, *list.items().first()?)).next();
-        let column = root
-            .first()
-            .map_or(0, |(key, _)| line_before(text, key.span().start).trim_start_matches('\u{feff}').chars().count());
-        found.map_or_else(|| Self { pad: " ".repeat(column), gap: 1 }, |dash| Self { gap: 1, ..dash })
+    /// Takes the indentation of the other lists of a mapping, else of the document; none is indented as kustomize writes
+    /// them. `column` is where the list's key stands.
+    fn like_others(text: &str, document: &Document, around: Node<'_>, column: usize) -> Self {
+        let depth = |(key, list): (Node<'_>, Node<'_>)| {
+            let Kind::Seq { flow: false, .. } = list.kind() else { return None };
+            let dash = Self::before(text, *list.items().first()?)?;
+            let key = line_before(text, key.span().start).trim_start_matches('\u{feff}').chars().count();
+            dash.pad.len().checked_sub(key)
+        };
+        let near = around.entries().into_iter().find_map(depth);
+        let depth = near.or_else(|| document.nodes().flat_map(Node::entries).find_map(depth)).unwrap_or_default();
+        Self { pad: " ".repeat(column + depth), gap: 1 }
     }
 }
 
@@ -174,6 +258,9 @@ struct Like {
 }
 
 impl Like {
+    /// Without any.
+    const PLAIN: Self = Self { keys: Style::Plain, texts: Style::Plain, tags: Style::Plain };
+
     /// Looks at the items of a list, the last ones first.
     fn of(items: &[Node<'_>]) -> Self {
         let entries: Vec<_> = items.iter().rev().flat_map(|item| item.entries()).collect();
@@ -201,6 +288,12 @@ impl Like {
     fn in_flow(&self, entry: &Entry<'_>) -> String {
         let pairs: Vec<String> = entry.iter().map(|pair| self.pair(pair)).collect();
         format!("{{{}}}", pairs.join(", "))
+    }
+
+    /// Writes a flow mapping over several lines; `pad` stands in front of its braces, `inner` in front of its keys.
+    fn in_lines(&self, entry: &Entry<'_>, pad: &str, inner: &str, eol: &str) -> String {
+        let pairs: Vec<String> = entry.iter().map(|pair| format!("{eol}{inner}{}", self.pair(pair))).collect();
+        format!("{{{}{eol}{pad}}}", pairs.join(","))
     }
 
     fn in_block(&self, entry: &Entry<'_>, dash: &Dash, eol: &str) -> String {

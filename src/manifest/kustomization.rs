@@ -192,6 +192,10 @@ impl Images {
                 first: first.line(),
                 second: second.line(),
             }),
+            (None, _) if around.get(name).is_some() => {
+                let why = "a `<<` brings the list, and one beside it would take the place of all its entries";
+                Err(EditError::unproven(&self.key, Some(around.line()), why))
+            }
             (first, _) => Ok((around, first.copied())),
         }
     }
@@ -278,7 +282,7 @@ fn add(source: &Source, list: &Images, image: &ImageName, name: &str, wanted: &W
         None => Vec::new(),
     };
     let number_of = |key: Node<'_>| around.entries().iter().position(|(other, _)| other.position() == key.position());
-    let (edit, steps, what, line) = match found {
+    let (edits, steps, what, line) = match found {
         Some((key, list)) => {
             steps.extend(number_of(key));
             let items = list.items().len();
@@ -288,31 +292,30 @@ fn add(source: &Source, list: &Images, image: &ImageName, name: &str, wanted: &W
                 }
                 Kind::Seq { .. } => {
                     let filled = What::Replaced(New::Seq(vec![new]));
-                    (grow::fill(&source.text, document, key, list, &entry), steps, filled, list.line())
+                    (grow::fill(&source.text, document, around, (key, list), &entry), steps, filled, list.line())
                 }
                 Kind::Scalar { .. } if list.is_null() => {
                     let filled = What::Replaced(New::Seq(vec![new]));
-                    (grow::fill(&source.text, document, key, list, &entry), steps, filled, list.line())
+                    (grow::fill(&source.text, document, around, (key, list), &entry), steps, filled, list.line())
                 }
                 Kind::Scalar { .. } | Kind::Map { .. } | Kind::Alias(_) => {
                     return Err(EditError::unproven(path, Some(key.line()), "it is no list of its own"));
                 }
             }
         }
-        None if parent.is_none() => {
-            let count = around.entries().len();
-            let key = list.name()?;
-            let what = What::EntryAdded(count, key.to_owned(), New::Seq(vec![new]));
-            (grow::add_list(&source.text, document, key, &entry), steps, what, around.line())
-        }
         None => {
-            let (path, nearest) = (path.to_string(), None);
-            return Err(EditError::NoSuchKey { path, nearest });
+            let Kind::Map { .. } = around.kind() else {
+                let (path, nearest) = (path.to_string(), None);
+                return Err(EditError::NoSuchKey { path, nearest });
+            };
+            let (count, key) = (around.entries().len(), list.name()?);
+            let what = What::EntryAdded(count, key.to_owned(), New::Seq(vec![new]));
+            (grow::add_list(&source.text, document, around, key, &entry), steps, what, around.line())
         }
     };
     let refused = || EditError::unproven(path, Some(line), "the place of a new entry is not found");
     let difference = Difference { document: list.document, steps, what };
-    Ok(source.proven(vec![edit.ok_or_else(refused)?], &difference, path, line)?.text)
+    Ok(source.proven(edits.ok_or_else(refused)?, &difference, path, line)?.text)
 }
 
 /// Takes a scalar entry away; none if it is not there.

@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::process::Command;
 
 use crate::golden::{Change, write};
+use repin::manifest::kustomization;
 use repin::manifest::place::Wanted;
 
 const DIGEST: &str = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0bf822cd15d6c15b0f00a8";
@@ -51,7 +52,8 @@ fn kustomize_renders_the_image_that_was_written() {
                 let before = format!("resources:\n- pod.yaml\n{}", list.replace("PLACE", place));
                 let wanted = Wanted { tag: tag.map(str::to_owned), digest: digest.map(str::to_owned) };
                 let image = "ghcr.io/acme/web".parse().unwrap();
-                let after = write(&before, &Change::Entry { image, wanted, named: named.clone() }).unwrap();
+                let list = kustomization::images().unwrap();
+                let after = write(&before, &Change::Entry { image, wanted, named: named.clone(), list }).unwrap();
                 fs::write(folder.path().join("kustomization.yaml"), &after).unwrap();
                 let output = Command::new(name).args(arguments).arg(folder.path()).output().unwrap();
                 let rendered = String::from_utf8_lossy(&output.stdout);
