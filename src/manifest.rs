@@ -13,6 +13,8 @@ pub mod kustomization;
 pub mod manifests;
 pub(crate) mod objects;
 pub mod place;
+pub mod survey;
+pub mod values;
 
 mod grow;
 mod guard;

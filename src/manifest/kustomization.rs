@@ -43,6 +43,15 @@ pub fn find(source: &Source, list: &Address, image: &ImageName, named: Option<&s
     }
 }
 
+/// Gives every entry: its `name` as written, and what the image is called behind it.
+///
+/// # Errors
+/// `edit/duplicate-key` if the list is there twice.
+pub(super) fn each(source: &Source, list: &Address) -> Result<Vec<(String, String)>, EditError> {
+    let entries = entries(source, &Images::of(source, list)?)?;
+    Ok(entries.into_iter().map(|entry| (entry.name.clone(), entry.new_name.unwrap_or(entry.name))).collect())
+}
+
 /// Gives the address of the list of a kustomization.
 ///
 /// # Errors

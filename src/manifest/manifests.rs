@@ -24,11 +24,22 @@ pub fn fields(source: &Source, image: &ImageName) -> Vec<Address> {
     let objects = Objects::of(source);
     let mut found = Vec::new();
     for object in objects.all() {
-        let mut keys = Vec::new();
-        walk(object.node, None, image, &mut keys);
-        found.extend(keys.into_iter().map(|key| objects.address(object, key)));
+        let meant = each(object.node).into_iter().filter(|(_, text)| names(text, image));
+        found.extend(meant.map(|(key, _)| objects.address(object, key)));
     }
     found
+}
+
+/// Gives the key path and the text of every `image:` field of an object, whichever image it holds.
+pub(super) fn each(object: Node<'_>) -> Vec<(KeyPath, &str)> {
+    let mut found = Vec::new();
+    walk(object, None, &mut found);
+    found
+}
+
+/// Tells whether objects of a kind are looked into.
+pub(super) fn is_open(kind: &str) -> bool {
+    !CLOSED.contains(&kind)
 }
 
 /// Gives the items of a list with their paths: by name where only one item has it, else by number.
@@ -48,28 +59,26 @@ pub fn items<'d>(path: Option<&KeyPath>, list: Node<'d>) -> Vec<(KeyPath, Node<'
 }
 
 /// Goes through what a node writes itself; what an alias names is found where it stands.
-fn walk(node: Node<'_>, path: Option<&KeyPath>, image: &ImageName, found: &mut Vec<KeyPath>) {
+fn walk<'d>(node: Node<'d>, path: Option<&KeyPath>, found: &mut Vec<(KeyPath, &'d str)>) {
     match node.kind() {
         Kind::Map { .. } => {
             let kind = node.get("kind").and_then(Node::as_str).filter(|_| node.get("apiVersion").is_some());
-            if kind.is_some_and(|kind| CLOSED.contains(&kind)) {
+            if !kind.is_none_or(is_open) {
                 return;
             }
             let holds_data = kind.is_some_and(|kind| WITH_DATA.contains(&kind));
             for (key, value) in node.entries() {
                 let Some(key) = key.as_str().filter(|key| !(holds_data && DATA.contains(key))) else { continue };
                 let Ok(below) = path.map_or_else(|| KeyPath::of_key(key), |path| path.child(key)) else { continue };
-                let is_field = key == "image" && matches!(value.kind(), Kind::Scalar { .. });
-                if is_field && value.as_str().is_some_and(|text| names(text, image)) {
-                    found.push(below);
-                } else {
-                    walk(value, Some(&below), image, found);
+                match value.kind() {
+                    Kind::Scalar { .. } if key == "image" => found.extend(value.as_str().map(|text| (below, text))),
+                    _ => walk(value, Some(&below), found),
                 }
             }
         }
         Kind::Seq { .. } => {
             for (below, item) in items(path, node) {
-                walk(item, Some(&below), image, found);
+                walk(item, Some(&below), found);
             }
         }
         Kind::Scalar { .. } | Kind::Alias(_) => {}

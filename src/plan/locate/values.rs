@@ -4,28 +4,17 @@
 
 use std::sync::Arc;
 
-use crate::manifest::manifests::{items, names};
-use crate::manifest::place::split_spec;
+use crate::manifest::manifests::names;
+use crate::manifest::values::{Named, named};
 use crate::manifest::{EditError, Found, Source};
 use crate::model::key_path::{KeyPath, Segment};
 use crate::model::names::{ImageName, RepoPath};
 use crate::model::tracked::{Form, Layer};
 use crate::plan::locate::{FileState, Files};
-use crate::yaml::{Kind, Node};
 
 /// The values as Helm lays them over each other, as far as they can be read; the last one wins.
 pub(super) struct Values<'a> {
     layers: Vec<(&'a Layer, Arc<Source>)>,
-}
-
-/// Where values name an image.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) struct Named {
-    /// The key path of the name.
-    pub(super) name: KeyPath,
-    /// The key path of what is written, and what of the image stands there.
-    pub(super) key: KeyPath,
-    pub(super) form: Form,
 }
 
 impl<'a> Values<'a> {
@@ -86,7 +75,7 @@ impl<'a> Values<'a> {
         let mut found = Vec::new();
         for (layer, source) in &self.layers {
             if let (None, Some(document)) = (&layer.part, source.documents().first()) {
-                walk(document.root(), None, &mut found);
+                found.extend(named(document.root()));
             }
         }
         let mut seen = std::collections::BTreeSet::new();
@@ -115,37 +104,4 @@ pub(super) fn read(layer: &Layer, source: &Source, key: &KeyPath) -> Result<Foun
 
 fn is_key(segment: &Segment) -> bool {
     matches!(segment, Segment::Key(_))
-}
-
-/// Notes what may name an image, whichever one; what an alias names is noted where it stands.
-fn walk(node: Node<'_>, path: Option<&KeyPath>, found: &mut Vec<Named>) {
-    let below = |key: &str| path.map_or_else(|| KeyPath::of_key(key), |path| path.child(key)).ok();
-    match node.kind() {
-        Kind::Map { .. } => {
-            let mut note = |name: &str, key: &str, form: Form| {
-                if let (Some(name), Some(key)) = (below(name), below(key)) {
-                    found.push(Named { name, key, form });
-                }
-            };
-            let text = |key: &str| node.get(key).and_then(Node::as_str);
-            let has_tag = node.get("tag").is_some_and(|tag| tag.is_null() || tag.as_str().is_some());
-            // A name may stand in one file and its tag in another one.
-            if text("repository").is_some() || has_tag && text("image").is_none() {
-                note("repository", "tag", Form::Tag);
-            }
-            if let Some(image) = text("image") {
-                match split_spec(image) {
-                    (_, None, None) if has_tag => note("image", "tag", Form::Tag),
-                    _ => note("image", "image", Form::Spec),
-                }
-            }
-            for (key, value) in node.entries() {
-                if let Some(below) = key.as_str().and_then(below) {
-                    walk(value, Some(&below), found);
-                }
-            }
-        }
-        Kind::Seq { .. } => items(path, node).into_iter().for_each(|(below, item)| walk(item, Some(&below), found)),
-        Kind::Scalar { .. } | Kind::Alias(_) => {}
-    }
 }

@@ -1,11 +1,12 @@
 //! Finds an image by its name in Helm values.
 
+use crate::manifest::values::Named;
 use crate::manifest::{EditError, objects};
 use crate::model::application::PREFIX;
 use crate::model::tracked::{Form, Layer, ValuesSearch};
 use crate::plan::locate::auto::{Auto, Places, broken, says_what_runs};
 use crate::plan::locate::found::{Found, listed, nowhere, settle};
-use crate::plan::locate::values::{Named, Values};
+use crate::plan::locate::values::Values;
 use crate::plan::locate::{FileState, Located, edit_failure, place_of, unusable};
 
 impl Auto<'_> {
