@@ -36,5 +36,5 @@ pub use mirror::{Mirror, Options};
 pub use signature::Signer;
 pub use ssh_login::is_encrypted_key;
 pub use sync::{Head, Look};
-pub use traffic::{Traffic, traffic};
+pub use traffic::{Reads, Traffic, reads, traffic};
 pub use tree::{EntryKind, Listing, TreeEntry};

@@ -53,6 +53,12 @@ pub struct GitFigures {
     pub fetches: u64,
     /// Connections that sent commits.
     pub pushes: u64,
+    /// Directories of heads that were read.
+    pub trees: u64,
+    /// Directories of commits that were read to tell what came when.
+    pub compared: u64,
+    /// Contents of files that were read.
+    pub blobs: u64,
 }
 
 /// What one cycle tells the metrics.
@@ -66,7 +72,7 @@ pub struct CycleFigures {
     pub unread_repositories: u64,
     /// Registry requests.
     pub registry_requests: u64,
-    /// Conversations with Git remotes since the process began.
+    /// Conversations with Git remotes, and reading of their mirrors, since the process began.
     pub git: GitFigures,
     /// How long it took.
     pub duration: Duration,
@@ -110,6 +116,9 @@ enum KindLabel {
     advertisement,
     fetch,
     push,
+    tree,
+    compared,
+    blob,
 }
 
 #[derive(Clone, Copy, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -176,6 +185,7 @@ pub struct Metrics {
     throttled: Family<ByRegistry, Counter>,
     backoff: Family<ByRegistry, Gauge<f64, AtomicU64>>,
     git: Family<ByKind, Counter>,
+    objects: Family<ByKind, Counter>,
     webhooks: Family<ByWebhookResult, Counter>,
     last: Gauge,
     reloads: Counter,
@@ -198,6 +208,7 @@ impl Default for Metrics {
             throttled: Family::default(),
             backoff: Family::default(),
             git: Family::default(),
+            objects: Family::default(),
             webhooks: Family::default(),
             last: Gauge::default(),
             reloads: Counter::default(),
@@ -239,6 +250,8 @@ impl Default for Metrics {
             metrics.backoff.clone(),
         );
         registry.register("git_requests", "Conversations with Git remotes by what they were for", metrics.git.clone());
+        let objects = metrics.objects.clone();
+        registry.register("git_objects_read", "Objects read from Git mirrors by what they are and for what", objects);
         registry.register("webhook_events", "Requests to webhooks by what came of them", metrics.webhooks.clone());
         registry.register(
             "last_cycle_timestamp_seconds",
@@ -288,6 +301,13 @@ impl Metrics {
             (KindLabel::push, figures.git.pushes),
         ] {
             self.git.get_or_create(&ByKind { kind }).inner().store(count, Ordering::Relaxed);
+        }
+        for (kind, count) in [
+            (KindLabel::tree, figures.git.trees),
+            (KindLabel::compared, figures.git.compared),
+            (KindLabel::blob, figures.git.blobs),
+        ] {
+            self.objects.get_or_create(&ByKind { kind }).inner().store(count, Ordering::Relaxed);
         }
         self.last.set(figures.ended_seconds);
     }
@@ -370,7 +390,7 @@ mod tests {
             counts,
             problems: 4,
             registry_requests: 7,
-            git: GitFigures { advertisements: 5, fetches: 1, pushes: 2 },
+            git: GitFigures { advertisements: 5, fetches: 1, pushes: 2, trees: 8, compared: 9, blobs: 10 },
             duration: Duration::from_millis(200),
             ended_seconds: 1_800_000_000,
             ..CycleFigures::default()
@@ -397,6 +417,9 @@ mod tests {
             "repin_registry_backoff_seconds{registry=\"quay.io\"} 0.0",
             "repin_git_requests_total{kind=\"advertisement\"} 5",
             "repin_git_requests_total{kind=\"push\"} 2",
+            "repin_git_objects_read_total{kind=\"tree\"} 8",
+            "repin_git_objects_read_total{kind=\"compared\"} 9",
+            "repin_git_objects_read_total{kind=\"blob\"} 10",
             "repin_webhook_events_total{result=\"limited\"} 1",
             "repin_webhook_events_total{result=\"accepted\"} 0",
             "repin_last_cycle_timestamp_seconds 1800000000",

@@ -140,13 +140,20 @@ fn publish(report: &CycleReport, duration: Duration, status: &Status) {
         held: count(OutcomeResult::Held),
         failed: count(OutcomeResult::Failed),
     };
-    let git = crate::git::traffic();
+    let (git, read) = (crate::git::traffic(), crate::git::reads());
     status.metrics.cycle(&CycleFigures {
         counts,
         problems: report.problems.iter().filter(|problem| problem.severity == Severity::Error).count() as u64,
         unread_repositories: report.unread_repositories as u64,
         registry_requests: report.registry_requests,
-        git: GitFigures { advertisements: git.advertisements, fetches: git.fetches, pushes: git.pushes },
+        git: GitFigures {
+            advertisements: git.advertisements,
+            fetches: git.fetches,
+            pushes: git.pushes,
+            trees: read.trees,
+            compared: read.compared,
+            blobs: read.blobs,
+        },
         duration,
         ended_seconds: Timestamp::now().as_second(),
     });

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use crate::git::error::GitError;
 use crate::git::mirror::{Mirror, commit_id, oid};
+use crate::git::traffic;
 use crate::git::tree::{MAX_DEPTH, MAX_ENTRIES, mode_is_file, mode_is_tree, path_below};
 use crate::model::history::{BlobId, CommitId, CommitInfo, FileVersion};
 use crate::model::names::RepoPath;
@@ -196,6 +197,11 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    fn read(&self, tree: Oid) -> Result<Tree<'a>, GitError> {
+        traffic::count_compared();
+        self.mirror.repo.find_tree(tree).map_err(|error| self.mirror.damaged(&error))
+    }
+
     /// Compares two trees; equal ones are not opened. Trees are sorted, so this is one pass over both.
     ///
     /// Our own comparison and not libgit2's, because a few objects can unfold to more names than there is time for.
@@ -210,7 +216,7 @@ impl<'a> Walk<'a> {
         if old == new || depth >= MAX_DEPTH {
             return Ok(());
         }
-        let open = |id: Oid| self.opened.get(&id).map_or_else(|| self.mirror.subtree(id), |tree| Ok(tree.clone()));
+        let open = |id: Oid| self.opened.get(&id).map_or_else(|| self.read(id), |tree| Ok(tree.clone()));
         let (old, new) = (old.map(open).transpose()?, new.map(open).transpose()?);
         changes.opened.extend(old.iter().map(|tree| (tree.id(), tree.clone())));
         let mut old = old.iter().flat_map(Tree::iter).peekable();

@@ -7,6 +7,7 @@ use git2::{ObjectType, Oid, Tree};
 
 use crate::git::error::GitError;
 use crate::git::mirror::Mirror;
+use crate::git::traffic;
 use crate::model::history::{BlobId, CommitId};
 use crate::model::names::RepoPath;
 
@@ -160,16 +161,19 @@ impl Mirror {
                 limit: format!("{max_bytes} bytes"),
             });
         }
+        traffic::count_blob();
         let object = odb.read(id).map_err(|error| self.damaged(&error))?;
         Ok(object.data().to_vec())
     }
 
     /// Gives the root tree of a commit.
     pub(in crate::git) fn root(&self, commit: &CommitId) -> Result<Tree<'_>, GitError> {
+        traffic::count_tree();
         self.named_commit(commit)?.tree().map_err(|error| self.damaged(&error))
     }
 
     pub(in crate::git) fn subtree(&self, id: Oid) -> Result<Tree<'_>, GitError> {
+        traffic::count_tree();
         self.repo.find_tree(id).map_err(|error| self.damaged(&error))
     }
 
