@@ -9,6 +9,7 @@
 mod access;
 mod address;
 mod commit;
+mod directory;
 mod error;
 mod history;
 mod http_stream;
@@ -30,6 +31,7 @@ mod tree;
 
 pub use access::Access;
 pub use commit::{Authorship, Identity};
+pub use directory::{Child, Directory, DirectoryId, Entry, Node, Trees};
 pub use error::{GitError, Remote};
 pub use history::{History, HistoryLimits};
 pub use mirror::{Mirror, Options};
@@ -37,4 +39,4 @@ pub use signature::Signer;
 pub use ssh_login::is_encrypted_key;
 pub use sync::{Head, Look};
 pub use traffic::{Reads, Traffic, reads, traffic};
-pub use tree::{EntryKind, Listing, TreeEntry};
+pub use tree::{EntryKind, TreeEntry};

@@ -172,12 +172,13 @@ impl World {
                 let read = |path: &RepoPath| {
                     snapshot.files.get(&(base(), path.clone())).cloned().unwrap_or(FileState::Missing)
                 };
-                let list = |directory: &RepoPath| {
+                let list = |directory: &RepoPath, is_recursive: bool| {
                     let mut files: Vec<RepoPath> = self.files.keys().map(|path| path.parse().unwrap()).collect();
-                    files.retain(|file: &RepoPath| file.is_within(directory));
+                    files.retain(|file| file.is_within(directory) && (is_recursive || file.parent() == *directory));
                     files
                 };
-                let files = Files { read: &read, list: &list, may_name: &|_| true };
+                let count = |directory: &RepoPath, is_recursive| list(directory, is_recursive).len();
+                let files = Files { read: &read, count: &count, naming: &list };
                 let located = tracked.target.as_ref().and_then(|target| locate(&tracked, target, files).pop());
                 let branch = tracked.target.as_ref().map(Target::written_branch).unwrap_or_default();
                 let rule = located.as_ref().map(|located| {

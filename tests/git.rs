@@ -30,7 +30,7 @@ mod tree;
 
 use jiff::Timestamp;
 use remote::BareRemote;
-use repin::git::{Authorship, GitError, Head, Identity, Mirror, Options};
+use repin::git::{Authorship, Directory, Entry, GitError, Head, Identity, Mirror, Node, Options, Trees};
 use repin::model::history::CommitId;
 use repin::model::names::{Branch, RepoPath};
 use tempfile::TempDir;
@@ -87,6 +87,23 @@ fn bot() -> Authorship {
 
 fn time() -> Timestamp {
     "2026-01-05T10:00:00Z".parse().unwrap()
+}
+
+/// Gives everything in a commit that is no directory, in its order, and how many names were left out.
+fn listing(mirror: &Mirror, commit: &CommitId) -> Result<(Vec<(RepoPath, Entry)>, usize), GitError> {
+    fn list(directory: &Directory, path: &RepoPath, found: &mut Vec<(RepoPath, Entry)>) {
+        for child in directory.children() {
+            let path = path.join(&child.name).unwrap();
+            match &child.node {
+                Node::Entry(entry) => found.push((path, *entry)),
+                Node::Directory(below) => list(below, &path, found),
+            }
+        }
+    }
+    let root = Trees::default().read(mirror, commit)?;
+    let mut found = Vec::new();
+    list(&root, &RepoPath::default(), &mut found);
+    Ok((found, root.skipped()))
 }
 
 /// Commits one file's new content on a parent.

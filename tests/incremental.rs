@@ -26,7 +26,7 @@ const NAMES: [&str; 3] = ["web", "api", "job"];
 const TAGS: [&str; 5] = ["1.0.0", "1.1.0", "1.2.0", "1.3.0", "2.0.0"];
 
 /// What an Application may say: constraint, branch, and further annotations.
-const SHAPES: [(&str, &str, &str); 9] = [
+const SHAPES: [(&str, &str, &str); 10] = [
     (":1.x", "main", TAG),
     ("", "main", TAG),
     (":~1.1", "main", TAG),
@@ -35,6 +35,7 @@ const SHAPES: [(&str, &str, &str); 9] = [
     (":1.x", "release", ""),
     (":1.x", "main", "    repin.dev/write-back-target: kustomization\n"),
     ("", "main", "    repin.dev/write-back-target: deploy\n"),
+    (":1.x", "main", "    repin.dev/write-back-target: /apps\n"),
     (
         ":1.x",
         "main",
@@ -42,6 +43,16 @@ const SHAPES: [(&str, &str, &str); 9] = [
     ),
 ];
 const TAG: &str = "    repin.dev/app.helm.image-tag: image.tag\n";
+
+/// Directories that move, and where to: of Applications, of manifests, and of the templates of a chart.
+const MOVES: [(&str, &str); 6] = [
+    ("argocd", "clusters/argocd"),
+    ("clusters/argocd", "argocd"),
+    ("apps/web/deploy", "apps/web/templates"),
+    ("apps/web/templates", "apps/web/deploy"),
+    ("apps/api/deploy", "apps/web/more/deploy"),
+    ("chart/templates", "chart/crds"),
+];
 
 /// Something that happens between two cycles.
 #[derive(Clone, Debug)]
@@ -86,6 +97,10 @@ enum Event {
     SetManifest(usize, usize),
     /// Manifests go.
     RemoveManifests(usize),
+    /// A directory of files moves elsewhere, with the same content.
+    Move(usize),
+    /// A directory with a template that is no YAML is a chart, or is not.
+    SetChart(bool),
     /// What was made for changes goes.
     RemoveMade,
     /// Somebody merges what was made for a change.
@@ -123,6 +138,8 @@ fn event() -> impl Strategy<Value = Event> {
         1 => app.clone().prop_map(Event::RemoveKustomization),
         2 => (app.clone(), tag).prop_map(|(app, tag)| Event::SetManifest(app, tag)),
         1 => app.prop_map(Event::RemoveManifests),
+        2 => (0..MOVES.len()).prop_map(Event::Move),
+        2 => any::<bool>().prop_map(Event::SetChart),
         1 => Just(Event::RemoveMade),
         1 => Just(Event::MergeMade),
         1 => (any::<bool>(), any::<bool>()).prop_map(|(writes, reaches)| Event::Rules(writes, reaches)),
@@ -320,6 +337,27 @@ impl World {
             Event::RemoveManifests(app) if is_there(&in_app(*app, "deploy/0.yaml")) => {
                 drop(remote.remove(&[&in_app(*app, "deploy/0.yaml")], "No manifest"));
             }
+            Event::Move(number) => {
+                let (from, to) = MOVES[*number];
+                if is_there(from) && !is_there(to) {
+                    remote.checkout("main");
+                    std::fs::create_dir_all(remote.work_tree().join(to).parent().unwrap()).unwrap();
+                    let _ = std::fs::remove_dir_all(remote.work_tree().join(to));
+                    remote.work(&["mv", from, to]);
+                    remote.work(&["commit", "--quiet", "-m", "Move"]);
+                    drop(remote.push_work("main"));
+                }
+            }
+            Event::SetChart(true) => {
+                let broken = "{{ if .repin }}\nrepin.dev/image-list: [\n{{ end }}\n";
+                let chart = ("chart/Chart.yaml", "name: chart\n");
+                // Of `web` too, whose manifests may stand in its templates.
+                let web = ("apps/web/Chart.yaml", "name: web\n");
+                drop(remote.commit(&[chart, web, ("chart/templates/all.yaml", broken)], "A chart"));
+            }
+            Event::SetChart(false) if is_there("chart/Chart.yaml") => {
+                drop(remote.remove(&["chart/Chart.yaml", "apps/web/Chart.yaml"], "No chart"));
+            }
             Event::RemoveMade => {
                 for branch in self.made() {
                     remote.git(&["update-ref", "-d", &branch]);
@@ -358,6 +396,7 @@ impl World {
             | Event::RemoveApplication(_)
             | Event::RemoveValues(_)
             | Event::Override(_, false)
+            | Event::SetChart(false)
             | Event::RemoveKustomization(_)
             | Event::RemoveManifests(_)
             | Event::LoseCache => {}

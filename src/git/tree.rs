@@ -1,7 +1,7 @@
-//! What stands in a commit: its files by path, and their content.
+//! What stands in a commit: one file by its path, and its content.
 //!
-//! Only regular files are ever read. A link or a submodule is named as what it is and never followed, and names that
-//! could mean another place (`..`, `.git`) are left out and counted (`SECURITY.md`, row 1).
+//! Only regular files are ever read. A link or a submodule is named as what it is and never followed (`SECURITY.md`,
+//! row 1).
 
 use git2::{ObjectType, Oid, Tree};
 
@@ -36,7 +36,7 @@ impl EntryKind {
     }
 
     /// Reads the mode of a tree entry; nothing for a directory and for what git does not know.
-    fn from_mode(mode: i32) -> Option<Self> {
+    pub(in crate::git) fn from_mode(mode: i32) -> Option<Self> {
         match mode & 0o170_000 {
             0o100_000 if mode & 0o111 != 0 => Some(Self::Executable),
             0o100_000 => Some(Self::Regular),
@@ -67,55 +67,7 @@ pub struct TreeEntry {
     pub kind: EntryKind,
 }
 
-/// All names in a commit.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Listing {
-    /// The entries, in git's order.
-    pub entries: Vec<TreeEntry>,
-    /// Names that were left out: not UTF-8, not allowed by [`RepoPath`], or too deep.
-    pub skipped: usize,
-}
-
 impl Mirror {
-    /// Lists all files, links and submodules of a commit.
-    ///
-    /// At most a million entries and 64 directories below each other; more entries are an error.
-    pub fn tree(&self, commit: &CommitId) -> Result<Listing, GitError> {
-        let mut listing = Listing::default();
-        let mut visited = 0;
-        self.list(self.root(commit)?, "", 0, &mut visited, &mut listing)?;
-        Ok(listing)
-    }
-
-    fn list(
-        &self,
-        tree: Tree<'_>,
-        prefix: &str,
-        depth: usize,
-        visited: &mut usize,
-        listing: &mut Listing,
-    ) -> Result<(), GitError> {
-        for entry in tree.iter() {
-            *visited += 1;
-            if *visited > MAX_ENTRIES {
-                return Err(self.too_many_entries());
-            }
-            let path = entry.name().ok().and_then(|name| path_below(prefix, name));
-            let is_tree = mode_is_tree(entry.filemode_raw());
-            match (path, EntryKind::from_mode(entry.filemode_raw())) {
-                (Some(path), _) if is_tree && depth + 1 < MAX_DEPTH => {
-                    let below = self.subtree(entry.id())?;
-                    self.list(below, path.as_str(), depth + 1, visited, listing)?;
-                }
-                (Some(path), Some(kind)) => {
-                    listing.entries.push(TreeEntry { path, blob: self.blob_id(entry.id())?, kind });
-                }
-                _ => listing.skipped += 1,
-            }
-        }
-        Ok(())
-    }
-
     /// Finds one path in a commit without reading the rest. Nothing if there is no such path, or if it is a directory.
     ///
     /// A link or a submodule at the path is returned as what it is. One in the place of a directory on the way is

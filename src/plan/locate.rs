@@ -24,21 +24,15 @@ pub const MAX_LISTED: usize = 2_000;
 pub struct Files<'a> {
     /// Gives a file as it was found at the head.
     pub read: &'a dyn Fn(&RepoPath) -> FileState,
-    /// Gives the files below a directory that may be manifests, sorted, whatever stands in them.
-    pub list: &'a dyn Fn(&RepoPath) -> Vec<RepoPath>,
-    /// Tells whether a listed file may name the image, as [`may_name`] says of its bytes: others are not worth reading.
-    pub may_name: &'a dyn Fn(&RepoPath) -> bool,
+    /// Counts the files of a directory that may be manifests, whatever stands in them; with those below it if asked so.
+    pub count: &'a dyn Fn(&RepoPath, bool) -> usize,
+    /// Gives those of them that may name the image, sorted; others are not worth reading. Templates of a chart are none.
+    pub naming: &'a dyn Fn(&RepoPath, bool) -> Vec<RepoPath>,
 }
 
 /// Tells whether a file may be a manifest, by its name.
-pub fn may_be_manifest(file: &RepoPath) -> bool {
-    [".yaml", ".yml", ".json"].iter().any(|ending| file.as_str().ends_with(ending))
-}
-
-/// Tells whether a file may name an image, by its bytes alone: what cannot is not worth parsing.
-pub fn may_name(bytes: &[u8], image: &ImageName) -> bool {
-    let last = image.repository().rsplit('/').next().unwrap_or_default().as_bytes();
-    !last.is_empty() && bytes.windows(last.len()).any(|window| window == last)
+pub fn may_be_manifest(file: &str) -> bool {
+    [".yaml", ".yml", ".json"].iter().any(|ending| file.ends_with(ending))
 }
 
 /// A file of the repository, as it was found at the head.

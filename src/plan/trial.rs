@@ -95,7 +95,7 @@ impl Trial<'_> {
                 search: Search::Helm(helm),
             };
             let read = |_: &RepoPath| state.clone();
-            let files = Files { read: &read, list: &|_| Vec::new(), may_name: &|_| true };
+            let files = Files { read: &read, count: &|_, _| 0, naming: &|_, _| Vec::new() };
             located = locate(&tracked, &target, files).pop();
             tracked.target = Some(target);
             snapshot.heads.insert(base.clone(), head);

@@ -4,8 +4,11 @@
 //! changed.
 
 pub(super) mod files;
+mod index;
 mod line;
 mod places;
+mod survey;
+mod words;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -13,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::diagnostic::Diagnostic;
-use crate::git::{self, GitError, Head, HistoryLimits, Mirror};
+use crate::git::{self, GitError, Head, HistoryLimits, Mirror, Trees};
 use crate::manifest::place::Place;
 use crate::model::application::Application;
 use crate::model::history::{BlobId, CommitId};
@@ -22,11 +25,13 @@ use crate::model::problem::Problem;
 use crate::model::remote_url::RemoteUrl;
 use crate::model::rule::Glob;
 use crate::plan::Failure;
-use crate::plan::locate::FileState;
+use crate::plan::locate::{FileState, may_be_manifest};
 use crate::plan::rollback::Stood;
 use crate::reconcile::repository::files::{Discovered, discover_file, parsed};
-use crate::reconcile::repository::line::Line;
+use crate::reconcile::repository::index::Index;
+use crate::reconcile::repository::line::{Line, Met};
 use crate::reconcile::repository::places::Placed;
+use crate::reconcile::repository::survey::{Discoveries, Survey};
 
 pub(super) use crate::reconcile::repository::places::Ground;
 
@@ -73,10 +78,13 @@ pub struct Repository {
     pub(super) unread: BTreeMap<Branch, (CommitId, Failure)>,
     /// Every branch that the remote had at the last look.
     advertised: Arc<BTreeMap<Branch, CommitId>>,
-    discovered: HashMap<(RepoPath, BlobId), Arc<Discovered>>,
+    /// The directories of all branches.
+    trees: Trees,
+    /// What discovery found at the head.
+    survey: Option<Survey>,
     pub(super) sources: RefCell<HashMap<BlobId, FileState>>,
-    /// Images that a blob does not name, by its bytes.
-    pub(super) nameless: RefCell<HashMap<BlobId, HashSet<ImageName>>>,
+    /// What the files of searched directories may name.
+    index: RefCell<Index>,
     pub(super) stood: HashMap<StoodKey, Stood>,
     /// What was found for each image, by the address of the image, which is kept with it.
     placed: HashMap<usize, Placed>,
@@ -109,9 +117,10 @@ impl Repository {
             lines: BTreeMap::new(),
             unread: BTreeMap::new(),
             advertised: Arc::default(),
-            discovered: HashMap::new(),
+            trees: Trees::default(),
+            survey: None,
             sources: RefCell::default(),
-            nameless: RefCell::default(),
+            index: RefCell::default(),
             stood: HashMap::new(),
             placed: HashMap::new(),
             last: None,
@@ -171,7 +180,7 @@ impl Repository {
         };
         let look = mirror.look_at(self.head.as_ref().map(|head| &head.branch), &new)?;
         for (branch, head) in look.others {
-            match Line::read(mirror, head, self.options.history) {
+            match Line::read(mirror, &mut self.trees, head, self.options.history) {
                 Ok(line) => drop(self.lines.insert(branch, line)),
                 Err(error) => note_unread(&mut self.unread, &self.options.name, branch, head, error)?,
             }
@@ -240,8 +249,8 @@ impl Repository {
                 if self.head.is_none() {
                     let known = mirror.known_head(self.options.branch.as_ref());
                     // What is wrong with the remote is told, whatever the mirror is worth.
-                    let read =
-                        |head: Head| Line::read(mirror, head.commit, self.options.history).map(|line| (head, line));
+                    let (trees, limits) = (&mut self.trees, self.options.history);
+                    let read = |head: Head| Line::read(mirror, trees, head.commit, limits).map(|line| (head, line));
                     if let Some(Ok((head, line))) = known.map(read) {
                         self.lines.insert(head.branch.clone(), line);
                         self.head = Some(head);
@@ -253,15 +262,15 @@ impl Repository {
         self.unread.retain(|branch, (head, _)| look.advertised.get(branch) == Some(head));
         for (branch, head) in look.others {
             let Some(line) = self.lines.get_mut(&branch) else { continue };
-            if let Err(error) = line.advance(mirror, head) {
+            if let Err(error) = line.advance(mirror, &mut self.trees, head) {
                 self.lines.remove(&branch);
                 note_unread(&mut self.unread, &self.options.name, branch, head, error)?;
             }
         }
         match self.lines.get_mut(&look.head.branch) {
-            Some(line) => line.advance(mirror, look.head.commit)?,
+            Some(line) => line.advance(mirror, &mut self.trees, look.head.commit)?,
             None => {
-                let line = Line::read(mirror, look.head.commit, self.options.history)?;
+                let line = Line::read(mirror, &mut self.trees, look.head.commit, self.options.history)?;
                 self.lines.insert(look.head.branch.clone(), line);
             }
         }
@@ -281,24 +290,20 @@ impl Repository {
             return Ok(last.clone());
         }
         let Some(line) = self.lines.get(&head.branch) else { return Err(not_open(&self.options.url)) };
-        let is_named = |path: &RepoPath| self.options.discover.iter().any(|glob| glob.is_match(path.as_str()));
-        let (mut applications, mut problems, mut unparsed_templates) = (Vec::new(), Vec::new(), 0);
-        let mut kept = HashMap::new();
-        for (path, entry) in line.below(&RepoPath::default()).filter(|(path, _)| is_named(path)) {
-            let key = (path.clone(), entry.blob);
-            let found = match self.discovered.remove(&key) {
-                Some(found) => found,
-                None => Arc::new(discover_file(mirror, &self.options.name, path, entry)?),
-            };
-            if found.problems.is_empty() || !(found.applications.is_empty() && line.is_chart_template(path)) {
-                problems.extend(found.problems.iter().cloned());
-            } else {
-                unparsed_templates += 1;
+        let index = self.index.get_mut();
+        let mut discover = |path: &RepoPath, blob: &BlobId| {
+            if !self.options.discover.iter().any(|glob| glob.is_match(path.as_str())) {
+                return Ok(Discovered::default());
             }
-            applications.extend(found.applications.iter().cloned());
-            kept.insert(key, found);
-        }
-        self.discovered = kept;
+            discover_file(mirror, &self.options.name, path, blob, |content| {
+                if may_be_manifest(path.as_str()) {
+                    index.note(*blob, content);
+                }
+            })
+        };
+        let survey = Survey::new(&line.root, &RepoPath::default(), self.survey.take(), &mut discover)?;
+        let Discoveries { applications, problems, unparsed_templates } = survey.discoveries();
+        self.survey = Some(survey);
         Ok(Arc::new(Reading { head: head.clone(), applications, problems, unparsed_templates }))
     }
 
@@ -310,29 +315,30 @@ impl Repository {
     }
 
     fn state_in(&self, line: &Line, path: &RepoPath) -> Result<FileState, GitError> {
-        let entry = match line.entry(path) {
-            Ok(Some(entry)) => entry,
+        let blob = match line.file(path) {
+            Ok(Some(blob)) => blob,
             Ok(None) => return Ok(FileState::Missing),
             Err(what) => return Ok(FileState::NotRegular(what)),
         };
-        if let Some(state) = self.sources.borrow().get(&entry.blob) {
+        if let Some(state) = self.sources.borrow().get(&blob) {
             return Ok(state.clone());
         }
         let mirror = self.mirror.as_ref().ok_or_else(|| not_open(&self.options.url))?;
-        let state = parsed(mirror, &entry.blob)?;
-        self.sources.borrow_mut().insert(entry.blob, state.clone());
+        let state = parsed(mirror, &blob)?;
+        self.sources.borrow_mut().insert(blob, state.clone());
         Ok(state)
     }
 
-    /// Forgets branches that no image means any more, and what only they needed.
+    /// Forgets branches that no image means any more, and what no search needs.
     pub fn keep_only(&mut self, branches: &HashSet<&Branch>) {
         let primary = self.head.as_ref().map(|head| head.branch.clone());
         self.lines.retain(|branch, _| Some(branch) == primary.as_ref() || branches.contains(branch));
         self.unread.retain(|branch, _| branches.contains(branch));
-        let entries = self.lines.values().flat_map(|line| line.entries.values());
-        let alive: HashSet<BlobId> = entries.map(|entry| entry.blob).collect();
-        self.sources.borrow_mut().retain(|blob, _| alive.contains(blob));
-        self.nameless.borrow_mut().retain(|blob, _| alive.contains(blob));
+        let met = self.placed.values().flat_map(|placed| &placed.met);
+        let content = |(_, met): &(RepoPath, Met)| if let Met::Content(blob) = met { Some(*blob) } else { None };
+        let alive: HashSet<BlobId> = met.filter_map(content).collect();
+        self.sources.get_mut().retain(|blob, _| alive.contains(blob));
+        self.index.get_mut().forget();
     }
 
     /// Gives the open mirror.

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use repin::git::{Authorship, History, HistoryLimits, Mirror, Options, traffic};
+use repin::git::{Authorship, Directory, History, HistoryLimits, Mirror, Node, Options, Trees, traffic};
 use repin::manifest::argocd::{may_hold_applications, read_applications};
 use repin::manifest::{Found, Source};
 use repin::model::history::BlobId;
@@ -180,6 +180,16 @@ fn clone_for_each(place: &Path, remote: &Path, count: usize) -> Cost {
     total
 }
 
+fn list(directory: &Directory, path: &RepoPath, files: &mut BTreeMap<RepoPath, BlobId>) {
+    for child in directory.children() {
+        let path = path.join(&child.name).unwrap();
+        match &child.node {
+            Node::Entry(entry) => drop(files.insert(path, entry.blob)),
+            Node::Directory(below) => list(below, &path, files),
+        }
+    }
+}
+
 /// What a cycle does with Git, in its order, with a warm mirror and nothing in memory.
 fn git_part(place: &Path, remote: &Path) -> (Cost, String) {
     let options = Options::new(place.join("own/cache"), url(remote));
@@ -190,8 +200,8 @@ fn git_part(place: &Path, remote: &Path) -> (Cost, String) {
     let ((), cost) = measure(|| {
         let mut mirror = Mirror::open(&options).unwrap();
         let head = mirror.sync(Some(&branch)).unwrap();
-        let entries: BTreeMap<RepoPath, BlobId> =
-            mirror.tree(&head.commit).unwrap().entries.into_iter().map(|entry| (entry.path, entry.blob)).collect();
+        let mut entries: BTreeMap<RepoPath, BlobId> = BTreeMap::new();
+        list(&Trees::default().read(&mirror, &head.commit).unwrap(), &RepoPath::default(), &mut entries);
         let mut applications = Vec::new();
         for (path, blob) in entries.iter().filter(|(path, _)| path.as_str().ends_with(".yaml")) {
             let bytes = mirror.read(blob, 4 << 20).unwrap();

@@ -44,6 +44,7 @@ mod orders;
 mod pins;
 mod policy_test;
 mod race;
+mod reading;
 mod real_registry;
 mod registry_faults;
 mod release;

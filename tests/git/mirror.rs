@@ -7,7 +7,7 @@ use repin::diagnostic::{Diagnostic, Retry};
 use repin::git::{GitError, History, HistoryLimits, Mirror, Options};
 
 use crate::remote::NewCommit;
-use crate::{World, branch, commit_one, id, read, time};
+use crate::{World, branch, commit_one, id, listing, read, time};
 
 type Damage = fn(&Mirror);
 
@@ -256,11 +256,11 @@ fn a_missing_object_deeper_down_is_an_error_once() {
 
     mirror = world.open();
     assert_eq!(mirror.sync(None).unwrap().commit, new);
-    let error = mirror.tree(&new).unwrap_err();
+    let error = listing(&mirror, &new).unwrap_err();
     assert_eq!((error.code(), error.retry()), ("git/corrupt", Retry::Later));
     assert_eq!(mirror.sync(None).unwrap().commit, new);
     assert!(mirror.was_remade());
-    assert_eq!(mirror.tree(&new).unwrap().entries.len(), 2);
+    assert_eq!(listing(&mirror, &new).unwrap().0.len(), 2);
 }
 
 #[test]
@@ -272,8 +272,8 @@ fn damage_that_was_seen_does_not_reach_the_next_process() {
     let lost = world.remote.git(&["rev-parse", "main:dir"]);
     fs::remove_file(mirror.directory().join("objects").join(&lost[..2]).join(&lost[2..])).unwrap();
     drop(mirror);
-    assert_eq!(world.synced().0.tree(&new).unwrap_err().code(), "git/corrupt");
-    assert_eq!(world.synced().0.tree(&new).unwrap().entries.len(), 2);
+    assert_eq!(listing(&world.synced().0, &new).unwrap_err().code(), "git/corrupt");
+    assert_eq!(listing(&world.synced().0, &new).unwrap().0.len(), 2);
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! What a commit holds, and what is never read from it (`SECURITY.md`, row 1).
 
-use repin::diagnostic::Diagnostic;
-use repin::git::{EntryKind, GitError, History, HistoryLimits};
+use std::sync::Arc;
 
-use crate::{World, id, path, time};
+use repin::diagnostic::Diagnostic;
+use repin::git::{Directory, Entry, EntryKind, GitError, History, HistoryLimits, TreeEntry, Trees};
+
+use crate::{World, commit_one, id, listing, path, time};
 
 #[test]
 fn files_links_and_submodules_are_told_apart() {
@@ -18,9 +20,8 @@ fn files_links_and_submodules_are_told_apart() {
     world.remote.work(&["commit", "--quiet", "-m", "kinds"]);
     world.remote.push_work("main");
     let (mirror, head) = world.synced();
-    let listing = mirror.tree(&head.commit).unwrap();
-    let entries: Vec<(&str, EntryKind)> =
-        listing.entries.iter().map(|entry| (entry.path.as_str(), entry.kind)).collect();
+    let (found, skipped) = listing(&mirror, &head.commit).unwrap();
+    let entries: Vec<(&str, EntryKind)> = found.iter().map(|(path, entry)| (path.as_str(), entry.kind)).collect();
     assert_eq!(
         entries,
         [
@@ -33,9 +34,9 @@ fn files_links_and_submodules_are_told_apart() {
             ("ä", EntryKind::Regular),
         ]
     );
-    assert_eq!(listing.skipped, 0);
-    for entry in &listing.entries {
-        assert_eq!(mirror.entry(&head.commit, &entry.path).unwrap().as_ref(), Some(entry));
+    assert_eq!(skipped, 0);
+    for (path, Entry { blob, kind }) in found {
+        assert_eq!(mirror.entry(&head.commit, &path).unwrap(), Some(TreeEntry { path, blob, kind }));
     }
     for missing in ["a", "a/b", "nope", "a/nope/c", "z/below", ""] {
         assert_eq!(mirror.entry(&head.commit, &path(missing)).unwrap(), None, "{missing}");
@@ -83,9 +84,9 @@ fn names_that_could_leave_the_repository_are_left_out_and_counted() {
         ],
     );
     let (mirror, head) = world.synced();
-    let listing = mirror.tree(&head.commit).unwrap();
-    let paths: Vec<&str> = listing.entries.iter().map(|entry| entry.path.as_str()).collect();
-    assert_eq!((paths, listing.skipped), (vec!["ok"], 7));
+    let (found, skipped) = listing(&mirror, &head.commit).unwrap();
+    let paths: Vec<&str> = found.iter().map(|(path, _)| path.as_str()).collect();
+    assert_eq!((paths, skipped), (vec!["ok"], 7));
     let mut history = History::new(HistoryLimits::default());
     history.advance(&mirror, &head.commit, time()).unwrap();
     assert_eq!(history.paths().map(|path| path.as_str()).collect::<Vec<_>>(), ["ok"]);
@@ -102,7 +103,7 @@ fn a_few_objects_that_unfold_to_endless_names_are_refused() {
         tree = commit_raw_tree(&world, &entries);
     }
     let (mirror, head) = world.synced();
-    assert_eq!(mirror.tree(&head.commit).unwrap_err().code(), "git/too-large");
+    assert_eq!(listing(&mirror, &head.commit).unwrap_err().code(), "git/too-large");
     let mut history = History::new(HistoryLimits::default());
     assert_eq!(history.advance(&mirror, &head.commit, time()).unwrap_err().code(), "git/too-large");
     assert_eq!(history.head(), None);
@@ -114,9 +115,95 @@ fn directories_deeper_than_the_limit_are_left_out() {
     let near = format!("{}near", "e/".repeat(60));
     let world = World::with_files(&[(deep.as_str(), "1"), (near.as_str(), "2")]);
     let (mirror, head) = world.synced();
-    let listing = mirror.tree(&head.commit).unwrap();
-    let paths: Vec<&str> = listing.entries.iter().map(|entry| entry.path.as_str()).collect();
-    assert_eq!((paths, listing.skipped), (vec![near.as_str()], 1));
+    let (found, skipped) = listing(&mirror, &head.commit).unwrap();
+    let paths: Vec<&str> = found.iter().map(|(path, _)| path.as_str()).collect();
+    assert_eq!((paths, skipped), (vec![near.as_str()], 1));
+}
+
+#[test]
+fn one_tree_may_be_whole_in_one_place_and_cut_in_another() {
+    let world = World::with_files(&[("x", "1")]);
+    let blob = world.remote.git(&["rev-parse", "main:x"]);
+    // `shared` has a file and three directories below each other; it stands at the root, and where the limit cuts it.
+    let nest = |name: &[u8], tree: &str| commit_raw_tree(&world, &[("40000", name, tree)]);
+    let mut shared = commit_raw_tree(&world, &[("100644", b"f", &blob)]);
+    for _ in 0..3 {
+        shared = nest(b"s", &shared);
+    }
+    let (mut deep, mut long) = (shared.clone(), shared.clone());
+    for _ in 0..60 {
+        deep = nest(b"d", &deep);
+    }
+    for _ in 0..16 {
+        long = nest(&[b'l'; 255], &long);
+    }
+    for order in [["a", "b", "c"], ["c", "b", "a"], ["b", "a", "c"]] {
+        let mut entries = [(order[0], &shared), (order[1], &deep), (order[2], &long)];
+        entries.sort();
+        let entries = entries.map(|(name, tree)| ("40000", name.as_bytes(), tree.as_str()));
+        commit_raw_tree(&world, &entries);
+        let (mirror, head) = world.synced();
+        let (found, skipped) = listing(&mirror, &head.commit).unwrap();
+        let paths: Vec<&str> = found.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!((paths, skipped), (vec![format!("{}/s/s/s/f", order[0]).as_str()], 2), "{order:?}");
+    }
+}
+
+#[test]
+fn only_trees_on_the_way_to_a_change_are_read_again() {
+    let world = World::with_files(&[("a/b/c", "1"), ("a/d/e", "1"), ("f/g", "1"), ("h", "1")]);
+    let (mirror, head) = world.synced();
+    // What is written here is loose, and can be removed one by one.
+    let mut known = commit_one(&mirror, &head.commit, "f/g", "2").unwrap();
+    known = commit_one(&mirror, &known, "a/d/e", "2").unwrap();
+    let mut trees = Trees::default();
+    let old = trees.read(&mirror, &known).unwrap();
+    let new = commit_one(&mirror, &known, "a/b/c", "2").unwrap();
+    let objects = mirror.directory().join("objects");
+    drop(mirror);
+    for path in ["f", "a/d"] {
+        let git_dir = objects.parent().unwrap().to_str().unwrap();
+        let id = world.remote.git(&["--git-dir", git_dir, "rev-parse", &format!("{new}:{path}")]);
+        std::fs::remove_file(objects.join(&id[..2]).join(&id[2..])).unwrap();
+    }
+    let mirror = world.open();
+    assert_eq!(listing(&mirror, &new).unwrap_err().code(), "git/corrupt");
+    let read = trees.read(&mirror, &new).unwrap();
+    assert_ne!(read.id(), old.id());
+    let below = |root: &Directory, path: &str| {
+        path.split('/')
+            .fold(None, |at: Option<Arc<Directory>>, part| at.as_deref().unwrap_or(root).directory(part).cloned())
+    };
+    for (path, is_same) in [("f", true), ("a/d", true), ("a", false), ("a/b", false)] {
+        let (old, new) = (below(&old, path).unwrap(), below(&read, path).unwrap());
+        assert_eq!((Arc::ptr_eq(&old, &new), old.id() == new.id()), (is_same, is_same), "{path}");
+    }
+    // Nobody holds the old directories any more, so they would have to be read.
+    drop((old, read));
+    assert_eq!(trees.read(&mirror, &new).unwrap_err().code(), "git/corrupt");
+}
+
+#[test]
+fn a_damaged_tree_is_read_in_order_and_each_name_once() {
+    let world = World::with_files(&[("x", "1"), ("y", "2")]);
+    let [x, y] = ["main:x", "main:y"].map(|name| world.remote.git(&["rev-parse", name]));
+    let tree = commit_raw_tree(&world, &[("100644", b"in", &x)]);
+    commit_raw_tree(
+        &world,
+        &[
+            ("100644", b"z", &x),
+            ("40000", b"b", &tree),
+            ("100644", b"b", &x),
+            ("100644", b"b.c", &x),
+            ("100644", b"z", &y),
+            ("100644", b"a", &x),
+        ],
+    );
+    let (mirror, head) = world.synced();
+    let (found, skipped) = listing(&mirror, &head.commit).unwrap();
+    let paths: Vec<(&str, bool)> =
+        found.iter().map(|(path, entry)| (path.as_str(), entry.blob.to_string() == y)).collect();
+    assert_eq!((paths, skipped), (vec![("a", false), ("b", false), ("b.c", false), ("b/in", false), ("z", true)], 1));
 }
 
 #[test]
@@ -138,7 +225,7 @@ fn an_unknown_commit_is_an_error_and_no_reason_to_make_the_mirror_again() {
     let world = World::with_files(&[("a", "1")]);
     let (mut mirror, head) = world.synced();
     let unknown = id(&"1".repeat(40));
-    let error = mirror.tree(&unknown).unwrap_err();
+    let error = listing(&mirror, &unknown).unwrap_err();
     assert_eq!(error.to_string(), format!("commit {unknown} of {} is not in the mirror", world.remote.url()));
     assert_eq!(error.code(), "git/no-such-commit");
     let mut history = History::new(HistoryLimits::default());

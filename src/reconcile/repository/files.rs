@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::diagnostic::Diagnostic;
-use crate::git::{GitError, Mirror, TreeEntry};
+use crate::git::{GitError, Mirror};
 use crate::manifest::argocd::{may_hold_applications, read_applications};
 use crate::manifest::place::{Current, Place};
 use crate::manifest::{EditError, Source};
@@ -29,24 +29,32 @@ pub(super) struct Discovered {
     pub(super) problems: Vec<Problem>,
 }
 
-/// Reads the Applications of a file.
+impl Discovered {
+    pub(super) fn is_empty(&self) -> bool {
+        self.applications.is_empty() && self.problems.is_empty()
+    }
+}
+
+/// Reads the Applications of a file; its content is shown to `note` too.
 pub(super) fn discover_file(
     mirror: &Mirror,
     repository: &str,
     file: &RepoPath,
-    entry: &TreeEntry,
+    blob: &BlobId,
+    note: impl FnOnce(&[u8]),
 ) -> Result<Discovered, GitError> {
-    let bytes = match mirror.read(&entry.blob, MAX_BYTES as u64) {
+    let bytes = match mirror.read(blob, MAX_BYTES as u64) {
         Ok(bytes) => bytes,
         Err(GitError::TooLarge { size, limit, .. }) => {
             let problems = mirror
-                .read(&entry.blob, SEARCHED_BYTES)
+                .read(blob, SEARCHED_BYTES)
                 .is_ok_and(|bytes| bytes.windows(IMAGE_LIST.len()).any(|found| found == IMAGE_LIST))
                 .then(|| too_large(repository, file, &size, &limit));
             return Ok(Discovered { applications: Vec::new(), problems: problems.into_iter().collect() });
         }
         Err(error) => return Err(error),
     };
+    note(&bytes);
     if !may_hold_applications(&bytes) {
         return Ok(Discovered::default());
     }

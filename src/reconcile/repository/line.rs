@@ -1,12 +1,8 @@
 //! One branch of a repository as it was last read: its files, and its past.
 
-use std::collections::BTreeMap;
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
-use std::ops::Bound;
 use std::sync::Arc;
 
-use crate::git::{EntryKind, GitError, History, HistoryLimits, Mirror, TreeEntry};
+use crate::git::{Directory, DirectoryId, EntryKind, GitError, History, HistoryLimits, Mirror, Trees};
 use crate::model::history::{BlobId, CommitId};
 use crate::model::names::RepoPath;
 use crate::plan::rollback::{FirstSeen, Release};
@@ -15,8 +11,8 @@ use crate::plan::rollback::{FirstSeen, Release};
 pub(in crate::reconcile) struct Line {
     /// The head.
     pub(in crate::reconcile) head: CommitId,
-    /// Everything in its tree that is no directory.
-    pub(super) entries: BTreeMap<RepoPath, TreeEntry>,
+    /// Everything in its tree.
+    pub(super) root: Arc<Directory>,
     /// What came by which commit, as far as it was asked for.
     pub(in crate::reconcile) history: History,
     /// Commits that release what was taken back.
@@ -36,16 +32,21 @@ pub(super) enum Met {
     NotRegular(&'static str),
     /// This content.
     Content(BlobId),
-    /// The paths below a directory and their contents, as a hash.
-    Listing(u64),
+    /// The directory at this path, if there is one.
+    Listing(Option<DirectoryId>),
 }
 
 impl Line {
     /// Reads the files of a head.
-    pub(super) fn read(mirror: &Mirror, head: CommitId, limits: HistoryLimits) -> Result<Self, GitError> {
+    pub(super) fn read(
+        mirror: &Mirror,
+        trees: &mut Trees,
+        head: CommitId,
+        limits: HistoryLimits,
+    ) -> Result<Self, GitError> {
         Ok(Self {
             head,
-            entries: entries(mirror, &head)?,
+            root: trees.read(mirror, &head)?,
             history: History::new(limits),
             releases: Arc::default(),
             first_seen: Arc::default(),
@@ -54,76 +55,52 @@ impl Line {
     }
 
     /// Goes on to another head of the same branch; what is known of the past is kept.
-    pub(super) fn advance(&mut self, mirror: &Mirror, head: CommitId) -> Result<(), GitError> {
+    pub(super) fn advance(&mut self, mirror: &Mirror, trees: &mut Trees, head: CommitId) -> Result<(), GitError> {
         if self.head != head {
-            self.entries = entries(mirror, &head)?;
+            self.root = trees.read(mirror, &head)?;
             self.head = head;
         }
         Ok(())
     }
 
     /// Finds a regular file; what stands in its way is named.
-    pub(super) fn entry(&self, path: &RepoPath) -> Result<Option<&TreeEntry>, &'static str> {
-        // Where the file itself is there, so are the directories above it.
-        match self.entries.get(path) {
-            Some(entry) if entry.kind.is_file() => return Ok(Some(entry)),
-            Some(entry) if entry.kind == EntryKind::Symlink => return Err("a symlink"),
-            Some(_) => return Err("in a submodule"),
-            None => {}
-        }
-        let mut ancestor = path.parent();
-        while !ancestor.as_str().is_empty() {
-            match self.entries.get(&ancestor).map(|entry| entry.kind) {
-                Some(EntryKind::Symlink) => return Err("behind a symlink"),
-                Some(EntryKind::Submodule) => return Err("in a submodule"),
-                _ => ancestor = ancestor.parent(),
+    pub(super) fn file(&self, path: &RepoPath) -> Result<Option<BlobId>, &'static str> {
+        let mut directory = &self.root;
+        let mut parts = path.parts().peekable();
+        while let Some(part) = parts.next() {
+            let is_last = parts.peek().is_none();
+            match directory.entry(part) {
+                Some(entry) if is_last && entry.kind.is_file() => return Ok(Some(entry.blob)),
+                Some(entry) if entry.kind == EntryKind::Symlink => {
+                    return Err(if is_last { "a symlink" } else { "behind a symlink" });
+                }
+                Some(entry) if entry.kind == EntryKind::Submodule => return Err("in a submodule"),
+                _ => {}
+            }
+            match directory.directory(part) {
+                Some(below) => directory = below,
+                None => return Ok(None),
             }
         }
         Ok(None)
     }
 
-    /// Gives the regular files below a directory, by path; the empty path is the root.
-    pub(super) fn below<'a>(&'a self, directory: &RepoPath) -> impl Iterator<Item = (&'a RepoPath, &'a TreeEntry)> {
-        let directory = directory.clone();
-        // Names such as `a-b` sort between `a` and `a/b`: what only shares the beginning is passed over, not the end.
-        let prefix = directory.as_str().to_owned();
-        self.entries
-            .range((Bound::Included(directory.clone()), Bound::Unbounded))
-            .take_while(move |(path, _)| path.as_str().starts_with(&prefix))
-            .filter(move |(path, entry)| path.is_within(&directory) && entry.kind.is_file())
-    }
-
-    /// Tells whether a file stands in the `templates` directory of a chart.
-    pub(super) fn is_chart_template(&self, path: &RepoPath) -> bool {
-        let mut directory = path.parent();
-        while !directory.as_str().is_empty() {
-            let chart = directory.parent().join("Chart.yaml");
-            let is_templates = directory.parts().last() == Some("templates");
-            if is_templates && chart.is_some_and(|chart| self.entries.contains_key(&chart)) {
-                return true;
-            }
-            directory = directory.parent();
-        }
-        false
+    /// Finds a directory; the empty path is the root.
+    pub(super) fn directory(&self, path: &RepoPath) -> Option<&Arc<Directory>> {
+        path.parts().try_fold(&self.root, |directory, part| directory.directory(part))
     }
 
     /// Tells what stands at a path.
     pub(super) fn meet(&self, path: &RepoPath) -> Met {
-        match self.entry(path) {
+        match self.file(path) {
             Ok(None) => Met::Missing,
-            Ok(Some(entry)) => Met::Content(entry.blob),
+            Ok(Some(blob)) => Met::Content(blob),
             Err(what) => Met::NotRegular(what),
         }
     }
 
     /// Tells what stands below a directory.
     pub(super) fn meet_below(&self, directory: &RepoPath) -> Met {
-        let mut hash = DefaultHasher::new();
-        self.below(directory).for_each(|(path, entry)| (path, entry.blob).hash(&mut hash));
-        Met::Listing(hash.finish())
+        Met::Listing(self.directory(directory).map(|directory| directory.id()))
     }
-}
-
-fn entries(mirror: &Mirror, head: &CommitId) -> Result<BTreeMap<RepoPath, TreeEntry>, GitError> {
-    Ok(mirror.tree(head)?.entries.into_iter().map(|entry| (entry.path.clone(), entry)).collect())
 }

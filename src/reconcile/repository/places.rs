@@ -7,18 +7,18 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::git::{GitError, TreeEntry};
+use crate::git::GitError;
 use crate::manifest::place::Place;
 use crate::model::names::{ImageName, RepoPath};
 use crate::model::rule::{Glob, Rule};
 use crate::model::tracked::{Target, TrackedImage};
 use crate::plan::Subject;
-use crate::plan::locate::{FileState, Files, Located, locate, may_be_manifest, may_name};
+use crate::plan::locate::{FileState, Files, Located, locate};
 use crate::plan::rollback::{Stood, Timeline};
 use crate::reconcile::repository::line::{Line, Met};
+use crate::reconcile::repository::words::Word;
 use crate::reconcile::repository::{Repository, StoodKey};
 use crate::rules::{self, EffectiveRule};
-use crate::yaml::MAX_BYTES;
 
 /// So much of what stood anywhere is never worth forgetting.
 const FEW: usize = 1_000;
@@ -37,7 +37,7 @@ pub(super) struct Placed {
     /// Keeps the address by which this is found.
     image: Arc<TrackedImage>,
     ground: Ground,
-    met: Vec<(RepoPath, Met)>,
+    pub(super) met: Vec<(RepoPath, Met)>,
     subjects: Vec<Arc<Subject>>,
     /// Whether what stood there was read.
     is_past_read: bool,
@@ -129,8 +129,8 @@ impl Repository {
         let seen = Seen { repository: self, line, image, met: RefCell::default(), lost: RefCell::default() };
         let files = Files {
             read: &|path| seen.read(path),
-            list: &|directory| seen.list(directory),
-            may_name: &|path| seen.may_name(path),
+            count: &|directory, is_recursive| seen.count(directory, is_recursive),
+            naming: &|directory, is_recursive| seen.naming(directory, is_recursive),
         };
         let located = locate(image, target, files);
         if let Some(error) = seen.lost.into_inner() {
@@ -183,28 +183,21 @@ impl Seen<'_> {
         self.kept(self.repository.state_in(self.line, path)).unwrap_or(FileState::Missing)
     }
 
-    /// Gives the files below a directory that may be manifests, by their names.
-    fn list(&self, directory: &RepoPath) -> Vec<RepoPath> {
+    /// Counts the files of a directory that may be manifests, by their names.
+    fn count(&self, directory: &RepoPath, is_recursive: bool) -> usize {
         self.met.borrow_mut().push((directory.clone(), self.line.meet_below(directory)));
-        self.line.below(directory).map(|(path, _)| path).filter(|path| may_be_manifest(path)).cloned().collect()
+        let found = self.line.directory(directory);
+        found.map_or(0, |found| self.repository.index.borrow_mut().count(found, is_recursive))
     }
 
-    /// Tells whether a listed file may name the image, by its bytes alone; which content cannot is remembered.
-    fn may_name(&self, path: &RepoPath) -> bool {
-        let (Some(image), Some(mirror)) = (&self.image.image, &self.repository.mirror) else { return false };
-        let Ok(Some(TreeEntry { blob, .. })) = self.line.entry(path) else { return false };
-        if self.repository.nameless.borrow().get(blob).is_some_and(|images| images.contains(image)) {
-            return false;
-        }
-        let found = match mirror.read(blob, MAX_BYTES as u64) {
-            Ok(bytes) => may_name(&bytes, image),
-            Err(GitError::TooLarge { .. }) => false,
-            Err(error) => self.kept(Err(error)).unwrap_or(false),
+    /// Gives those that may name the image, by their words.
+    fn naming(&self, directory: &RepoPath, is_recursive: bool) -> Vec<RepoPath> {
+        let (image, mirror) = (&self.image.image, &self.repository.mirror);
+        let (Some(image), Some(mirror), Some(found)) = (image, mirror, self.line.directory(directory)) else {
+            return Vec::new();
         };
-        if !found {
-            self.repository.nameless.borrow_mut().entry(*blob).or_default().insert(image.clone());
-        }
-        found
+        let mut index = self.repository.index.borrow_mut();
+        self.kept(index.naming(mirror, (found, directory), is_recursive, Word::of(image))).unwrap_or_default()
     }
 
     /// Keeps the first error: what was looked for may have been in what is lost.

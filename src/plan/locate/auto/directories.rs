@@ -4,7 +4,6 @@ use crate::manifest::place::Place;
 use crate::manifest::{EditError, Source, manifests};
 use crate::model::application::PREFIX;
 use crate::model::names::RepoPath;
-use crate::model::tracked::CHART;
 use crate::plan::locate::auto::{Auto, broken};
 use crate::plan::locate::found::{Found, nowhere, settle};
 use crate::plan::locate::{FileState, Located, MAX_LISTED, edit_failure, unusable};
@@ -58,19 +57,14 @@ impl Auto<'_> {
 
     /// Finds the fields of the manifests below a directory.
     pub(super) fn below(&self, directory: &RepoPath, is_recursive: bool) -> Result<Below, Box<Located>> {
-        let all = (self.files.list)(directory);
-        let is_meant = |file: &&RepoPath| is_recursive || file.parent() == *directory;
-        let files: Vec<&RepoPath> = all.iter().filter(is_meant).collect();
-        if files.len() > MAX_LISTED {
+        let count = (self.files.count)(directory, is_recursive);
+        if count > MAX_LISTED {
             let message = format!("more than {MAX_LISTED} files stand below `{directory}`, and none was looked into");
             let hint = format!("name the manifest: `{PREFIX}write-back-target: <path>`");
             return Err(Box::new(nowhere(directory.clone(), "target/not-found", message, hint)));
         }
-        let mut below = Below { places: Vec::new(), unread: Vec::new(), is_there: !all.is_empty() };
-        for file in files {
-            if !(self.files.may_name)(file) || is_template(file, &all) {
-                continue;
-            }
+        let mut below = Below { places: Vec::new(), unread: Vec::new(), is_there: count > 0 };
+        for file in &(self.files.naming)(directory, is_recursive) {
             match (self.files.read)(file) {
                 FileState::Parsed(source) => {
                     let annotation = format!("`{PREFIX}write-back-target: /{file}`");
@@ -92,18 +86,4 @@ impl Auto<'_> {
         };
         manifests::fields(source, self.name).into_iter().map(read).collect()
     }
-}
-
-/// Tells whether a file is a template of one of the charts among these files.
-fn is_template(file: &RepoPath, all: &[RepoPath]) -> bool {
-    let mut directory = file.parent();
-    while !directory.as_str().is_empty() {
-        let chart = directory.parent().join(CHART);
-        let is_templates = directory.parts().last() == Some("templates");
-        if is_templates && chart.is_some_and(|chart| all.binary_search(&chart).is_ok()) {
-            return true;
-        }
-        directory = directory.parent();
-    }
-    false
 }
