@@ -6,6 +6,7 @@ mod check;
 mod demo;
 pub mod document;
 mod explain;
+mod get;
 mod login_check;
 mod once;
 mod plan;
@@ -13,7 +14,9 @@ mod policy_flags;
 mod policy_test;
 pub mod render;
 mod run;
+mod set;
 mod tags;
+mod text_file;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -42,7 +45,7 @@ pub const FAILED: u8 = 1;
 pub const USAGE: u8 = 2;
 /// The configuration cannot be used.
 pub const CONFIGURATION: u8 = 3;
-/// `plan`: something would change.
+/// `plan`, `set --dry-run`: something would change.
 pub const PENDING: u8 = 4;
 
 #[derive(Debug, Parser)]
@@ -118,6 +121,10 @@ enum Command {
         #[arg(long, value_name = "IMAGE")]
         image: Option<String>,
     },
+    /// Writes values of a YAML or JSON file and changes no other byte of it
+    Set(set::Asked),
+    /// Prints one value of a YAML or JSON file
+    Get(get::Asked),
     /// Shows the main job on an embedded registry and a local Git repository
     Demo {
         /// Goes on until it is interrupted
@@ -169,6 +176,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             }
             Command::LoginCheck { hosts, image } => login_check::run(&cli.global, &hosts, image.as_deref()).await,
             Command::Policy { command: PolicyCommand::Test { files } } => policy_test::run(&cli.global, &files),
+            Command::Set(asked) => set::run(&cli.global, &asked),
+            Command::Get(asked) => get::run(&cli.global, &asked),
             Command::Demo { keep } => demo::run(&cli.global, keep).await,
         }
     });
@@ -184,7 +193,9 @@ fn usage(arguments: &[OsString], error: &clap::Error) -> u8 {
         return FINE;
     }
     render::talk(&error.to_string());
-    let words: Vec<String> = arguments.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let words = arguments.iter().skip(1).map(|word| word.to_string_lossy().into_owned());
+    // What stands behind `--` is no flag.
+    let words: Vec<String> = words.take_while(|word| word != "--").collect();
     let is_json =
         words.iter().any(|word| word == "--output=json") || words.windows(2).any(|pair| pair == ["--output", "json"]);
     if is_json {
@@ -200,7 +211,7 @@ fn usage(arguments: &[OsString], error: &clap::Error) -> u8 {
 
 /// Finds the command among words that could not be understood; the value of a flag is none.
 fn command_of(words: &[String]) -> &str {
-    let known = ["run", "once", "plan", "explain", "check", "tags", "policy", "login-check", "demo"];
+    let known = ["run", "once", "plan", "explain", "check", "tags", "policy", "login-check", "set", "get", "demo"];
     let takes_value = |word: &str| ["--config", "--output", "--now"].contains(&word);
     let mut before = "";
     for word in words {
@@ -233,6 +244,8 @@ fn empty_document(command: &str, problems: &[Problem]) {
         "policy" => {
             render::json(&CasesDocument { version: VERSION, cases: &[], passed: 0, failed: 0, problems });
         }
+        "set" => set::refuse("", problems),
+        "get" => get::refuse("", "", problems),
         "login-check" => render::json(&LoginDocument { version: VERSION, registries: &[], problems }),
         _ => render::json(&CheckDocument { version: VERSION, problems }),
     }

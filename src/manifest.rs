@@ -219,7 +219,15 @@ impl Source {
     /// As [`Source::set`] and [`Source::read_at`]; nothing is changed then.
     pub fn set_at(&self, address: &Address, new: &str) -> Result<Edited, EditError> {
         let (document, key) = objects::at(self, address)?;
-        self.set_in(document, &key, new, locate::OF_CHARTS)
+        self.set_in(document, &key, new, locate::OF_CHARTS).map_err(|error| match error {
+            EditError::NoSuchKey { .. } => self.absent_at(address),
+            error => error,
+        })
+    }
+
+    /// Says that nothing stands at an address, and what of the same object, or which object, is most like it.
+    pub fn absent_at(&self, address: &Address) -> EditError {
+        objects::absent(self, address)
     }
 
     /// Replaces the value at a key path of the first document, or adds the key if [`Found::Absent`] says so.

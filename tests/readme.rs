@@ -205,11 +205,15 @@ fn the_commands_say_what_the_readme_shows() {
             plain(expected, HOST),
             "{command}"
         );
-        let code = if arguments == ["plan"] { 4 } else { 0 };
+        let is_trial = arguments == ["plan"] || arguments.contains(&"--dry-run");
+        let code = if is_trial { 4 } else { 0 };
         assert_eq!(output.status.code(), Some(code), "{command}");
         seen.push(arguments[0].to_owned());
     }
-    assert_eq!(seen, ["check", "plan", "explain", "once", "login-check", "once", "tags", "policy"]);
+    assert_eq!(
+        seen,
+        ["check", "plan", "explain", "once", "login-check", "once", "tags", "policy", "get", "set", "set"]
+    );
 }
 
 #[test]
@@ -250,6 +254,11 @@ fn every_field_of_the_documents_is_in_the_readme() {
     let case = &tested["cases"][0];
     let logins = example.json(&["login-check"]);
     for part in [&logins, &logins["registries"][0]] {
+        fields(part).iter().for_each(|field| has(field));
+    }
+    let got = example.json(&["get", "apps/web/values.yaml", "image.tag"]);
+    let set = example.json(&["set", "apps/web/values.yaml", "image.tag", "1.1.0"]);
+    for part in [&got, &set, &set["changes"][0], &set["changes"][0]["edits"][0]] {
         fields(part).iter().for_each(|field| has(field));
     }
     for part in [&tags, &tags["candidates"][0], &tested, case, &case["expected"], &case["found"]] {

@@ -107,6 +107,74 @@ pub struct CaseResult {
     pub message: String,
 }
 
+/// The document of `set`.
+#[derive(Debug, Serialize)]
+pub struct SetDocument<'a> {
+    /// Always [`VERSION`].
+    pub version: u32,
+    /// The file as it was named.
+    pub file: &'a str,
+    /// Whether the new text differs from the old one.
+    pub changed: bool,
+    /// Whether the file holds the new text; false with `--dry-run`, for stdin, and where nothing changed.
+    pub written: bool,
+    /// One for each key path, in the order of the command line; none if anything was refused.
+    pub changes: &'a [SetChange],
+    /// The new text, if the file is stdin.
+    pub text: Option<&'a str>,
+    /// What is wrong, with hints.
+    pub problems: &'a [Problem],
+}
+
+/// What `set` did at one key path.
+#[derive(Debug, Serialize)]
+pub struct SetChange {
+    /// The key path.
+    pub key: String,
+    /// The line of the value in the new text, from 1.
+    pub line: Option<u64>,
+    /// What stood there; null if nothing did, or a null.
+    pub old: Option<String>,
+    /// What stands there now.
+    pub new: String,
+    /// Whether that is a change.
+    pub changed: bool,
+    /// The bytes that are replaced, in the text as the changes before left it.
+    pub edits: Vec<SetEdit>,
+}
+
+/// One replacement of bytes.
+#[derive(Debug, Serialize)]
+pub struct SetEdit {
+    /// Where it begins, in bytes from 0.
+    pub start: usize,
+    /// Where it ends, without the byte there.
+    pub end: usize,
+    /// What stands there.
+    pub old: String,
+    /// What comes there.
+    pub new: String,
+}
+
+/// The document of `get`.
+#[derive(Debug, Serialize)]
+pub struct GetDocument<'a> {
+    /// Always [`VERSION`].
+    pub version: u32,
+    /// The file as it was named.
+    pub file: &'a str,
+    /// The key path.
+    pub key: &'a str,
+    /// `text`, `null` or `absent`; null if that cannot be said.
+    pub kind: Option<&'static str>,
+    /// The text, unquoted, whatever type a reader would give it.
+    pub value: Option<&'a str>,
+    /// Its line, from 1.
+    pub line: Option<u64>,
+    /// What is wrong, with hints.
+    pub problems: &'a [Problem],
+}
+
 /// The document of `login-check`.
 #[derive(Debug, Serialize)]
 pub struct LoginDocument<'a> {

@@ -176,26 +176,31 @@ pub fn diff(sets: &[ChangeSet], palette: Palette) -> String {
             }
         }
         for (path, before, after) in files {
-            let unified = TextDiff::from_lines(before, after)
-                .unified_diff()
-                .header(&format!("a/{path}"), &format!("b/{path}"))
-                .to_string();
-            for line in unified.split_inclusive('\n') {
-                let body = line.trim_end_matches(['\n', '\r']);
-                let paint = match line.as_bytes().first() {
-                    Some(b'+') => Some(Paint::Green),
-                    Some(b'-') => Some(Paint::Red),
-                    Some(b'@') => Some(Paint::Cyan),
-                    _ => None,
-                };
-                match paint {
-                    Some(paint) => {
-                        text.push_str(&palette.paint(paint, body));
-                        text.push_str(line.get(body.len()..).unwrap_or("\n"));
-                    }
-                    None => text.push_str(line),
-                }
+            text.push_str(&unified(path, before, after, palette));
+        }
+    }
+    text
+}
+
+/// Shows the change of one file as a unified diff; nothing if there is none.
+pub fn unified(path: &str, before: &str, after: &str, palette: Palette) -> String {
+    let mut text = String::new();
+    let diff = TextDiff::from_lines(before, after);
+    let unified = diff.unified_diff().header(&format!("a/{path}"), &format!("b/{path}")).to_string();
+    for line in unified.split_inclusive('\n') {
+        let body = line.trim_end_matches(['\n', '\r']);
+        let paint = match line.as_bytes().first() {
+            Some(b'+') => Some(Paint::Green),
+            Some(b'-') => Some(Paint::Red),
+            Some(b'@') => Some(Paint::Cyan),
+            _ => None,
+        };
+        match paint {
+            Some(paint) => {
+                text.push_str(&palette.paint(paint, body));
+                text.push_str(line.get(body.len()..).unwrap_or("\n"));
             }
+            None => text.push_str(line),
         }
     }
     text

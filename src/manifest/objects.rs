@@ -6,6 +6,9 @@ use crate::model::address::{Address, ObjectName, Shown};
 use crate::model::key_path::KeyPath;
 use crate::yaml::{Document, Kind, Node};
 
+/// How alike the names of two objects must be to be worth a hint, of 1.
+const ALIKE: f64 = 0.5;
+
 /// The objects of a file, in the order of the text.
 pub(crate) struct Objects<'d> {
     all: Vec<Object<'d>>,
@@ -140,7 +143,43 @@ pub(crate) fn shown(source: &Source, address: Address) -> Address {
 /// # Errors
 /// `edit/no-such-key` as well.
 pub(crate) fn at(source: &Source, address: &Address) -> Result<(usize, KeyPath), EditError> {
-    find(source, address)?.ok_or_else(|| EditError::NoSuchKey { path: address.to_string(), nearest: None })
+    find(source, address)?.ok_or_else(|| absent(source, address))
+}
+
+/// Says that nothing stands at an address, and which one is most like it: in the same object, or the same key path in
+/// another one.
+pub(super) fn absent(source: &Source, address: &Address) -> EditError {
+    let path = address.to_string();
+    let (number, key) = match find(source, address) {
+        Ok(Some(found)) => found,
+        Ok(None) => return EditError::NoSuchKey { path, nearest: nearest_object(source, address) },
+        Err(error) => return error,
+    };
+    match source.no_such_key(Some(number), &key) {
+        EditError::NoSuchKey { nearest, .. } => {
+            let nearest = nearest.and_then(|nearest| {
+                // What stands before the key path of the address is its object's place in a list.
+                let front = key.to_string().strip_suffix(&address.key.to_string())?.to_owned();
+                Some(address.at(nearest.strip_prefix(&front)?.parse().ok()?).to_string())
+            });
+            EditError::NoSuchKey { path, nearest }
+        }
+        error => error,
+    }
+}
+
+/// Gives the key path in the object whose name is most like the one of the address, as far as they are alike at all.
+fn nearest_object(source: &Source, address: &Address) -> Option<String> {
+    let wanted = address.object.as_ref()?.to_string();
+    let objects = Objects::of(source);
+    let alike = |object: &ObjectName| strsim::normalized_damerau_levenshtein(&wanted, &object.to_string());
+    let names = objects.all.iter().filter_map(Object::named).map(|name| (alike(&name), name));
+    let best = names.filter(|(alike, _)| *alike >= ALIKE);
+    let (_, name) = best.reduce(|best, other| if other.0 > best.0 { other } else { best })?;
+    let found = objects.named(&name).ok().flatten()?;
+    let found = objects.address(found, address.key.clone());
+    // An object that is alone in its file has a name all the same.
+    Some(Address { shown: found.shown.max(Shown::Name), ..found }.to_string())
 }
 
 /// Reads an object; an item takes what it does not say of itself from its list, as the API leaves it out there.

@@ -52,6 +52,7 @@ mod rollback;
 mod rules;
 mod running;
 mod selection;
+mod set;
 mod signatures;
 mod table;
 mod tags;
