@@ -4,7 +4,8 @@
 //! with two readers, and gives it back only if exactly that value differs. Nothing here reads a disk or decides what
 //! to write. Key paths are looked up in the first document, which is the one that Helm reads, unless another is named.
 //!
-//! Reading follows aliases and merge keys. Writing refuses what is reached through them, since others share it.
+//! Reading follows aliases and merge keys. Writing refuses what is reached through them, since others share it, unless the
+//! caller says that it means all of them. A key path that goes on into a text which is YAML or JSON itself continues there.
 
 pub mod argocd;
 pub mod edit;
@@ -18,24 +19,31 @@ pub mod values;
 
 mod grow;
 mod guard;
+mod inner;
+mod json;
 mod locate;
 mod nearest;
 mod proof;
+mod read;
+mod shared;
 mod splice;
+mod text;
 mod tokens;
 
+use std::collections::HashMap;
 use std::str;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::model::address::Address;
-use crate::model::key_path::{KeyPath, Segment};
-use crate::yaml::{self, Document, Kind, Style};
+use crate::model::key_path::KeyPath;
+use crate::yaml::{self, Document, Kind};
 
 pub use edit::{Edit, Edited, apply, inverse};
 pub use error::EditError;
 
-use locate::{Insertable, Reached};
-use proof::{Difference, New, What};
+use locate::{Insertable, Part, Reached, Shared};
+use proof::{Before, Difference, New, Second, What};
+use text::{Outer, Within};
 
 /// How many nodes a file may have once its aliases are written out.
 const MAX_EXPANDED: usize = 1_000_000;
@@ -45,8 +53,16 @@ const MAX_EXPANDED: usize = 1_000_000;
 pub struct Source {
     text: String,
     documents: Vec<Document>,
+    /// Whether it is JSON, and stays so.
+    is_json: bool,
     /// What the second reader sees, kept for further edits of the same text.
-    second: OnceLock<Result<Vec<Vec<tokens::Token>>, String>>,
+    second: Second,
+    /// Where its lines begin.
+    lines: OnceLock<Vec<usize>>,
+    /// Where it stands, if it is a text in another one.
+    outer: Option<Outer>,
+    /// The texts in it that somebody asked for, by document and node.
+    inner: Mutex<HashMap<(usize, usize), Within>>,
 }
 
 /// What stands at a key path.
@@ -71,28 +87,50 @@ pub enum Found {
     },
 }
 
+/// Whether a value may change that others share.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Sharing {
+    Refused,
+    /// All that share it have been looked at.
+    Agreed,
+}
+
 impl Source {
-    /// Parses a file.
+    /// Parses a file: YAML, or JSON, which is known by its content.
     ///
     /// # Errors
-    /// `edit/invalid-yaml`, and `edit/too-large` over 4 MiB or with aliases that stand for more than a million nodes.
+    /// `edit/invalid-yaml`, and `edit/too-large` over 4 MiB or with aliases that stand for more than a million values.
     pub fn parse(text: &str) -> Result<Self, EditError> {
         if text.len() > yaml::MAX_BYTES {
             let found = format!("{} bytes", text.len());
             return Err(EditError::TooLarge { found, limit: format!("{} bytes", yaml::MAX_BYTES) });
         }
-        let documents = yaml::parse(text).map_err(|error| EditError::InvalidYaml {
+        let is_json = json::is_json(text);
+        let parsed = yaml::parse(text);
+        if let Some(line) = json::comment_line(text, parsed.as_deref().ok()).filter(|_| !is_json) {
+            let message = "comments with `//` and `/*` are neither JSON nor YAML".to_owned();
+            return Err(EditError::InvalidYaml { line, message, template: false });
+        }
+        let documents = parsed.map_err(|error| EditError::InvalidYaml {
             line: error.line,
             message: error.message,
             template: text.contains("{{"),
         })?;
-        let expanded = documents.iter().map(tokens::expanded_size).fold(0, usize::saturating_add);
-        let written: usize = documents.iter().map(|document| document.nodes().count()).sum();
-        if expanded > written && expanded > MAX_EXPANDED {
+        let has_aliases = |document: &Document| document.nodes().any(|node| matches!(node.kind(), Kind::Alias(_)));
+        let aliased = documents.iter().filter(|document| has_aliases(document));
+        if aliased.map(tokens::expanded_size).fold(0, usize::saturating_add) > MAX_EXPANDED {
             let found = "aliases that stand for more than a million values".to_owned();
             return Err(EditError::TooLarge { found, limit: format!("{MAX_EXPANDED} values") });
         }
-        Ok(Self { text: text.to_owned(), documents, second: OnceLock::new() })
+        Ok(Self {
+            text: text.to_owned(),
+            documents,
+            is_json,
+            second: Second::default(),
+            lines: OnceLock::new(),
+            outer: None,
+            inner: Mutex::default(),
+        })
     }
 
     /// Parses a file's bytes.
@@ -138,33 +176,6 @@ impl Source {
         }
     }
 
-    /// The same for a key path of a document by its number.
-    pub(crate) fn canonical_in(&self, document: usize, path: &KeyPath) -> String {
-        let mut node = self.documents.get(document).map(Document::root);
-        let mut spelled = Vec::new();
-        for segment in path.segments() {
-            let index = match segment {
-                Segment::Where { field, value } => node.and_then(|node| {
-                    let matches = |item: &yaml::Node<'_>| item.get(field).and_then(yaml::Node::as_str) == Some(value);
-                    node.items().iter().position(matches)
-                }),
-                Segment::Index(index) => Some(*index),
-                Segment::Key(_) => None,
-            };
-            spelled.push(match (segment, index) {
-                (_, Some(index)) => format!("[{index}]"),
-                (Segment::Key(key), None) => format!("{key:?}"),
-                (other, None) => format!("{other:?}"),
-            });
-            node = node.and_then(|node| match (segment, index) {
-                (Segment::Key(key), _) => node.get(key),
-                (_, Some(index)) => node.items().get(index).copied(),
-                (_, None) => None,
-            });
-        }
-        spelled.join(".")
-    }
-
     /// Reads the value at a key path of the first document, through aliases and merge keys.
     ///
     /// # Errors
@@ -180,28 +191,7 @@ impl Source {
         path: &KeyPath,
         insertable: &'static Insertable,
     ) -> Result<Found, EditError> {
-        let Some(document) = self.documents.get(document) else {
-            return Ok(Found::Absent { insertable: false });
-        };
-        let value = match locate::locate(document, path, insertable)? {
-            Reached::Value(value) => value,
-            Reached::Missing(missing) => {
-                let insertable = missing.shared.is_none() && missing.sibling.is_some();
-                return Ok(Found::Absent { insertable });
-            }
-        };
-        let line = value.node.line();
-        let Some(node) = value.node.resolve() else {
-            return Err(EditError::unproven(path, Some(line), "its alias stands inside of what it names"));
-        };
-        match node.kind() {
-            Kind::Scalar { value, style } => {
-                let typed = node.tag() == Some(locate::STRING_TAG);
-                let null = *style == Style::Plain && yaml::scalar::is_null(value) && (!typed || node.span().is_empty());
-                Ok(if null { Found::Null { line } } else { Found::Text { value: value.clone(), line } })
-            }
-            kind => Err(EditError::not_a_scalar(path, line, kind)),
-        }
+        self.read_part(document, Part::whole(path), insertable)
     }
 
     /// Reads the value at an address.
@@ -249,43 +239,102 @@ impl Source {
         new: &str,
         insertable: &'static Insertable,
     ) -> Result<Edited, EditError> {
-        let document = self.editable(number, path)?;
-        let place = locate::locate(document, path, insertable)?;
-        guard::check_place(document, &self.text, &place, path, new)?;
-        let text = New::Text(new.to_owned());
+        self.set_part(number, Part::whole(path), new, insertable, Sharing::Refused)
+    }
+
+    /// The same for a value that anchors, aliases or merge keys share: it is changed where it is written, if everywhere that
+    /// it is visible is one of the `agreed` key paths.
+    ///
+    /// # Errors
+    /// As [`Source::set`]; `edit/shared` names what is not agreed.
+    pub fn set_shared(&self, path: &KeyPath, new: &str, agreed: &[KeyPath]) -> Result<Edited, EditError> {
+        self.set_shared_in(0, path, new, locate::OF_CHARTS, agreed)
+    }
+
+    /// Gives what somebody wrote as a text but is YAML or JSON itself, a mapping or sequence, parsed once; the lines of its
+    /// nodes are those of the file.
+    pub(crate) fn inner(&self, document: usize, node: yaml::Node<'_>) -> Option<Arc<Self>> {
+        match self.within(document, node) {
+            Within::Yaml(inner) => Some(inner),
+            Within::Broken(_) | Within::Nothing => None,
+        }
+    }
+
+    fn set_part(
+        &self,
+        number: usize,
+        part: Part<'_>,
+        new: &str,
+        insertable: &'static Insertable,
+        sharing: Sharing,
+    ) -> Result<Edited, EditError> {
+        let path = part.path;
+        let document = self.editable_part(number, part, insertable)?;
+        let place = locate::locate_part(document, part, insertable)?;
+        guard::check_content(&self.text, &place, path, new)?;
+        if sharing == Sharing::Refused || matches!(place.shared(), Some(Shared::MergedAfter(..))) {
+            guard::check_shared(document, |at| self.line_at(at), &self.text, &place, path, new)?;
+        }
+        let lost = || EditError::unproven(path, None, "the place that others share is not found");
+        let place = place.own(document).ok_or_else(lost)?;
         match &place {
-            Reached::Value(value) if value.is_already(new) => Ok(Edited { text: self.text.clone(), edits: Vec::new() }),
+            Reached::Value(value) if value.is_already(new) => Ok(self.unchanged()),
             Reached::Value(value) => {
-                let edits = splice::replace(&self.text, value, path, new)?;
-                let difference =
-                    Difference { document: number, steps: value.steps.clone(), what: What::Replaced(text) };
-                self.proven(edits, &difference, path, value.node.line())
+                let edits = splice::replace(&self.text, value, path, new, self.is_json)?;
+                let what = What::Replaced(New::Text(new.to_owned()));
+                let difference = Difference { document: number, steps: value.steps.clone(), what };
+                self.proven_where(edits, &difference, path, value.node.line(), sharing)
+            }
+            Reached::Within(value, at) => {
+                let Within::Yaml(inner) = self.within(number, value.node) else {
+                    return Err(self.no_such_key(Some(number), path));
+                };
+                let edited = inner.set_part(0, part.split(*at).1, new, insertable, sharing)?;
+                if edited.edits.is_empty() {
+                    return Ok(self.unchanged());
+                }
+                let refused = |why: String| EditError::unproven(path, Some(value.node.line()), why);
+                let edits = inner.edits_of_outer(&self.text, &edited.edits).map_err(refused)?;
+                let what = What::Rewritten(inner.text.clone(), edited.text);
+                let difference = Difference { document: number, steps: value.steps.clone(), what };
+                self.proven_where(edits, &difference, path, value.node.line(), sharing)
             }
             Reached::Missing(missing) => match (&missing.sibling, path.last_key()) {
                 (Some(sibling), Some(key)) => {
-                    let edits = splice::insert(&self.text, sibling, key, new);
+                    let edits = splice::insert(&self.text, sibling, key, new, self.is_json);
                     let (last, steps) = sibling.steps.split_last().unwrap_or((&0, &[]));
-                    let what = What::EntryAdded(*last, key.to_owned(), text);
+                    let what = What::EntryAdded(*last, key.to_owned(), New::Text(new.to_owned()));
                     let difference = Difference { document: number, steps: steps.to_vec(), what };
-                    self.proven(edits, &difference, path, sibling.key.line())
+                    self.proven_where(edits, &difference, path, sibling.key.line(), sharing)
                 }
                 _ => Err(self.no_such_key(Some(number), path)),
             },
         }
     }
 
-    /// Says that a key is not there, and which one is most like it: the one thing that is worth looking at every key.
-    fn no_such_key(&self, document: Option<usize>, path: &KeyPath) -> EditError {
-        let document = document.and_then(|number| self.documents.get(number));
-        let nearest = document.and_then(|document| nearest::nearest(document, path));
-        EditError::NoSuchKey { path: path.to_string(), nearest }
+    fn unchanged(&self) -> Edited {
+        Edited { text: self.text.clone(), edits: Vec::new() }
     }
 
     /// Gives a document if its file and what stands in it may be changed at all.
     fn editable(&self, number: usize, path: &KeyPath) -> Result<&Document, EditError> {
+        self.editable_part(number, Part::whole(path), locate::OF_CHARTS)
+    }
+
+    fn editable_part(
+        &self,
+        number: usize,
+        part: Part<'_>,
+        insertable: &'static Insertable,
+    ) -> Result<&Document, EditError> {
         let document = self.documents.get(number);
-        let document = document.ok_or_else(|| self.no_such_key(None, path))?;
-        guard::check_document(&self.text, &self.documents, document, path)?;
+        let document = document.ok_or_else(|| self.no_such_key(None, part.path))?;
+        // What decides by keys knows those of its own text.
+        let own = match locate::locate_part(document, part, insertable) {
+            Ok(Reached::Within(_, at)) => part.split(at).0,
+            Ok(Reached::Value(_) | Reached::Missing(_)) | Err(_) => part,
+        };
+        guard::check_document(self, document, own)?;
         Ok(document)
     }
 
@@ -297,10 +346,23 @@ impl Source {
         path: &KeyPath,
         line: u64,
     ) -> Result<Edited, EditError> {
+        self.proven_where(edits, difference, path, line, Sharing::Refused)
+    }
+
+    /// The same for what aliases show elsewhere too.
+    fn proven_where(
+        &self,
+        edits: Vec<Edit>,
+        difference: &Difference,
+        path: &KeyPath,
+        line: u64,
+        sharing: Sharing,
+    ) -> Result<Edited, EditError> {
         let text = apply(&self.text, &edits)?;
-        let before = self.second.get_or_init(|| tokens::read_second(&self.text));
-        proof::prove(&self.documents, before, &text, difference)
-            .map_err(|why| EditError::unproven(path, Some(line), why))?;
+        let Self { documents, is_json, second, .. } = self;
+        let before =
+            Before { text: &self.text, documents, is_json: *is_json, second, is_shared: sharing == Sharing::Agreed };
+        proof::prove(before, &text, difference).map_err(|why| EditError::unproven(path, Some(line), why))?;
         Ok(Edited { text, edits })
     }
 }

@@ -4,12 +4,14 @@
 //! [`Node`] resolves them on request, so a bomb costs no more than its bytes. How a plain scalar is read as a value is
 //! in [`scalar`].
 
+mod build;
 pub mod scalar;
 
-use std::collections::HashMap;
 use std::ops::Range;
 
-use granit_parser::{Event, Parser, ScalarStyle, StructureStyle};
+use granit_parser::Parser;
+
+use build::Builder;
 
 /// Largest text that is parsed, in bytes.
 pub const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -139,6 +141,22 @@ impl Document {
     /// Gives every node, in the order of the text.
     pub fn nodes(&self) -> impl Iterator<Item = Node<'_>> {
         (0..self.slots.len()).map(|position| Node { document: self, position })
+    }
+
+    /// Gives the how-manieth child of the how-manieth child … of the root, aliases not followed: of a mapping the value.
+    pub fn below(&self, steps: &[usize]) -> Option<Node<'_>> {
+        steps.iter().try_fold(self.root(), |node, step| match node.kind() {
+            Kind::Map { entries, .. } => entries.get(*step).and_then(|(_, value)| self.node(*value)),
+            Kind::Seq { items, .. } => items.get(*step).and_then(|item| self.node(*item)),
+            Kind::Scalar { .. } | Kind::Alias(_) => None,
+        })
+    }
+
+    /// Says of every node that it stands at the line that `line` gives for its line and first byte.
+    pub(crate) fn map_lines(&mut self, line: impl Fn(u64, usize) -> u64) {
+        for slot in &mut self.slots {
+            slot.line = line(slot.line, slot.span.start);
+        }
     }
 
     /// Gives the node at a position that a [`Kind`] of this document named.
@@ -289,113 +307,6 @@ impl<'d> Node<'d> {
 /// Gives the line of a byte offset, from 1.
 pub fn line_of(text: &str, offset: usize) -> u64 {
     1 + text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() as u64
-}
-
-enum Open {
-    Map { position: usize, key: Option<usize> },
-    Seq { position: usize },
-}
-
-#[derive(Default)]
-struct Builder {
-    slots: Vec<Slot>,
-    open: Vec<Open>,
-    anchors: HashMap<usize, usize>,
-    root: Option<usize>,
-}
-
-impl Builder {
-    fn take(
-        &mut self,
-        event: Event<'_>,
-        span: &granit_parser::Span,
-        documents: &mut Vec<Document>,
-    ) -> Result<(), YamlError> {
-        let line = span.start.line() as u64;
-        let bytes = span.byte_range().unwrap_or(0..0);
-        let tag_text = |tag: Option<std::borrow::Cow<'_, granit_parser::Tag>>| {
-            tag.map(|t| format!("{}{}", t.handle(), t.suffix()))
-        };
-        match event {
-            Event::DocumentStart(..) => *self = Self::default(),
-            Event::DocumentEnd => {
-                let built = std::mem::take(self);
-                if let Some(root) = built.root {
-                    documents.push(Document { slots: built.slots, root });
-                }
-            }
-            Event::Alias(anchor) => {
-                let target = self.anchors.get(&anchor).copied().filter(|target| !self.is_open(*target));
-                self.add(Slot { kind: Kind::Alias(target), span: bytes, line, anchored: false, tag: None });
-            }
-            Event::Scalar(value, style, anchor, tag) => {
-                let style = match style {
-                    ScalarStyle::Plain => Style::Plain,
-                    ScalarStyle::SingleQuoted => Style::Single,
-                    ScalarStyle::DoubleQuoted => Style::Double,
-                    ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
-                };
-                let kind = Kind::Scalar { value: value.into_owned(), style };
-                let position = self.add(Slot { kind, span: bytes, line, anchored: anchor != 0, tag: tag_text(tag) });
-                self.anchors.insert(anchor, position);
-            }
-            Event::MappingStart(style, anchor, tag) => {
-                let kind = Kind::Map { flow: style == StructureStyle::Flow, entries: Vec::new() };
-                let position = self.add(Slot { kind, span: bytes, line, anchored: anchor != 0, tag: tag_text(tag) });
-                self.anchors.insert(anchor, position);
-                self.open(Open::Map { position, key: None }, line)?;
-            }
-            Event::SequenceStart(style, anchor, tag) => {
-                let kind = Kind::Seq { flow: style == StructureStyle::Flow, items: Vec::new() };
-                let position = self.add(Slot { kind, span: bytes, line, anchored: anchor != 0, tag: tag_text(tag) });
-                self.anchors.insert(anchor, position);
-                self.open(Open::Seq { position }, line)?;
-            }
-            Event::MappingEnd | Event::SequenceEnd => {
-                if let Some(Open::Map { position, .. } | Open::Seq { position }) = self.open.pop() {
-                    self.slots[position].span.end = bytes.end;
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn is_open(&self, target: usize) -> bool {
-        self.open
-            .iter()
-            .any(|open| matches!(open, Open::Map { position, .. } | Open::Seq { position } if *position == target))
-    }
-
-    fn open(&mut self, open: Open, line: u64) -> Result<(), YamlError> {
-        if self.open.len() >= MAX_DEPTH {
-            return Err(YamlError { line, message: format!("nested deeper than {MAX_DEPTH} levels") });
-        }
-        self.open.push(open);
-        Ok(())
-    }
-
-    fn add(&mut self, slot: Slot) -> usize {
-        let position = self.slots.len();
-        self.slots.push(slot);
-        match self.open.last_mut() {
-            None => self.root = Some(position),
-            Some(Open::Seq { position: parent }) => {
-                if let Kind::Seq { items, .. } = &mut self.slots[*parent].kind {
-                    items.push(position);
-                }
-            }
-            Some(Open::Map { position: parent, key }) => match key.take() {
-                None => *key = Some(position),
-                Some(name) => {
-                    if let Kind::Map { entries, .. } = &mut self.slots[*parent].kind {
-                        entries.push((name, position));
-                    }
-                }
-            },
-        }
-        position
-    }
 }
 
 #[cfg(test)]

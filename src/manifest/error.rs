@@ -4,6 +4,9 @@ use crate::diagnostic::Diagnostic;
 use crate::model::key_path::KeyPath;
 use crate::yaml::Kind;
 
+/// How many places that share a value are named.
+const SHOWN: usize = 8;
+
 /// Why a value was not read or written; the file is as it was.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum EditError {
@@ -156,6 +159,15 @@ impl EditError {
             Self::Unproven { line, .. } => *line,
             Self::NoSuchKey { .. } | Self::TooLarge { .. } => None,
         }
+    }
+
+    /// Adds which of those that share a value are in the way.
+    pub(crate) fn not_agreed(mut self, others: &[KeyPath]) -> Self {
+        if let Self::Shared { why, .. } = &mut self {
+            let others: Vec<String> = others.iter().take(SHOWN).map(|other| format!("`{other}`")).collect();
+            *why = format!("{why}, and not of the image are {}", others.join(", "));
+        }
+        self
     }
 
     pub(crate) fn unproven(path: &KeyPath, line: Option<u64>, why: impl Into<String>) -> Self {

@@ -4,8 +4,9 @@
 
 use regex::Regex;
 
+use crate::manifest::Source;
 use crate::manifest::error::EditError;
-use crate::manifest::locate::{Reached, STRING_TAG, Shared, alias_lines};
+use crate::manifest::locate::{Part, Reached, STRING_TAG, Shared, alias_lines};
 use crate::model::key_path::{KeyPath, Segment};
 use crate::yaml::{Document, Kind, Node, Style, line_of};
 
@@ -15,12 +16,8 @@ const DEFAULT_UNENCRYPTED_SUFFIX: &str = "_unencrypted";
 const SHOWN: usize = 80;
 
 /// Checks what holds for every value of a document.
-pub(super) fn check_document(
-    text: &str,
-    documents: &[Document],
-    document: &Document,
-    path: &KeyPath,
-) -> Result<(), EditError> {
+pub(super) fn check_document(source: &Source, document: &Document, part: Part<'_>) -> Result<(), EditError> {
+    let documents = source.documents();
     // A manifest may stand beside a sealed object in one file; values do not.
     let is_object = document.root().get("apiVersion").is_some() && document.root().get("kind").is_some();
     let near = documents.iter().filter(|other| !is_object || std::ptr::eq(*other, document));
@@ -34,24 +31,28 @@ pub(super) fn check_document(
         }
     }
     for document in documents {
-        check_sops(document, path)?;
+        check_sops(document, part)?;
     }
-    check_line_breaks(text, documents, path)
+    check_line_breaks(source, part.path)
 }
 
 /// Refuses a line break of Unicode outside of quotes: YAML 1.1 ends the line there, YAML 1.2 does not.
-fn check_line_breaks(text: &str, documents: &[Document], path: &KeyPath) -> Result<(), EditError> {
+fn check_line_breaks(source: &Source, path: &KeyPath) -> Result<(), EditError> {
+    let text = source.text();
+    if text.is_ascii() {
+        return Ok(());
+    }
     let quoted = |node: Node<'_>| match node.kind() {
         Kind::Scalar { style: Style::Single | Style::Double, .. } => Some(node.span()),
         _ => None,
     };
     // Both run through the text once, in order.
-    let mut spans = documents.iter().flat_map(Document::nodes).filter_map(quoted).peekable();
+    let mut spans = source.documents().iter().flat_map(Document::nodes).filter_map(quoted).peekable();
     for (at, c) in text.char_indices().filter(|(_, c)| matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}')) {
         while spans.next_if(|span| span.end <= at).is_some() {}
         if !spans.peek().is_some_and(|span| span.contains(&at)) {
             let why = format!("U+{:04X} outside of quotes ends a line for some readers and not for others", c as u32);
-            return Err(EditError::unproven(path, Some(line_of(text, at)), why));
+            return Err(EditError::unproven(path, Some(source.line_at(at)), why));
         }
     }
     Ok(())
@@ -65,17 +66,31 @@ pub(super) fn check_place(
     path: &KeyPath,
     new: &str,
 ) -> Result<(), EditError> {
+    check_content(text, place, path, new)?;
+    check_shared(document, |at| line_of(text, at), text, place, path, new)
+}
+
+/// Checks what stands there, and what shall.
+pub(super) fn check_content(text: &str, place: &Reached<'_>, path: &KeyPath, new: &str) -> Result<(), EditError> {
     if new.contains("{{") {
         return Err(EditError::unproven(path, None, "a text with `{{` would be a template to Helm's `tpl`"));
     }
-    let shared = match place {
-        Reached::Value(value) => {
-            check_value(text, value.node, path)?;
-            value.shared
-        }
-        Reached::Missing(missing) => missing.shared.filter(|_| missing.sibling.is_some()),
-    };
-    shared.map_or(Ok(()), |shared| Err(shared_error(text, document, shared, path, new)))
+    match place {
+        Reached::Value(value) => check_value(text, value.node, path),
+        Reached::Missing(_) | Reached::Within(..) => Ok(()),
+    }
+}
+
+/// Refuses what others share.
+pub(super) fn check_shared(
+    document: &Document,
+    line_at: impl Fn(usize) -> u64,
+    text: &str,
+    place: &Reached<'_>,
+    path: &KeyPath,
+    new: &str,
+) -> Result<(), EditError> {
+    place.shared().map_or(Ok(()), |shared| Err(shared_error((text, &line_at), document, shared, path, new)))
 }
 
 fn check_value(text: &str, node: Node<'_>, path: &KeyPath) -> Result<(), EditError> {
@@ -110,7 +125,13 @@ fn check_value(text: &str, node: Node<'_>, path: &KeyPath) -> Result<(), EditErr
     }
 }
 
-fn shared_error(text: &str, document: &Document, shared: Shared<'_>, path: &KeyPath, new: &str) -> EditError {
+fn shared_error(
+    text: (&str, &dyn Fn(usize) -> u64),
+    document: &Document,
+    shared: Shared<'_>,
+    path: &KeyPath,
+    new: &str,
+) -> EditError {
     let entry = path.last_key().map_or_else(|| new.to_owned(), |key| format!("{key}: {new}"));
     let (line, named, why, instead) = match shared {
         Shared::Alias(alias) => {
@@ -154,12 +175,12 @@ fn merged(value: Node<'_>) -> Vec<Node<'_>> {
 }
 
 /// Gives the line of a node's `&name`: a block mapping begins lines behind it.
-fn anchor_line(text: &str, node: Node<'_>) -> u64 {
+fn anchor_line((text, line_at): (&str, &dyn Fn(usize) -> u64), node: Node<'_>) -> u64 {
     let before = text.get(..node.span().start).unwrap_or_default();
-    before.rfind('&').filter(|_| node.is_anchored()).map_or_else(|| node.line(), |at| line_of(text, at))
+    before.rfind('&').filter(|_| node.is_anchored()).map_or_else(|| node.line(), line_at)
 }
 
-fn check_sops(document: &Document, path: &KeyPath) -> Result<(), EditError> {
+fn check_sops(document: &Document, part: Part<'_>) -> Result<(), EditError> {
     let root = document.root();
     let Some((key, sops)) = root.entries().into_iter().find(|(key, _)| key.as_str() == Some("sops")) else {
         return Ok(());
@@ -167,19 +188,19 @@ fn check_sops(document: &Document, path: &KeyPath) -> Result<(), EditError> {
     if sops.get("mac").is_none() {
         return Ok(());
     }
-    let refuse = |why: String| Err(EditError::Sops { path: path.to_string(), line: key.line(), why });
+    let refuse = |why: String| Err(EditError::Sops { path: part.path.to_string(), line: key.line(), why });
     if sops.get("mac_only_encrypted").and_then(Node::as_str) != Some("true") {
         return refuse("its MAC covers every value, `mac_only_encrypted` is not set".to_owned());
     }
-    match is_encrypted(sops, path) {
+    match is_encrypted(sops, part) {
         Ok(false) => Ok(()),
         Ok(true) => refuse("its rules say that this value is encrypted".to_owned()),
         Err(why) => refuse(why),
     }
 }
 
-fn is_encrypted(sops: Node<'_>, path: &KeyPath) -> Result<bool, String> {
-    let keys: Vec<&str> = path
+fn is_encrypted(sops: Node<'_>, part: Part<'_>) -> Result<bool, String> {
+    let keys: Vec<&str> = part
         .segments()
         .iter()
         .filter_map(|segment| match segment {

@@ -187,7 +187,7 @@ impl Images {
             None => document.root(),
             Some(parent) => match locate(document, &parent, OF_KUSTOMIZATIONS)? {
                 Reached::Value(value) => value.node.resolve().unwrap_or(value.node),
-                Reached::Missing(_) => {
+                Reached::Missing(_) | Reached::Within(..) => {
                     return Err(EditError::NoSuchKey { path: parent.to_string(), nearest: None });
                 }
             },

@@ -19,10 +19,47 @@ pub(super) const OF_CHARTS: &Insertable = &[
 pub(super) const OF_KUSTOMIZATIONS: &Insertable =
     &[("newName", &["name"]), ("newTag", &["newName", "name"]), ("digest", &["newTag", "newName", "name"])];
 
+/// A key path from one of its steps on: the part that lies in one text.
+#[derive(Clone, Copy)]
+pub(super) struct Part<'p> {
+    /// The whole path, which is what people are told.
+    pub(super) path: &'p KeyPath,
+    from: usize,
+    to: usize,
+}
+
+impl<'p> Part<'p> {
+    pub(super) fn whole(path: &'p KeyPath) -> Self {
+        Self { path, from: 0, to: path.segments().len() }
+    }
+
+    pub(super) fn segments(self) -> &'p [Segment] {
+        self.path.segments().get(self.from..self.to).unwrap_or_default()
+    }
+
+    /// Gives the part up to a step of it, and the part behind.
+    pub(super) fn split(self, at: usize) -> (Self, Self) {
+        let at = (self.from + at).min(self.to);
+        (Self { to: at, ..self }, Self { from: at, ..self })
+    }
+}
+
 /// Where a key path ends.
 pub(super) enum Reached<'d> {
     Value(Value<'d>),
     Missing(Missing<'d>),
+    /// The path goes on in the text of this scalar, from this step on.
+    Within(Value<'d>, usize),
+}
+
+impl<'d> Reached<'d> {
+    /// Gives why a change would change other places as well, if it would.
+    pub(super) fn shared(&self) -> Option<Shared<'d>> {
+        match self {
+            Self::Value(value) | Self::Within(value, _) => value.shared,
+            Self::Missing(missing) => missing.shared.filter(|_| missing.sibling.is_some()),
+        }
+    }
 }
 
 /// A value that is there.
@@ -40,6 +77,8 @@ pub(super) struct Value<'d> {
 
 /// A key that is not there.
 pub(super) struct Missing<'d> {
+    /// What it is missing in.
+    pub(super) map: Node<'d>,
     /// What the key may be added behind.
     pub(super) sibling: Option<Sibling<'d>>,
     pub(super) shared: Option<Shared<'d>>,
@@ -89,6 +128,12 @@ pub(super) fn is_text(tag: Option<&str>, value: &str, style: Style) -> bool {
     }
 }
 
+/// Tells whether the text of a scalar may be read as a document of its own.
+pub(super) fn may_hold(node: Node<'_>) -> bool {
+    let is_text = node.tag().is_none_or(|tag| tag == STRING_TAG);
+    matches!(node.kind(), Kind::Scalar { style: Style::Single | Style::Double | Style::Block, .. } if is_text)
+}
+
 /// Finds the place of a key path.
 ///
 /// # Errors
@@ -98,12 +143,26 @@ pub(super) fn locate<'d>(
     path: &KeyPath,
     insertable: &'static Insertable,
 ) -> Result<Reached<'d>, EditError> {
+    locate_part(document, Part::whole(path), insertable)
+}
+
+/// The same for the part of a path that lies in this text.
+pub(super) fn locate_part<'d>(
+    document: &'d Document,
+    part: Part<'_>,
+    insertable: &'static Insertable,
+) -> Result<Reached<'d>, EditError> {
     let node = document.root();
-    let steps = Vec::new();
+    let (path, steps) = (part.path, Vec::new());
     let mut walk = Walk { document, path, insertable, node, key: None, in_flow: false, steps, shared: None };
-    let last = path.segments().len().saturating_sub(1);
-    for (number, segment) in path.segments().iter().enumerate() {
+    let last = part.segments().len().saturating_sub(1);
+    for (number, segment) in part.segments().iter().enumerate() {
+        let written = walk.node;
         walk.enter()?;
+        if may_hold(walk.node) {
+            let Walk { key, in_flow, steps, shared, .. } = walk;
+            return Ok(Reached::Within(Value { node: written, key, in_flow, steps, shared }, number));
+        }
         let found = match segment {
             Segment::Key(key) => walk.key(key)?,
             Segment::Index(index) => walk.item(*index),
@@ -114,7 +173,7 @@ pub(super) fn locate<'d>(
                 Segment::Key(key) if number == last => walk.sibling(key)?,
                 _ => None,
             };
-            return Ok(Reached::Missing(Missing { sibling, shared: walk.shared }));
+            return Ok(Reached::Missing(Missing { map: walk.node, sibling, shared: walk.shared }));
         }
     }
     if matches!(walk.node.kind(), Kind::Alias(_)) {
@@ -124,6 +183,32 @@ pub(super) fn locate<'d>(
     }
     let Walk { node, key, in_flow, steps, shared, .. } = walk;
     Ok(Reached::Value(Value { node, key, in_flow, steps, shared }))
+}
+
+/// Gives a value where it is written itself, whatever the path was that led to it.
+pub(super) fn own_place<'d>(document: &'d Document, target: Node<'d>) -> Option<Value<'d>> {
+    let mut place = Value { node: document.root(), key: None, in_flow: false, steps: Vec::new(), shared: None };
+    while place.node.position() != target.position() {
+        // Nodes stand in the order of the text, so the last child that begins before the target holds it.
+        let is_before = |node: &Node<'_>| node.position() <= target.position();
+        let (step, key, node) = match place.node.kind() {
+            Kind::Map { .. } => {
+                let entries = place.node.entries();
+                let step = entries.iter().rposition(|(_, value)| is_before(value))?;
+                entries.get(step).map(|(key, value)| (step, Some(*key), *value))?
+            }
+            Kind::Seq { .. } => {
+                let items = place.node.items();
+                let step = items.iter().rposition(is_before)?;
+                items.get(step).map(|item| (step, None, *item))?
+            }
+            Kind::Scalar { .. } | Kind::Alias(_) => return None,
+        };
+        place.in_flow = matches!(place.node.kind(), Kind::Map { flow: true, .. } | Kind::Seq { flow: true, .. });
+        place.steps.push(step);
+        (place.key, place.node) = (key, node);
+    }
+    Some(place)
 }
 
 /// Gives the lines of all aliases to a node.
@@ -185,7 +270,8 @@ impl<'d> Walk<'d, '_> {
             // yaml.v2, which Helm reads with, lets a `<<` behind the key win; YAML lets the key win.
             let after = merge.filter(|(at, (_, merged))| *at > number && brings(*merged, wanted));
             if let Some((_, (merge, merged))) = after {
-                self.shared.get_or_insert(Shared::MergedAfter(*merge, *merged));
+                // Nobody can agree to what readers see differently.
+                self.shared = Some(Shared::MergedAfter(*merge, *merged));
             }
             self.step(number, Some(*key), *value);
             return Ok(true);

@@ -9,9 +9,18 @@ use crate::model::key_path::KeyPath;
 use crate::yaml::{Kind, Node, Style, scalar};
 
 /// Gives the edits that make a scalar this text.
-pub(super) fn replace(text: &str, value: &Value<'_>, path: &KeyPath, new: &str) -> Result<Vec<Edit>, EditError> {
+pub(super) fn replace(
+    text: &str,
+    value: &Value<'_>,
+    path: &KeyPath,
+    new: &str,
+    is_json: bool,
+) -> Result<Vec<Edit>, EditError> {
     let node = value.node;
     let span = node.span();
+    if is_json {
+        return Ok(vec![edit(text, span, scalar::write(new, Style::Double))]);
+    }
     let refuse = |why: &str| EditError::unproven(path, Some(node.line()), why);
     let Kind::Scalar { value: old, style } = node.kind() else {
         return Err(EditError::not_a_scalar(path, node.line(), node.kind()));
@@ -35,10 +44,14 @@ pub(super) fn replace(text: &str, value: &Value<'_>, path: &KeyPath, new: &str) 
 }
 
 /// Gives the edits that add a key behind its sibling.
-pub(super) fn insert(text: &str, sibling: &Sibling<'_>, key: &str, new: &str) -> Vec<Edit> {
+pub(super) fn insert(text: &str, sibling: &Sibling<'_>, key: &str, new: &str, is_json: bool) -> Vec<Edit> {
     let key_style = quotes_of(sibling.key);
     // A block or an alias says nothing about how a short text is written.
-    let entry = format!("{}: {}", scalar::write(key, key_style), scalar::write(new, quotes_of(sibling.value)));
+    let value_style = if is_json { Style::Double } else { quotes_of(sibling.value) };
+    let between = text.get(sibling.key.span().end..sibling.value.span().start).unwrap_or_default();
+    let is_tight = is_json && between == ":";
+    let colon = if is_tight { ":" } else { ": " };
+    let entry = format!("{}{colon}{}", scalar::write(key, key_style), scalar::write(new, value_style));
     let key_start = sibling.key.span().start;
     let end = value_end(text, sibling);
     let line_end = line_end(text, end);
@@ -72,7 +85,10 @@ pub(super) fn insert(text: &str, sibling: &Sibling<'_>, key: &str, new: &str) ->
                 vec![Edit { span: end..end, old: String::new(), new: format!("{blank},") }, next]
             }
         }
-        (false, _) => vec![Edit { span: end..end, old: String::new(), new: format!("{blank}, {entry}") }],
+        (false, _) => {
+            let comma = if is_tight { "," } else { ", " };
+            vec![Edit { span: end..end, old: String::new(), new: format!("{blank}{comma}{entry}") }]
+        }
     }
 }
 

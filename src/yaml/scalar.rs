@@ -77,8 +77,12 @@ pub fn is_printable(c: char) -> bool {
 }
 
 fn double_quoted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
+    format!("\"{}\"", in_double_quotes(text))
+}
+
+/// Writes what stands between double quotes, in YAML and in JSON.
+pub fn in_double_quotes(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '"' => out.push_str("\\\""),
@@ -90,7 +94,6 @@ fn double_quoted(text: &str) -> String {
             c => out.push_str(&format!("\\u{:04x}", c as u32)),
         }
     }
-    out.push('"');
     out
 }
 
