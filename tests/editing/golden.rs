@@ -1,14 +1,15 @@
 //! The folders of `tests/golden`: `before.yaml`, `change` (what is done, and `error <code>` if it is refused), `after.yaml`.
 //!
 //! What is done is one of `address value`, `@tag key tag digest`, `@fields image tag` for manifests,
-//! `@entry image tag digest name` for kustomizations and `@shared key value key,key` with the keys that are agreed; what
-//! comes last may be left out, `-` is nothing.
+//! `@entry image tag digest name list` for kustomizations, `list` being the address of a list that is not their `images`,
+//! and `@shared key value key,key` with the keys that are agreed; what comes last may be left out, `-` is nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use repin::manifest::place::{Place, Wanted};
 use repin::manifest::{EditError, Found, Source, kustomization, manifests};
+use repin::model::address::Address;
 use repin::model::key_path::KeyPath;
 use repin::model::names::ImageName;
 
@@ -33,7 +34,7 @@ pub(crate) enum Change {
     /// Every `image:` field of an image.
     Fields { image: ImageName, wanted: Wanted },
     /// The entry of an image in a kustomization.
-    Entry { image: ImageName, wanted: Wanted, named: Option<String> },
+    Entry { image: ImageName, wanted: Wanted, named: Option<String>, list: Address },
     /// One value that others share, who are all meant.
     Shared { key: String, value: String, agreed: Vec<KeyPath> },
 }
@@ -71,6 +72,7 @@ fn change(line: &str) -> Option<Change> {
             image: word()?.parse().ok()?,
             wanted: Wanted { tag: word(), digest: word() },
             named: word(),
+            list: word().map_or_else(|| kustomization::images().ok(), |list| list.parse().ok())?,
         },
         "@shared" => Change::Shared {
             key: word()?,
@@ -97,9 +99,8 @@ pub(crate) fn write(text: &str, change: &Change) -> Result<String, EditError> {
             assert!(!places.is_empty(), "no field of {image} in\n{text}");
             (places, image.clone(), wanted)
         }
-        Change::Entry { image, wanted, named } => {
-            let list = kustomization::images()?;
-            let found = kustomization::find(&source, &list, image, named.as_deref())?;
+        Change::Entry { image, wanted, named, list } => {
+            let found = kustomization::find(&source, list, image, named.as_deref())?;
             let familiar = image.to_string().replace("docker.io/library/", "");
             let added = found.is_empty().then(|| named.clone().unwrap_or(familiar));
             let place = |name| Place::Entry { list: list.clone(), name, is_digest: false };
@@ -133,13 +134,14 @@ pub(crate) fn written(after: &str, change: &Change) -> Vec<(String, String)> {
         }
         // They may stand in any document.
         Change::Fields { .. } => Vec::new(),
-        Change::Entry { image, wanted, named } => {
+        // Other lists may stand in any document.
+        Change::Entry { list, .. } if list.object.is_some() => Vec::new(),
+        Change::Entry { image, wanted, named, list } => {
             let source = Source::parse(after).unwrap();
-            let names =
-                kustomization::find(&source, &kustomization::images().unwrap(), image, named.as_deref()).unwrap();
+            let names = kustomization::find(&source, list, image, named.as_deref()).unwrap();
             let fields = [("newTag", &wanted.tag), ("digest", &wanted.digest)];
             let text = |name: &str, (field, value): (&str, &Option<String>)| {
-                Some((format!("images[name={name}].{field}"), value.clone()?))
+                Some((format!("{}[name={name}].{field}", list.key), value.clone()?))
             };
             names.iter().flat_map(|name| fields.into_iter().filter_map(|field| text(name, field))).collect()
         }
