@@ -26,11 +26,13 @@ test: lint deny prepare ## Everything; on Debian as root it installs by package 
 	set -a; source $(ENVIRONMENT); set +a; $(CARGO) test --locked --features failpoints --no-fail-fast
 
 test-heavy: export REPIN_HEAVY = 1
-test-heavy: prepare ## What takes long: 1,000 rounds of contention, 200 histories of random events, Pulp
+test-heavy: prepare ## What takes long: contention, histories of random events, Pulp, a million mutated files
 	set -a; source $(ENVIRONMENT); set +a; \
 	$(CARGO) test --locked --features failpoints --test e2e contention; \
 	$(CARGO) test --locked --features failpoints --test interop pulp; \
-	$(CARGO) test --locked --features failpoints --test incremental
+	$(CARGO) test --locked --features failpoints --test incremental; \
+	$(CARGO) test --locked --features failpoints --test readers; \
+	$(CARGO) test --locked --features failpoints --test editing
 
 bench: ## Wall, CPU, memory, requests and round trips in a release build, each beside its limit
 	$(CARGO) bench --locked --bench bench

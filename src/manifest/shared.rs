@@ -164,6 +164,10 @@ impl Walk<'_> {
 
     fn map(&mut self, map: Node<'_>, path: Option<&KeyPath>, depth: usize) -> Option<()> {
         let entries = map.entries();
+        // What is a key elsewhere has no key path there.
+        if entries.iter().any(|(key, _)| self.holds(*key)) {
+            return None;
+        }
         for (number, (key, value)) in
             entries.iter().enumerate().filter(|(_, (_, value))| self.holds(*value)).collect::<Vec<_>>()
         {
@@ -278,5 +282,7 @@ mod tests {
         let doubled: String = (1..12).map(|n| format!("a{n}: &a{n} [*a{0}, *a{0}]\n", n - 1)).collect();
         let documents = yaml::parse(&format!("a0: &a0 {{tag: v1}}\n{doubled}")).unwrap();
         assert_eq!(visible(&documents[0], documents[0].below(&[0, 0]).unwrap(), None), None);
+        let documents = yaml::parse("a: &a v1\n? *a\n: x\n").unwrap();
+        assert_eq!(visible(&documents[0], documents[0].below(&[0]).unwrap(), None), None);
     }
 }

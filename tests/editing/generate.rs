@@ -27,6 +27,10 @@ impl Random {
         self.below(of) == 0
     }
 
+    pub(crate) fn pick_of<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len())]
+    }
+
     pub(crate) fn pick<'a, T: ?Sized>(&mut self, of: &[&'a T]) -> &'a T {
         of[self.below(of.len())]
     }
@@ -37,6 +41,8 @@ impl Random {
 pub(crate) enum Step {
     Key(String),
     Index(usize),
+    /// Into the text that stands there.
+    Text,
 }
 
 /// One generated edit.
@@ -48,6 +54,196 @@ pub(crate) struct Case {
     /// The bytes that may change.
     pub(crate) value: Range<usize>,
     pub(crate) tag: String,
+    /// Where else it is visible, and agreed to.
+    pub(crate) shared: Vec<(String, Vec<Step>)>,
+}
+
+/// Makes a file of any kind that the editor knows: values, JSON, documents in a row, texts in texts, shared values.
+pub(crate) fn any(random: &mut Random) -> Case {
+    match random.below(8) {
+        0 | 1 => json(random),
+        2 | 3 => {
+            let inner = if random.one_in(3) { json(random) } else { case(random) };
+            within(random, inner)
+        }
+        4 => {
+            let inner = json(random);
+            let around = within(random, inner);
+            within(random, around)
+        }
+        5 => shared(random),
+        6 => {
+            let mut first = case(random);
+            let eol = if first.text.contains("\r\n") { "\r\n" } else { "\n" };
+            if !first.text.ends_with('\n') {
+                first.text.push_str(eol);
+            }
+            let next = ["---\ntag: v1\n", "---\n- a: &a 1\n- *a\n...\n---\n# nothing\n", "---\n{\"a\": [on, 0123]}\n"];
+            first.text.push_str(&random.pick(&next).replace('\n', eol));
+            first
+        }
+        _ => case(random),
+    }
+}
+
+/// Makes a JSON file.
+fn json(random: &mut Random) -> Case {
+    let (eol, pad) = random.pick_of(&[("\n", "  "), ("\n", "\t"), ("\r\n", "    "), (" ", ""), ("", "")]);
+    let colon = if eol.is_empty() { ":" } else { random.pick(&[": ", ":", " : "]) };
+    let fillers = [
+        r#""a": "\ud83d\ude00 \/ \u00e9\n""#,
+        r#""n": [1e5, -0.0, 12345678901234567890, 0.10]"#,
+        r#""t": {"true": true, "null": null}"#,
+        r#""u": "über 😀 // # {""#,
+        r#""e": {}"#,
+    ];
+    let (mut text, mut key, mut steps) = (String::from("{"), String::new(), Vec::new());
+    let depth = random.below(3);
+    let mut closing = Vec::new();
+    for level in 0..=depth {
+        let indent = format!("{eol}{}", pad.repeat(level + 1));
+        for _ in 0..random.below(3) {
+            let filler = random.pick(&fillers).replace(": ", colon);
+            text.push_str(&format!("{indent}{filler},"));
+        }
+        let name = if level == depth { "tag" } else { random.pick(&["image", "web", "a.b"]) };
+        text.push_str(&format!("{indent}\"{name}\"{colon}"));
+        key.push_str(if level == 0 { "" } else { "." });
+        key.push_str(&name.replace('.', "\\."));
+        steps.push(Step::Key(name.to_owned()));
+        let last = if random.one_in(2) {
+            format!(",{indent}{}", random.pick(&fillers).replace(": ", colon))
+        } else {
+            String::new()
+        };
+        closing.push(format!("{last}{eol}{}}}", pad.repeat(level)));
+        if level < depth {
+            text.push('{');
+        }
+    }
+    let old = random.pick(&["\"1.2.3\"", "1.20", "null", "true", "1e3", "\"\\u0031.0\"", "\"\""]);
+    let value = text.len()..text.len() + old.len();
+    text.push_str(old);
+    closing.iter().rev().for_each(|end| text.push_str(end));
+    text.push_str(random.pick(&["", "\n"]));
+    Case { text, key, steps, value, tag: tag(random), shared: Vec::new() }
+}
+
+/// Puts a file into another one as a text.
+fn within(random: &mut Random, inner: Case) -> Case {
+    let Case { text: inner_text, key: inner_key, steps: inner_steps, value: inner_value, tag, shared } = inner;
+    let mark = inner_text.len() - inner_text.trim_start_matches('\u{feff}').len();
+    let is_line = !inner_text.trim_end_matches('\n').contains(['\n', '\r', '\t']);
+    let style = match random.below(4) {
+        0 => '"',
+        1 if is_line => '\'',
+        2 if is_line => '>',
+        _ if inner_text.contains('\r') => '"',
+        _ => '|',
+    };
+    let mut text = random.pick(&["", "# of the shop\n", "other: [on, ~]\n", "\u{feff}"]).to_owned();
+    let name = random.pick(&["values", "config.json"]).to_owned();
+    let indent = [1, 2, 4][random.below(3)];
+    let head = match style {
+        '|' | '>' => {
+            let indicator = if random.one_in(3) { indent.to_string() } else { String::new() };
+            format!("{style}{indicator}{}\n{}", random.pick(&["", "-", "+", " # text"]), " ".repeat(indent))
+        }
+        quote => quote.to_string(),
+    };
+    text.push_str(&format!("{name}: {head}"));
+    let mut value = 0..0;
+    let lines: Vec<&str> = inner_text.split('\n').collect();
+    let is_blank = |at: usize| lines.get(at).is_none_or(|line| line.trim().is_empty());
+    let mut line = 0;
+    // The indentation of a first line that is empty would stand alone.
+    if style == '|' && is_blank(0) {
+        text.truncate(text.len() - indent);
+    }
+    for (at, c) in inner_text.char_indices().chain([(inner_text.len(), '\0')]) {
+        if at == inner_value.start {
+            value.start = text.len();
+        }
+        if at == inner_value.end {
+            value.end = text.len();
+        }
+        if at == inner_text.len() || at < mark {
+            continue;
+        }
+        match (style, c) {
+            ('"', '"') => text.push_str("\\\""),
+            ('"', '\\') => text.push_str("\\\\"),
+            ('"', '\n') => text.push_str("\\n"),
+            ('"', '\r') => text.push_str("\\r"),
+            ('"', '\t') => text.push_str("\\t"),
+            ('\'', '\'') => text.push_str("''"),
+            ('\'' | '>', '\n') => {}
+            ('|', '\n') => {
+                line += 1;
+                text.push('\n');
+                if !is_blank(line) {
+                    text.push_str(&" ".repeat(indent));
+                }
+            }
+            // Blank lines in front of a text may not be longer than its indentation.
+            ('|', ' ') if is_blank(line) => {}
+            _ => text.push(c),
+        }
+    }
+    text.push_str(match style {
+        '"' => "\"",
+        '\'' => "'",
+        _ => "",
+    });
+    if !text.ends_with('\n') && !random.one_in(4) {
+        text.push('\n');
+    }
+    if text.ends_with('\n') {
+        text.push_str(random.pick(&["", "next: {a: 1} # behind\n", "tag: v1\n"]));
+    }
+    let outer = name.replace('.', "\\.");
+    let steps = [Step::Key(name), Step::Text].into_iter().chain(inner_steps).collect();
+    Case { text, key: format!("{outer}.{inner_key}"), steps, value, tag, shared }
+}
+
+/// Makes a file in which several places share a value.
+fn shared(random: &mut Random) -> Case {
+    let old = random.pick(&["1.2.3", "1.20", "\"v1\"", "'1.0'"]);
+    let mut text =
+        format!("{}x-image: &image\n  repository: acme/web\n", random.pick(&["", "# shared\n", "k: [a, b]\n"]));
+    let anchor = random.pick(&["", "&tag "]);
+    text.push_str(&format!("  tag: {anchor}"));
+    let value = text.len()..text.len() + old.len();
+    text.push_str(&format!("{old}{}", random.pick(&["\n", " # all of them\n"])));
+    let key = |key: &str| Step::Key(key.to_owned());
+    let mut places = vec![("x-image.tag".to_owned(), vec![key("x-image"), key("tag")])];
+    for number in 0..1 + random.below(3) {
+        let name = format!("s{number}");
+        let (line, path, steps) = match random.below(if anchor.is_empty() { 3 } else { 4 }) {
+            0 => (format!("{name}: *image\n"), format!("{name}.tag"), vec![key(&name), key("tag")]),
+            1 => (
+                format!("{name}:\n  <<: *image\n  on: true\n"),
+                format!("{name}.tag"),
+                vec![key(&name), key("<<"), key("tag")],
+            ),
+            2 => (
+                format!("{name}: [x, {{image: *image}}]\n"),
+                format!("{name}[1].image.tag"),
+                vec![key(&name), Step::Index(1), key("image"), key("tag")],
+            ),
+            _ => (format!("{name}:\n- *tag\n"), format!("{name}[0]"), vec![key(&name), Step::Index(0)]),
+        };
+        text.push_str(&line);
+        places.push((path, steps));
+    }
+    text.push_str(
+        random
+            .pick(&["", "own: {<<: *image, tag: 9.9.9}\n", "list: [*image-not]\n"])
+            .replace("*image-not", "v1")
+            .as_str(),
+    );
+    let (key, steps) = places[random.below(places.len())].clone();
+    Case { text, key, steps, value, tag: tag(random), shared: places }
 }
 
 /// Makes a values file with one place to change, and a tag.
@@ -67,7 +263,7 @@ pub(crate) fn case(random: &mut Random) -> Case {
         value = value.start + breaks(&text[..value.start])..value.end + breaks(&text[..value.end]);
         text = text.replace('\n', "\r\n");
     }
-    Case { text, key, steps, value, tag: tag(random) }
+    Case { text, key, steps, value, tag: tag(random), shared: Vec::new() }
 }
 
 /// Makes a tag: mostly ordinary ones, and often what looks like something else.

@@ -5,20 +5,44 @@ const path = require('path')
 const [modules, version, file] = process.argv.slice(2)
 const yaml = require(path.join(modules, 'yaml'))
 
-function child(node, step) {
-  if ('key' in step) return node.items.find((pair) => text(pair.key) === step.key).value
+function child(node, step, root) {
+  if (yaml.isAlias(node)) node = node.resolve(root.document)
+  if (yaml.isScalar(node)) {
+    // The path goes on in the text.
+    root.document = documents(node.value)[0]
+    node = root.document.contents
+  }
+  if ('key' in step) {
+    // The last of several counts, and what is merged only where there is none.
+    const own = node.items.filter((pair) => text(pair.key) === step.key).pop()
+    if (own) return own.value
+    for (const pair of node.items.filter((pair) => text(pair.key) === '<<')) {
+      const merged = yaml.isAlias(pair.value) ? pair.value.resolve(root.document) : pair.value
+      for (const map of yaml.isSeq(merged) ? merged.items : [merged]) {
+        const found = child(map, step, root)
+        if (found !== undefined) return found
+      }
+    }
+    return undefined
+  }
   if ('index' in step) return node.items[step.index]
-  return node.items.find((item) => text(child(item, { key: step.field })) === step.value)
+  return node.items.find((item) => text(child(item, { key: step.field }, root)) === step.value)
 }
 
 function text(scalar) {
-  return scalar.source ?? String(scalar.value)
+  return scalar?.source ?? String(scalar?.value)
+}
+
+function documents(content) {
+  const all = yaml.parseAllDocuments(content, { version, uniqueKeys: false, logLevel: 'silent' })
+  for (const document of all) if (document.errors.length > 0) throw document.errors[0]
+  return all
 }
 
 function read(content, steps) {
-  const documents = yaml.parseAllDocuments(content, { version, uniqueKeys: false, logLevel: 'silent' })
-  for (const document of documents) if (document.errors.length > 0) throw document.errors[0]
-  const node = steps.reduce(child, documents[0].contents)
+  const root = { document: documents(content)[0] }
+  let node = steps.reduce((node, step) => child(node, step, root), root.document.contents)
+  if (yaml.isAlias(node)) node = node.resolve(root.document)
   return node.value
 }
 
