@@ -8,6 +8,7 @@
 
 mod behind;
 mod daemon;
+mod edit;
 mod growth;
 mod http;
 mod listings;
@@ -22,12 +23,13 @@ use report::Report;
 
 type Scenario = (&'static str, fn(&mut Report));
 
-const SCENARIOS: [Scenario; 5] = [
+const SCENARIOS: [Scenario; 6] = [
     ("behind", behind::measure_all),
     ("scan", scan::measure_all),
     ("listings", listings::measure_all),
     ("growth", growth::measure_all),
     ("past", past::measure_all),
+    ("edit", edit::measure_all),
 ];
 
 fn main() -> std::process::ExitCode {

@@ -151,10 +151,9 @@ fn paths(node: Node<'_>, path: &str, depth: usize, found: &mut Vec<String>) {
         }
         Kind::Scalar { value, .. } => {
             found.push(path.to_owned());
-            if let Some(inner) = Source::parse(value).ok().filter(|_| value.contains([':', '-', '['])) {
-                if let Some(document) = inner.documents().first() {
-                    paths(document.root(), path, depth + 1, found);
-                }
+            let inner = Source::parse(value).ok().filter(|_| value.contains([':', '-', '[']));
+            if let Some(document) = inner.as_ref().and_then(|inner| inner.documents().first()) {
+                paths(document.root(), path, depth + 1, found);
             }
         }
         Kind::Alias(_) => {}
