@@ -2,7 +2,7 @@
 //!
 //! A word is a run of characters that stand in names, as long as it goes: however a text is quoted, a name ends where no
 //! such character follows. Only escapes in double quotes begin a name inside a run, or put one together from several;
-//! where that may be, every image may be named.
+//! where that may be, every image may be named. What has a colon and a space behind it is a key, and no image.
 
 use crate::model::names::ImageName;
 
@@ -41,14 +41,18 @@ impl Words {
         let mut found = Self::default();
         let mut words = Vec::new();
         let (mut gap, mut is_first) = (&[] as &[u8], true);
-        for run in text.chunk_by(|one, next| stands_in_words(*one) == stands_in_words(*next)) {
+        let mut parts = text.chunk_by(|one, next| stands_in_words(*one) == stands_in_words(*next)).peekable();
+        while let Some(run) = parts.next() {
             if !run.first().is_some_and(|first| stands_in_words(*first)) {
                 gap = run;
                 continue;
             }
-            note(run, &mut words);
-            found.is_anything |= !is_first && joins(gap);
-            if gap.ends_with(b"\\") {
+            let is_key = parts.peek().is_some_and(|next| next.starts_with(b": "));
+            if !is_key {
+                found.is_anything |= !is_first && joins(gap);
+                note(run, &mut words);
+            }
+            if !is_key && gap.ends_with(b"\\") {
                 note(run.get(1..).unwrap_or_default(), &mut words);
                 match escaped(run) {
                     Some((b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-', _)) => found.is_anything = true,
@@ -137,6 +141,8 @@ mod tests {
             (r#"{"image":"acme/web:1"}"#, true),
             ("args: [--image=acme/web]", true),
             ("image: acme/webserver:1.0", false),
+            ("web: 1.0", false),
+            ("web:\n", true),
             ("image: acme/my-web", false),
             ("image: acme/web.", false),
             ("image: acme/Web", false),
