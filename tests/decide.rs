@@ -29,7 +29,7 @@ use repin::model::schedule::Schedule;
 use repin::model::schedule::cron::Cron;
 use repin::model::tracked::{RemoteBranch, Target};
 use repin::model::verification::{KeyName, Unverified, Verification};
-use repin::plan::locate::{FileState, Files, Site, locate};
+use repin::plan::locate::{FileState, Files, Located, Site, locate};
 use repin::plan::rollback::{Standing, Stood, Timeline};
 use repin::plan::{Decision, Failure, Listed, Question, Snapshot, Subject, decide};
 use repin::resolve::{Configured, KnownRepository, resolve};
@@ -178,7 +178,14 @@ impl World {
                     files
                 };
                 let count = |directory: &RepoPath, is_recursive| list(directory, is_recursive).len();
-                let files = Files { read: &read, count: &count, naming: &list };
+                let speaks = |file: &RepoPath| {
+                    let image = tracked.image.as_ref().unwrap().repository();
+                    self.files[file.as_str()].contains(image.rsplit('/').next().unwrap())
+                };
+                let naming = |directory: &RepoPath, is_recursive| {
+                    list(directory, is_recursive).into_iter().filter(speaks).collect()
+                };
+                let files = Files { read: &read, count: &count, naming: &naming };
                 let located = tracked.target.as_ref().and_then(|target| locate(&tracked, target, files).pop());
                 let branch = tracked.target.as_ref().map(Target::written_branch).unwrap_or_default();
                 let rule = located.as_ref().map(|located| {
@@ -578,6 +585,37 @@ fn an_entry_of_a_kustomization_is_one_place_for_all_who_find_it() {
         assert_eq!(commits.len(), 1, "{second:?}");
         assert_eq!(commits[0].files[0].after, kustomization.replace("1.0.0", "1.1.0"));
         assert_eq!(commits[0].text.places[0].key, "images[name=web].newTag");
+    }
+}
+
+#[test]
+fn a_search_among_too_many_files_says_so_and_what_to_name() {
+    let pod = "apiVersion: v1\nkind: Pod\nspec: {containers: [{name: web, image: 'r.example/web:1.0.0'}]}\n";
+    for (others, pods, expected) in [
+        (19_999, 1, None),
+        (20_000, 1, Some("more than 20000 files stand below `apps/web/deploy`")),
+        (0, 2_000, None),
+        (0, 2_001, Some("more than 2000 files below `apps/web/deploy` may name `r.example/web`")),
+    ] {
+        let mut world = World::default();
+        let annotations =
+            vec![annotation("image-list", "app=r.example/web"), annotation("write-back-target", "deploy")];
+        world.applications.push(("web", annotations));
+        for number in 0..others + pods {
+            let text = if number < others { "kind: ConfigMap\n" } else { pod };
+            world.files.insert(format!("apps/web/deploy/{number}.yaml").leak(), text.to_owned());
+        }
+        let located: Vec<Located> =
+            world.snapshot().subjects.iter().filter_map(|subject| subject.located.clone()).collect();
+        match (&located[0].site, expected) {
+            (Ok(site), None) => assert_eq!(site.tag(), Some("1.0.0")),
+            (Err(failure), Some(expected)) => {
+                assert_eq!(failure.message, format!("{expected}, and none was looked into"));
+                let hint = "name the manifest: `repin.dev/write-back-target: <path>`";
+                assert_eq!((failure.code.as_str(), failure.hint.as_deref()), ("target/not-found", Some(hint)));
+            }
+            (found, _) => panic!("{others} {pods}: {found:?}"),
+        }
     }
 }
 

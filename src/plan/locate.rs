@@ -16,8 +16,10 @@ use crate::model::names::{ImageName, RepoPath};
 use crate::model::tracked::{Form, HelmSearch, Layer, Search, Target, TrackedImage};
 use crate::plan::locate::values::Values;
 
-/// How many files below one directory are looked into.
-pub const MAX_LISTED: usize = 2_000;
+/// How many files below one directory are searched for an image.
+pub const MAX_LISTED: usize = 20_000;
+/// How many of them are read because they may name it.
+pub const MAX_NAMING: usize = 2_000;
 
 /// The files of a branch, as far as they are looked at.
 #[derive(Clone, Copy)]

@@ -6,7 +6,7 @@ use crate::model::application::PREFIX;
 use crate::model::names::RepoPath;
 use crate::plan::locate::auto::{Auto, broken};
 use crate::plan::locate::found::{Found, nowhere, settle};
-use crate::plan::locate::{FileState, Located, MAX_LISTED, edit_failure, unusable};
+use crate::plan::locate::{FileState, Located, MAX_LISTED, MAX_NAMING, edit_failure, unusable};
 
 /// What was found below a directory.
 pub(super) struct Below {
@@ -57,14 +57,22 @@ impl Auto<'_> {
 
     /// Finds the fields of the manifests below a directory.
     pub(super) fn below(&self, directory: &RepoPath, is_recursive: bool) -> Result<Below, Box<Located>> {
+        let refused = |what: String| {
+            let message = format!("{what}, and none was looked into");
+            let hint = format!("name the manifest: `{PREFIX}write-back-target: <path>`");
+            Box::new(nowhere(directory.clone(), "target/not-found", message, hint))
+        };
         let count = (self.files.count)(directory, is_recursive);
         if count > MAX_LISTED {
-            let message = format!("more than {MAX_LISTED} files stand below `{directory}`, and none was looked into");
-            let hint = format!("name the manifest: `{PREFIX}write-back-target: <path>`");
-            return Err(Box::new(nowhere(directory.clone(), "target/not-found", message, hint)));
+            return Err(refused(format!("more than {MAX_LISTED} files stand below `{directory}`")));
+        }
+        let files = (self.files.naming)(directory, is_recursive);
+        if files.len() > MAX_NAMING {
+            let image = &self.image.image_text;
+            return Err(refused(format!("more than {MAX_NAMING} files below `{directory}` may name `{image}`")));
         }
         let mut below = Below { places: Vec::new(), unread: Vec::new(), is_there: count > 0 };
-        for file in &(self.files.naming)(directory, is_recursive) {
+        for file in &files {
             match (self.files.read)(file) {
                 FileState::Parsed(source) => {
                     let annotation = format!("`{PREFIX}write-back-target: /{file}`");
