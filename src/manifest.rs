@@ -17,6 +17,7 @@ pub mod place;
 pub mod survey;
 pub mod values;
 
+mod agreement;
 mod grow;
 mod guard;
 mod inner;
@@ -158,21 +159,12 @@ impl Source {
         &self.documents
     }
 
-    /// Gives an address with every predicate replaced by the index of the item it finds: two ways to one scalar become
-    /// equal.
+    /// Gives an address with every predicate replaced by the index of the item it finds, and for what anchors and merge keys
+    /// share with the first of all key paths that show it: two ways to one scalar become equal.
     pub fn canonical(&self, address: &Address) -> String {
         match objects::find(self, address) {
             Ok(Some((number, key))) => self.canonical_of(number, &key),
             Ok(None) | Err(_) => address.to_string(),
-        }
-    }
-
-    /// The same for a key path of a document by its number, with that number unless it is the first.
-    pub(crate) fn canonical_of(&self, document: usize, path: &KeyPath) -> String {
-        match document {
-            // The first document is where key paths of annotations look.
-            0 => self.canonical_in(0, path),
-            number => format!("{number}#{}", self.canonical_in(number, path)),
         }
     }
 

@@ -4,10 +4,11 @@
 
 use crate::manifest::error::EditError;
 use crate::manifest::locate::OF_CHARTS;
-use crate::manifest::{Found, Source, kustomization, objects};
+use crate::manifest::{Found, Source, agreement, kustomization, objects};
 use crate::model::address::Address;
 use crate::model::key_path::KeyPath;
 use crate::model::names::{ImageName, Tag};
+use crate::model::tracked::Form;
 
 /// How much of a text that is no tag is shown.
 const SHOWN: usize = 160;
@@ -88,7 +89,7 @@ impl Place {
         }
     }
 
-    /// Gives the place without predicates, so that two spellings of one scalar are equal.
+    /// Gives the place without predicates and aliases, so that two spellings of one scalar are equal.
     pub fn canonical(&self, source: &Source) -> String {
         match self {
             Self::Tag(address) | Self::Spec(address) => source.canonical(address),
@@ -129,9 +130,16 @@ fn empty(current: Current, line: Option<u64>) -> Held {
 }
 
 /// Reads the text at a key path, or gives what stands there instead of one.
-fn text_at(source: &Source, (document, key): &At) -> Result<Result<(String, u64), Held>, EditError> {
+fn text_at(
+    source: &Source,
+    (document, key): &At,
+    image: &ImageName,
+    form: Form,
+) -> Result<Result<(String, u64), Held>, EditError> {
     Ok(match source.read_in(*document, key, OF_CHARTS)? {
-        Found::Absent { insertable: true, .. } => Err(empty(Current::Absent, None)),
+        Found::Absent { insertable } if insertable || agreement::may_add(source, (*document, key), image, form) => {
+            Err(empty(Current::Absent, None))
+        }
         Found::Absent { .. } => return Err(source.no_such_key(Some(*document), key)),
         Found::Null { line } => Err(empty(Current::Null, Some(line))),
         Found::Text { value, line } if value.contains("{{") => {
@@ -142,7 +150,7 @@ fn text_at(source: &Source, (document, key): &At) -> Result<Result<(String, u64)
 }
 
 fn read_tag(source: &Source, at: &At, image: &ImageName) -> Result<Held, EditError> {
-    let (value, line) = match text_at(source, at)? {
+    let (value, line) = match text_at(source, at, image, Form::Tag)? {
         Ok(found) => found,
         Err(held) => return Ok(Held { digest: digest_beside(source, at, image)?, ..held }),
     };
@@ -158,7 +166,7 @@ fn read_tag(source: &Source, at: &At, image: &ImageName) -> Result<Held, EditErr
 
 fn read_spec(source: &Source, at: &At, image: &ImageName) -> Result<Held, EditError> {
     let key = &at.1;
-    let (value, line) = match text_at(source, at)? {
+    let (value, line) = match text_at(source, at, image, Form::Spec)? {
         Ok(found) => found,
         Err(held) => return Ok(held),
     };
@@ -190,23 +198,24 @@ fn write_tag(source: &Source, at: &At, image: &ImageName, wanted: &Wanted) -> Re
             Some(digest) => format!("{tag}@{digest}"),
             None => tag.to_owned(),
         };
-        return Ok(source.set_in(document, key, &value, OF_CHARTS)?.text);
+        return Ok(agreement::set(source, (document, key), &value, image, Form::Tag)?.text);
     };
-    let tagged = source.set_in(document, key, tag, OF_CHARTS)?.text;
+    let tagged = agreement::set(source, (document, key), tag, image, Form::Tag)?.text;
     // Charts take an empty text for no digest; a key without a digest stays as it is.
     let digest = match (&wanted.digest, source.read_in(document, &beside, OF_CHARTS)?) {
         (Some(digest), _) => digest.as_str(),
         (None, Found::Text { value, .. }) if !value.is_empty() => "",
         (None, _) => return Ok(tagged),
     };
-    Ok(Source::parse(&tagged)?.set_in(document, &beside, digest, OF_CHARTS)?.text)
+    Ok(agreement::set(&Source::parse(&tagged)?, (document, &beside), digest, image, Form::Tag)?.text)
 }
 
 fn write_spec(source: &Source, at: &At, image: &ImageName, wanted: &Wanted) -> Result<String, EditError> {
     let name = read_spec(source, at, image)?.name.unwrap_or_else(|| image.to_string());
     let tag = wanted.tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default();
     let digest = wanted.digest.as_ref().map(|digest| format!("@{digest}")).unwrap_or_default();
-    Ok(source.set_in(at.0, &at.1, &format!("{name}{tag}{digest}"), OF_CHARTS)?.text)
+    let value = format!("{name}{tag}{digest}");
+    Ok(agreement::set(source, (at.0, &at.1), &value, image, Form::Spec)?.text)
 }
 
 /// Refuses what is neither empty nor a tag with or without its digest, such as `${TAG}`, which others fill in.

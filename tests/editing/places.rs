@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use repin::diagnostic::Diagnostic;
 use repin::manifest::place::{Place, Wanted};
 use repin::manifest::{Source, kustomization, manifests};
 use repin::model::names::ImageName;
@@ -235,4 +236,65 @@ fn generated_manifests_change_in_the_fields_of_the_image() {
         assert_eq!(after, expected, "{text}");
     }
     assert!(written > 2_000, "{written} fields");
+}
+
+/// Compares the whole of what a person is told about a tag that cannot be written: line, message, hint.
+fn told(text: &str, key: &str, expected: [&str; 3]) {
+    let place = Place::Tag(key.parse().unwrap());
+    let wanted = Wanted { tag: Some("2.0.0".to_owned()), digest: None };
+    let error = place.write(&Source::parse(text).unwrap(), &image(), &wanted).unwrap_err();
+    assert_eq!(error.code(), "edit/shared");
+    let line = error.line().unwrap().to_string();
+    assert_eq!([line.as_str(), &error.to_string(), &error.hint().unwrap()], expected);
+}
+
+#[test]
+fn who_is_in_the_way_of_a_shared_tag_is_named_with_the_line_to_write() {
+    let web = "web:\n  repository: ghcr.io/acme/web\n  tag: &tag 1.0.0\n";
+    told(
+        &format!("{web}worker:\n  repository: ghcr.io/acme/worker\n  tag: *tag\nappVersion: *tag\n"),
+        "web.tag",
+        [
+            "3",
+            "`web.tag` is shared by lines 3, 6, 7: its anchor has aliases, and not all that share it are the image: \
+             `appVersion` (line 7) is no place of the image, `worker.tag` (line 6) stands beside `ghcr.io/acme/worker`",
+            "write `appVersion: 1.0.0` in place of the alias at line 7",
+        ],
+    );
+    told(
+        "version: &v 1.0.0\nweb:\n  repository: ghcr.io/acme/web\n  tag: *v\n",
+        "web.tag",
+        [
+            "4",
+            "`web.tag` is shared by lines 1, 4: the path goes through an alias, and not all that share it are the image: \
+             `version` (line 1) is no place of the image",
+            "write the value in place of the alias at line 4, with `tag: 2.0.0`",
+        ],
+    );
+    told(
+        "base: &base\n  repository: ghcr.io/acme/web\n  tag: 1.0.0\nweb:\n  <<: *base\nother:\n  <<: *base\n  repository: acme/other\n",
+        "web.tag",
+        [
+            "5",
+            "`web.tag` is shared by lines 1, 5, 7: it is merged in by the `<<` at line 5, and not all that share it are the \
+             image: `other.tag` (line 7) stands beside `acme/other`",
+            "add `tag: 1.0.0` as a key of its own beside the `<<` at line 7",
+        ],
+    );
+}
+
+#[test]
+fn all_key_paths_to_one_scalar_are_one_place() {
+    let source = Source::parse(
+        "base: &base {repository: ghcr.io/acme/web, tag: &tag v1}\nweb: *base\njob:\n  <<: *base\n  n: 1\n\
+         list:\n- {name: a, tag: *tag}\nown: {<<: *base, tag: v1}\n---\nbase: {tag: v1}\n",
+    )
+    .unwrap();
+    let spot = |key: &str| Place::Tag(key.parse().unwrap()).canonical(&source);
+    for key in ["web.tag", "job.tag", "list[0].tag", "list[name=a].tag"] {
+        assert_eq!(spot(key), spot("base.tag"), "{key}");
+    }
+    assert_ne!(spot("own.tag"), spot("base.tag"));
+    assert_ne!(spot("[1]#base.tag"), spot("base.tag"));
+    assert_ne!(spot("web.repository"), spot("base.tag"));
 }
