@@ -34,6 +34,7 @@ use crate::model::verification::{KeyName, Verification};
 use crate::plan::judge::{Demands, Judgement, judge};
 pub use crate::plan::locate::Failure;
 use crate::plan::locate::{FileState, Located, Site};
+pub use crate::plan::owners::Sharer;
 use crate::plan::rollback::{FirstSeen, Timeline};
 use crate::rules::EffectiveRule;
 use crate::selection::Memo;
@@ -207,6 +208,7 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     }
     group::strictest(snapshot, &shared, &mut judgements);
     group::contest(snapshot, &shared, &mut judgements);
+    owners::tell(snapshot, &shared, &mut judgements);
     group::observe(snapshot, &mut judgements);
     schedule::wait(snapshot, &mut judgements);
     let made = match group::name_branches(snapshot, &mut judgements) {

@@ -550,6 +550,71 @@ fn two_spellings_of_one_scalar_are_one_place() {
     assert_eq!(disagreeing.outcomes(), ["held place/contested 1.3.0", "held place/contested 1.1.0"]);
 }
 
+/// Two Applications that mean one scalar by different key paths.
+fn anchored(file: &str, second: &str) -> World {
+    let mut world = World::web(":1.x", "1.0.0", &["1.0.0", "1.1.0", "1.3.0"]);
+    world.files.insert("apps/web/values.yaml", file.to_owned());
+    world.applications[0].1[1] = annotation("app.helm.image-tag", "web.tag");
+    world.add("job", "apps/web/values.yaml", second);
+    world.applications[1].1[1] = annotation("app.helm.image-tag", "job.tag");
+    world
+}
+
+const ALIAS: &str = "web: &web\n  repository: r.example/web\n  tag: 1.0.0 # c\njob: *web\n";
+
+#[test]
+fn owners_that_an_anchor_brings_together_agree_or_are_all_held() {
+    for file in [
+        ALIAS,
+        "web: &web\n  repository: r.example/web\n  tag: 1.0.0 # c\njob:\n  <<: *web\n  n: 1\n",
+        "web:\n  repository: r.example/web\n  tag: &t 1.0.0 # c\njob: {repository: r.example/web, tag: *t}\n",
+    ] {
+        let agreeing = anchored(file, ":1.x");
+        assert_eq!(agreeing.outcomes(), ["pending pending 1.3.0"; 2], "{file}");
+        let decision = agreeing.decide();
+        let [commit] = decision.changes[0].commits.as_slice() else { panic!("one scalar, one commit: {file}") };
+        assert_eq!(commit.files[0].after, file.replace("1.0.0", "1.3.0"));
+        for name in ["web", "job"] {
+            assert!(commit.message.contains(&format!("Repin-Application: argocd/{name} (dev)")), "{}", commit.message);
+        }
+        let message = &decision.outcomes[0].message;
+        assert!(
+            message.contains("; the place is shared with argocd/job (app, dev) at `job.tag` in line "),
+            "{message}"
+        );
+
+        let disagreeing = anchored(file, ":1.1.x");
+        assert_eq!(disagreeing.outcomes(), ["held place/contested 1.3.0", "held place/contested 1.1.0"], "{file}");
+        let message = &disagreeing.decide().outcomes[1].message;
+        let expected = "apps/web/values.yaml#web.tag has several owners that do not agree: argocd/web (app) wants 1.3.0; \
+                        argocd/job (app) at `job.tag` wants 1.1.0; let one of them own it, or give each a value of its own";
+        assert_eq!(message, expected);
+        let mut aged = anchored(file, ":1.x");
+        aged.applications[1].1.push(annotation("min-age", "1d"));
+        assert_eq!(aged.outcomes(), ["held guard/min-age 1.3.0"; 2], "the longest wait counts");
+    }
+    // What stands on its own beside a merge key is another place.
+    let own =
+        anchored("web: &web\n  repository: r.example/web\n  tag: 1.0.0\njob:\n  <<: *web\n  tag: 1.0.0\n", ":1.1.x");
+    assert_eq!(own.outcomes(), ["pending pending 1.3.0", "pending pending 1.1.0"]);
+}
+
+#[test]
+fn two_images_behind_one_anchor_are_refused_with_the_line_that_parts_them() {
+    let file = "web:\n  repository: r.example/web\n  tag: &t 1.0.0\njob:\n  repository: r.example/job\n  tag: *t\n";
+    let mut world = anchored(file, "");
+    world.applications[1].1[0] = annotation("image-list", "app=r.example/job");
+    world.tags.insert("r.example/job", vec!["1.0.0", "1.3.0"]);
+    assert_eq!(world.outcomes(), ["failed edit/shared 1.3.0"; 2]);
+    let decision = world.decide();
+    assert!(decision.changes.is_empty());
+    let hints: Vec<&str> = decision.problems.iter().filter_map(|problem| problem.hint.as_deref()).collect();
+    assert_eq!(hints.len(), 2, "{:#?}", decision.problems);
+    assert!(hints.contains(&"write `tag: 1.0.0` in place of the alias at line 6"), "{hints:?}");
+    world.tags.insert("r.example/job", vec!["1.0.0", "2.0.0"]);
+    assert_eq!(world.outcomes(), ["held place/contested 1.3.0", "held place/contested 2.0.0"]);
+}
+
 #[test]
 fn a_place_found_by_the_image_is_the_place_of_its_key_path() {
     let found = |constraint: &str| {

@@ -221,9 +221,13 @@ pub fn explained(application: &str, images: &[ExplainedImage], palette: Palette)
             _ => "(unknown)".to_owned(),
         };
         let shown = |value: &Option<String>| value.as_deref().map_or_else(|| "(none)".to_owned(), clean);
+        let _ = writeln!(text, "  place    {place}");
+        for sharer in &image.target.shared_with {
+            let _ = writeln!(text, "  shared   with {}", clean(&sharer.named(image.target.key.as_deref())));
+        }
         let _ = writeln!(
             text,
-            "  place    {place}\n  policy   {}\n  current  {}\n  chosen   {}",
+            "  policy   {}\n  current  {}\n  chosen   {}",
             image.policy,
             shown(&image.current),
             shown(&image.chosen)

@@ -14,8 +14,9 @@ use crate::model::outcome::OutcomeResult;
 use crate::model::policy::Strategy;
 use crate::model::tracked::TrackedImage;
 use crate::plan::judge::{Judgement, PassedOver, builds, platforms, unfit};
+use crate::plan::owners::sharers;
 use crate::plan::rollback::tag_of;
-use crate::plan::{Listed, Snapshot, Subject, shown_key};
+use crate::plan::{Listed, Sharer, Snapshot, Subject, shown_key};
 use crate::selection::{self, Builds, Verdict};
 
 /// Unbuilt keys without which it cannot be said which tag is wanted.
@@ -51,6 +52,10 @@ pub struct ExplainedTarget {
     pub file: Option<String>,
     /// The key path.
     pub key: Option<String>,
+    /// The line, from 1, where something stands.
+    pub line: Option<u64>,
+    /// Who else writes there.
+    pub shared_with: Vec<Sharer>,
 }
 
 /// One tag.
@@ -100,6 +105,8 @@ pub fn explain(snapshot: &Snapshot, subject: &Subject, judgement: &Judgement, ne
         target: ExplainedTarget {
             file: subject.located.as_ref().map(|located| located.file.to_string()),
             key: shown_key(subject),
+            line: site.and_then(|site| site.held.line),
+            shared_with: sharers(snapshot, subject),
         },
         next,
     }

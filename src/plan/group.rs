@@ -28,7 +28,9 @@ pub(super) fn strictest(snapshot: &Snapshot, shared: &[Shared<'_>], judgements: 
             continue;
         };
         let Some(hold) = rule_hold(rule, place.1) else { continue };
-        let owner = snapshot.subjects.get(strict).map(|subject| subject.tracked.application.label());
+        let owner = snapshot.subjects.get(strict).map(|subject| named(subject)).map(|(label, environment)| {
+            environment.map(|environment| format!("{label} ({environment})")).unwrap_or(label)
+        });
         for index in indexes {
             let Some(judgement) = judgements.get_mut(*index).filter(|one| one.result == OutcomeResult::Pending) else {
                 continue;
@@ -55,6 +57,11 @@ pub(super) fn contest(snapshot: &Snapshot, shared: &[Shared<'_>], judgements: &m
         if !moves || agree {
             continue;
         }
+        let key = indexes
+            .first()
+            .and_then(|index| snapshot.subjects.get(*index))
+            .and_then(|subject| shown_key(subject))
+            .unwrap_or_default();
         let name = |index: usize| {
             let image = &snapshot.subjects[index].tracked;
             let says = match (&judgements[index].to, judgements[index].result) {
@@ -66,15 +73,17 @@ pub(super) fn contest(snapshot: &Snapshot, shared: &[Shared<'_>], judgements: &m
                 }
                 _ => format!("is held or failed ({})", judgements[index].code),
             };
-            format!("{} ({}) {says}", image.application.label(), image.alias)
+            let own = shown_key(&snapshot.subjects[index]);
+            // Anchors and merge keys show one value at several key paths.
+            let at = own.filter(|own| *own != key).map(|own| format!(" at `{own}`")).unwrap_or_default();
+            format!("{} ({}){at} {says}", image.application.label(), image.alias)
         };
         let names: Vec<String> = indexes.iter().map(|index| name(*index)).collect();
-        let key = indexes
-            .first()
-            .and_then(|index| snapshot.subjects.get(*index))
-            .and_then(|subject| shown_key(subject))
-            .unwrap_or_default();
-        let message = format!("{}#{key} has several owners that do not agree: {}", place.1, names.join("; "));
+        let names = names.join("; ");
+        let message = format!(
+            "{}#{key} has several owners that do not agree: {names}; let one of them own it, or give each a value of its own",
+            place.1
+        );
         for index in indexes {
             let judgement = &mut judgements[*index];
             let guarded = judgement.result == OutcomeResult::Held && judgement.code.starts_with("guard/");

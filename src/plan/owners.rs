@@ -1,5 +1,5 @@
-//! Guard 5, what comes before it: which images want one place, how long the strictest of them waits, and
-//! which signatures they demand.
+//! Guard 5, what comes before it: which images want one place, how long the strictest of them waits, which signatures
+//! they demand, and what people are told of who shares it.
 //!
 //! Knows places and who may write there; what becomes of owners that do not agree is for `group`.
 
@@ -7,10 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::model::names::RepoPath;
+use crate::model::outcome::OutcomeResult;
 use crate::model::tracked::RemoteBranch;
 use crate::model::verification::KeyName;
-use crate::plan::judge::{Wait, is_within_reach};
-use crate::plan::{Snapshot, Subject};
+use crate::plan::judge::{Judgement, Wait, is_within_reach};
+use crate::plan::{Snapshot, Subject, shown_key};
+
+/// How many of those who share a place an outcome names.
+const NAMED: usize = 4;
 
 /// What is guarded: one scalar of one file on one branch of one repository.
 pub(super) type Place<'a> = (&'a RemoteBranch, &'a RepoPath, &'a str);
@@ -47,6 +51,75 @@ pub(super) fn shared(snapshot: &Snapshot) -> Vec<Shared<'_>> {
         chunk.first().map(|(place, _)| Shared { place: *place, owners })
     });
     owners.filter(|shared| shared.owners.len() > 1).collect()
+}
+
+/// Another image whose place is the same, be it at another key path: anchors and merge keys show one value at several.
+#[derive(Clone, Debug, Eq, PartialEq, serde::Serialize)]
+pub struct Sharer {
+    /// `namespace/name`.
+    pub application: String,
+    /// The alias.
+    pub alias: String,
+    /// What the rules say.
+    pub environment: Option<String>,
+    /// The key path by which it means the place.
+    pub key: Option<String>,
+    /// The line, from 1, where something stands.
+    pub line: Option<u64>,
+}
+
+impl Sharer {
+    fn of(subject: &Subject) -> Self {
+        let site = subject.located.as_ref().and_then(|located| located.site.as_ref().ok());
+        Self {
+            application: subject.tracked.application.label(),
+            alias: subject.tracked.alias.clone(),
+            environment: subject.rule.as_ref().and_then(|rule| rule.environment.clone()),
+            key: shown_key(subject),
+            line: site.and_then(|site| site.held.line),
+        }
+    }
+
+    /// Names it as outcomes do, with its key path if that is another one.
+    pub fn named(&self, key: Option<&str>) -> String {
+        let environment = self.environment.as_ref().map(|name| format!(", {name}")).unwrap_or_default();
+        let name = format!("{} ({}{environment})", self.application, self.alias);
+        match &self.key {
+            Some(own) if Some(own.as_str()) != key => {
+                let line = self.line.map(|line| format!(" in line {line}")).unwrap_or_default();
+                format!("{name} at `{own}`{line}")
+            }
+            _ => name,
+        }
+    }
+}
+
+/// Gives the others who want the place of an image and may write there.
+pub(super) fn sharers(snapshot: &Snapshot, subject: &Subject) -> Vec<Sharer> {
+    let Some(own) = place(subject).filter(|_| is_within_reach(subject)) else { return Vec::new() };
+    let others = snapshot.subjects.iter().map(AsRef::as_ref).filter(|other| !std::ptr::eq(*other, subject));
+    others.filter(|other| is_within_reach(other) && place(other) == Some(own)).map(Sharer::of).collect()
+}
+
+/// Says of what is pending who shares its place.
+pub(super) fn tell(snapshot: &Snapshot, shared: &[Shared<'_>], judgements: &mut [Judgement]) {
+    for Shared { owners, .. } in shared {
+        let all: Vec<(usize, Sharer)> =
+            owners.iter().filter_map(|index| Some((*index, Sharer::of(snapshot.subjects.get(*index)?)))).collect();
+        for (index, own) in &all {
+            let Some(judgement) = judgements.get_mut(*index).filter(|one| one.result == OutcomeResult::Pending) else {
+                continue;
+            };
+            let others = all.iter().filter(|(other, _)| other != index);
+            let mut names: Vec<String> = others.map(|(_, other)| other.named(own.key.as_deref())).collect();
+            if names.len() > NAMED {
+                let more = names.len() - NAMED;
+                names.truncate(NAMED);
+                names.push(format!("{more} more"));
+            }
+            judgement.message = format!("{}; the place is shared with {}", judgement.message, names.join(", "));
+        }
+    }
 }
 
 /// Gives how long images wait for a tag: as long as they say, or as long as another owner of their place, if that is

@@ -305,7 +305,11 @@ fn an_alias_narrows_the_answer_and_problems_are_those_of_the_application() {
     let image = only(&world, &["explain", "web", "job"]);
     assert_eq!(
         (&image["alias"], &image["chosen"], &image["target"]),
-        (&json!("job"), &json!("1.1.0"), &json!({"file": "apps/web/values.yaml", "key": "job.tag"}))
+        (
+            &json!("job"),
+            &json!("1.1.0"),
+            &json!({"file": "apps/web/values.yaml", "key": "job.tag", "line": 2, "shared_with": []})
+        )
     );
     // Nothing of it writes.
     assert_eq!(world.remote.show("apps/web/values.yaml"), "app: {tag: 1.0.0}\njob: {tag: 1.0.0}\n");

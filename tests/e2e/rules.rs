@@ -247,6 +247,54 @@ fn owners_that_agree_are_one_change_that_names_all() {
 }
 
 #[test]
+fn an_anchor_that_two_environments_share_is_written_once_by_the_strictest_rule() {
+    let world = World::create();
+    world.registry.publish("acme/web", &["1.0.0", "1.1.0"]);
+    let text = format!(
+        "# One build for both.\ndev: &image\n  repository: {}/acme/web\n  tag: 1.0.0   # by repin\nprod:\n  <<: *image\n  pullPolicy: Always\n",
+        world.registry.host()
+    );
+    let at = |key: &str| PLAIN.replace("helm.image-tag: image.tag", &format!("helm.image-tag: {key}.tag"));
+    let (dev, prod) = (
+        table::manifest(&world, "web-dev", &at("dev"), "path: apps/web"),
+        table::manifest(&world, "web-prod", &at("prod"), "path: apps/web"),
+    );
+    let files = [("argocd/dev.yaml", dev.as_str()), ("argocd/prod.yaml", &prod), ("apps/web/values.yaml", &text)];
+    world.remote.commit(&files, "Add");
+    let head = world.remote.head();
+    rules(&world, &[DEV, "{match: {application: web-prod}, environment: prod, delivery: none}"]);
+    let said = world.repin(&["once"]);
+    assert_eq!(verdict(outcome(&said, "web-dev")), "held rule/none", "{said:#?}");
+    let message = outcome(&said, "web-dev")["message"].as_str().unwrap();
+    assert!(message.contains("argocd/web-prod (prod), which shares the place"), "{message}");
+    assert_eq!(world.remote.head(), head);
+
+    rules(&world, &[DEV, "{match: {application: web-prod}, environment: prod}"]);
+    let explained = world.repin(&["explain", "web-dev"]);
+    let target = &explained.json["images"][0]["target"];
+    let sharer =
+        json!({"application": "argocd/web-prod", "alias": "app", "environment": "prod", "key": "prod.tag", "line": 4});
+    assert_eq!(
+        target,
+        &json!({"file": "apps/web/values.yaml", "key": "dev.tag", "line": 4, "shared_with": [sharer]}),
+        "{explained:#?}"
+    );
+    let said = world.repin(&["once"]);
+    assert!(said.json["outcomes"].as_array().unwrap().iter().all(|one| one["result"] == "delivered"), "{said:#?}");
+    let message = outcome(&said, "web-prod")["message"].as_str().unwrap();
+    assert!(
+        message.ends_with("; the place is shared with argocd/web-dev (app, dev) at `dev.tag` in line 4"),
+        "{message}"
+    );
+    assert_eq!(world.remote.show("apps/web/values.yaml"), text.replace("1.0.0", "1.1.0"));
+    let (_, _, body) = world.remote.log().remove(0);
+    for name in ["web-dev (dev)", "web-prod (prod)"] {
+        assert!(body.contains(&format!("Repin-Application: argocd/{name}")), "{body}");
+    }
+    assert!(world.repin(&["once"]).json["outcomes"].as_array().unwrap().iter().all(|one| one["result"] == "current"));
+}
+
+#[test]
 fn of_owners_that_agree_the_strictest_rule_counts() {
     let world = sharing(&[("a", range("1.x")), ("b", range("1.x"))], "1.0.0");
     let head = world.remote.head();
