@@ -52,7 +52,7 @@ fn the_document_is_whole() {
                 {"tag": "1.1.0", "verdict": "eligible", "code": null, "reason": reason(1), "standing": "chosen"},
                 {"tag": "1.0.0", "verdict": "eligible", "code": null, "reason": reason(2), "standing": "current"},
             ],
-            "gates": [], "target": {"file": "apps/web/values.yaml", "key": "image.tag"}, "next": "2026-03-01T10:00:01Z",
+            "gates": [], "target": {"file": "apps/web/values.yaml", "key": "image.tag", "line": 5, "shared_with": []}, "next": "2026-03-01T10:00:01Z",
         }]})
     );
     world.configure(&world.standard_config().replace("schedule: 1s", "schedule: 2h30m"));

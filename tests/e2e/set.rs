@@ -315,6 +315,28 @@ fn a_value_may_begin_with_a_dash_and_hold_anything() {
 }
 
 #[test]
+fn json_and_texts_in_texts_are_edited_in_their_own_style() {
+    let json = "{\n\t\"image\": {\"repository\": \"ghcr.io/acme/web\", \"tag\": 1.0},\n\t\"replicas\": 2\n}\n";
+    let application = "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: web, namespace: argocd}\nspec:\n  source:\n    \
+                       helm:\n      values: |\n        # of web\n        image:\n          tag: 1.0.0   # here\n      parameters:\n      - {name: tag, value: '1'}\n";
+    let folder = folder(&[("values.json", json), ("web.yaml", application)]);
+    for (file, key, value, from, to) in [
+        ("values.json", "image.tag", "1.1", "1.0}", "\"1.1\"}"),
+        ("web.yaml", "Application/web#spec.source.helm.values.image.tag", "1.10", "tag: 1.0.0 ", "tag: \"1.10\" "),
+        ("web.yaml", "Application/argocd/web#spec.source.helm.parameters[name=tag].value", "2", "'1'", "'2'"),
+    ] {
+        let before = read(&folder, file);
+        let output = repin(&folder, &["set", file, key, value]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert!(before.contains(from), "{before}");
+        assert_eq!(read(&folder, file), before.replace(from, to));
+        assert_eq!(said(&repin(&folder, &["get", file, key])).1, format!("{value}\n"));
+    }
+    let output = repin(&folder, &["get", "web.yaml", "spec.source.helm.values.image.tag", "--output", "json"]);
+    assert_eq!(document(&output)["line"], 10, "lines are those of the file");
+}
+
+#[test]
 fn many_that_write_one_file_lose_nothing() {
     let keys: Vec<String> = (0..24).map(|number| format!("s{number}")).collect();
     let text = |tag: &str| keys.iter().map(|key| format!("{key}: {{tag: {tag}}} # {key}\n")).collect::<String>();

@@ -75,9 +75,10 @@ struct Seed {
 fn seeds() -> Vec<Seed> {
     let text = |case: &golden::Golden| String::from_utf8(case.before.clone()).ok();
     let key = |case: &golden::Golden| match &case.change {
-        golden::Change::Value { key, .. } | golden::Change::Tag { key, .. } | golden::Change::Shared { key, .. } => {
-            key.clone()
-        }
+        golden::Change::Value { key, .. }
+        | golden::Change::Spec { key, .. }
+        | golden::Change::Tag { key, .. }
+        | golden::Change::Shared { key, .. } => key.clone(),
         golden::Change::Fields { .. } => "spec.image".to_owned(),
         golden::Change::Entry { .. } => "images[0].newTag".to_owned(),
     };
