@@ -34,6 +34,9 @@ pub enum WriteBack {
     Kustomization(Option<String>),
     /// The manifests of this file or directory, relative to the source path.
     Manifests(String),
+    /// The file that overrides the source for this Application, relative to the source path; none = the one that Argo CD
+    /// reads.
+    Overrides(Option<String>),
     /// Wherever the source's own files name the image.
     Auto,
 }

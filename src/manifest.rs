@@ -10,9 +10,13 @@
 pub mod argocd;
 pub mod edit;
 pub mod error;
+pub mod helm_values;
+pub mod image_strings;
 pub mod kustomization;
 pub mod manifests;
 pub(crate) mod objects;
+pub mod overrides;
+pub(crate) mod parameters;
 pub mod place;
 pub mod survey;
 pub mod values;

@@ -18,7 +18,7 @@ use crate::model::rule::{Glob, PullSecret};
 use crate::model::tracked::{Refusal, TrackedImage};
 use crate::model::verification::KeyName;
 use crate::resolve::ground::{Stop, ground, unused_value_files};
-use crate::resolve::targets::{image, targeted};
+use crate::resolve::targets::{image, of_own_object, targeted};
 
 /// A configured repository, as far as an Application can mean it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -67,24 +67,7 @@ pub fn resolve(application: &Application, configured: &Configured<'_>) -> (Vec<T
             request.refusal.get_or_insert(refusal);
         }
         let first = tracked.len();
-        match ground(application, configured.repositories, &request) {
-            Ok(ground) => {
-                problems.extend(unused_value_files(application, &ground));
-                if request.targets.is_empty() {
-                    tracked.push(image(application, &request, Some(&ground), None));
-                }
-                for target in &request.targets {
-                    tracked.push(targeted(application, &request, &ground, target, &mut problems));
-                }
-            }
-            Err(Stop { refusal, hint, annotation }) => {
-                let line = annotation.map_or_else(|| source_line(application), |key| annotation_line(application, key));
-                problems.push(problem(application, line, &refusal, hint));
-                let mut image = image(application, &request, None, None);
-                image.refusal.get_or_insert(refusal);
-                tracked.push(image);
-            }
-        }
+        tracked.extend(targets(application, &request, configured, &mut problems));
         let interval = interval(application, &request, configured.asking, &mut problems);
         for image in tracked.iter_mut().skip(first) {
             image.asked = asked.as_ref().ok().cloned().flatten();
@@ -100,6 +83,37 @@ pub fn resolve(application: &Application, configured: &Configured<'_>) -> (Vec<T
         }
     });
     (tracked, problems)
+}
+
+/// Finds out where the changes of one image go, once for each target.
+fn targets(
+    application: &Application,
+    request: &ImageRequest,
+    configured: &Configured<'_>,
+    problems: &mut Vec<Problem>,
+) -> Vec<TrackedImage> {
+    let Stop { refusal, hint, annotation } = match ground(application, configured.repositories, request) {
+        Ok(ground) if request.targets.is_empty() => {
+            problems.extend(unused_value_files(application, &ground));
+            return vec![image(application, request, None)];
+        }
+        Ok(ground) => {
+            let all = request.targets.iter().map(|target| targeted(application, request, &ground, target, problems));
+            let all = all.collect();
+            problems.extend(unused_value_files(application, &ground));
+            return all;
+        }
+        Err(stop) => stop,
+    };
+    // The Application itself may hold the image, wherever its sources are.
+    if let (None, Some(own)) = (annotation, of_own_object(application, request, configured.repositories)) {
+        return own;
+    }
+    let line = annotation.map_or_else(|| source_line(application), |key| annotation_line(application, key));
+    problems.push(problem(application, line, &refusal, hint));
+    let mut image = image(application, request, None);
+    image.refusal.get_or_insert(refusal);
+    vec![image]
 }
 
 /// Says which of the keys that an image must be signed with nobody configured.

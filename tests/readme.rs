@@ -436,12 +436,6 @@ fn what_is_not_there_is_held_with_the_code_that_the_readme_gives() {
         variant(config, "path: \"apps/**\"", "path: \"apps/{environment}/**\"", "unsupported/environment"),
         variant(config, "path: \"apps/**\"", "path: \"apps/{service}/**\"", "unsupported/service"),
         variant(config, "    also: ", "    # ", "repository/unknown"),
-        variant(
-            app,
-            list,
-            "    repin.dev/write-back-target: .argocd-source-web.yaml\n    repin.dev/image-list",
-            "unsupported/write-back-target",
-        ),
         variant(app, list, "    repin.dev/promote-from: dev\n    repin.dev/image-list", "unsupported/promote-from"),
         variant(app, list, "    repin.dev/delivery: none\n    repin.dev/image-list", "rule/none"),
         variant(app, list, "    repin.dev/min-age: 3d\n    repin.dev/image-list", "guard/min-age"),
@@ -450,7 +444,7 @@ fn what_is_not_there_is_held_with_the_code_that_the_readme_gives() {
             app,
             list,
             "    argocd-image-updater.argoproj.io/write-back-method: git\n    argocd-image-updater.argoproj.io/image-list",
-            "unsupported/write-back-target",
+            "target/not-found",
         ),
         variant(
             app,

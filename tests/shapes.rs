@@ -68,6 +68,8 @@ fn shown(image: &TrackedImage) -> String {
             )
         }
         Search::Manifests(path) => format!("manifests of {path}"),
+        Search::Images(images) => format!("{}#{}", images.file, images.list),
+        Search::Overrides(overrides) => format!("{}", overrides.files[0]),
         Search::Auto(auto) => format!("{} by name", auto.path),
     };
     let mut policy = selection::describe(&image.policy);

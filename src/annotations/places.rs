@@ -86,15 +86,10 @@ impl Reader<'_> {
             }
             None => {}
         }
-        let at_target = keys::position("write-back-target");
         match self.owned(&request.alias, "write-back-target") {
             Some((key, given)) => self.targets(&key, &given, request, obstacles),
-            None if legacy => {
-                let line = self.line("image-list");
-                let message = "without `write-back-target` the legacy prefix means `.argocd-source-<application>.yaml`, which this version does not write".to_owned();
-                let hint = format!("add `{PREFIX}write-back-target: helmvalues`");
-                self.unsupported(at_target, "write-back-target", line, message, hint, obstacles);
-            }
+            // As in argocd-image-updater.
+            None if legacy => request.targets.push(WriteBack::Overrides(None)),
             None if self.helm_key(&request.alias).is_some() => request.targets.push(WriteBack::HelmValues),
             None if request.kustomize_name.is_some() => request.targets.push(WriteBack::Kustomization(None)),
             None => request.targets.push(WriteBack::Auto),
@@ -113,7 +108,9 @@ impl Reader<'_> {
             return;
         }
         let alias = request.alias.clone();
-        let is_helm = |target: &WriteBack| matches!(target, WriteBack::HelmValues | WriteBack::HelmValuesFile(_));
+        let is_helm = |target: &WriteBack| {
+            matches!(target, WriteBack::HelmValues | WriteBack::HelmValuesFile(_) | WriteBack::Overrides(_))
+        };
         if !request.targets.iter().any(is_helm)
             && let Some((key, given)) = self.helm_key(&alias)
         {
@@ -122,7 +119,8 @@ impl Reader<'_> {
             let hint = "remove the `helm.image-*` keys, or write `write-back-target: helmvalues`".to_owned();
             self.invalid(&key, &given, &rule, hint, obstacles);
         }
-        let is_kustomization = |target: &WriteBack| matches!(target, WriteBack::Kustomization(_));
+        let is_kustomization =
+            |target: &WriteBack| matches!(target, WriteBack::Kustomization(_) | WriteBack::Overrides(_));
         if !request.targets.iter().any(is_kustomization)
             && let Some((key, given)) = self.owned(&alias, "kustomize.image-name")
         {
@@ -158,13 +156,7 @@ impl Reader<'_> {
                     self.invalid(key, given, "names no directory after `kustomization:`", hint, obstacles);
                     continue;
                 }
-                _ if part.rsplit('/').next().is_some_and(|file| file.starts_with(".argocd-source-")) => {
-                    let message = format!("`{key}: {part}` is not carried out by this version");
-                    let hint = "`helmvalues`, `kustomization` and the path of a manifest are".to_owned();
-                    let at = keys::position("write-back-target");
-                    self.unsupported(at, "write-back-target", given.line, message, hint, obstacles);
-                    continue;
-                }
+                _ if part.rsplit('/').next().is_some_and(is_overrides) => WriteBack::Overrides(Some(part.to_owned())),
                 (word, path) if path.is_some() || is_misspelled(word) => {
                     let nearest = nearest_word(word);
                     let hint = match path {
@@ -183,6 +175,13 @@ impl Reader<'_> {
         }
         request.targets.dedup();
     }
+}
+
+/// Tells whether a file is called as those are that override a source for one Application.
+fn is_overrides(file: &str) -> bool {
+    file.strip_prefix(".argocd-source-")
+        .and_then(|name| name.strip_suffix(".yaml"))
+        .is_some_and(|name| !name.is_empty())
 }
 
 /// Tells whether a method is `git` with credentials of the cluster: `git:repocreds`, `git:secret:[<namespace>/]<name>`.

@@ -168,11 +168,12 @@ pub fn diff(sets: &[ChangeSet], palette: Palette) -> String {
             "{}",
             palette.paint(Paint::Bold, &format!("# {} {} at {}", set.repository, set.branch, set.head.short()))
         );
-        let mut files: Vec<(&str, &str, &str)> = Vec::new();
+        let mut files: Vec<(&str, Option<&str>, &str)> = Vec::new();
         for change in set.commits.iter().flat_map(|commit| &commit.files) {
+            let before = (!change.is_new).then_some(change.before.as_str());
             match files.iter_mut().find(|(path, ..)| *path == change.path.as_str()) {
                 Some(known) => known.2 = &change.after,
-                None => files.push((change.path.as_str(), &change.before, &change.after)),
+                None => files.push((change.path.as_str(), before, &change.after)),
             }
         }
         for (path, before, after) in files {
@@ -182,11 +183,12 @@ pub fn diff(sets: &[ChangeSet], palette: Palette) -> String {
     text
 }
 
-/// Shows the change of one file as a unified diff; nothing if there is none.
-pub fn unified(path: &str, before: &str, after: &str, palette: Palette) -> String {
+/// Shows the change of one file as a unified diff; nothing if there is none. Without a text before it is a new file.
+pub fn unified(path: &str, before: Option<&str>, after: &str, palette: Palette) -> String {
     let mut text = String::new();
-    let diff = TextDiff::from_lines(before, after);
-    let unified = diff.unified_diff().header(&format!("a/{path}"), &format!("b/{path}")).to_string();
+    let old = before.map_or_else(|| "/dev/null".to_owned(), |_| format!("a/{path}"));
+    let diff = TextDiff::from_lines(before.unwrap_or_default(), after);
+    let unified = diff.unified_diff().header(&old, &format!("b/{path}")).to_string();
     for line in unified.split_inclusive('\n') {
         let body = line.trim_end_matches(['\n', '\r']);
         let paint = match line.as_bytes().first() {

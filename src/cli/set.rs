@@ -93,7 +93,7 @@ pub(super) fn run(global: &Global, asked: &Asked) -> u8 {
     } else if asked.dry_run {
         let before = str::from_utf8(&bytes).unwrap_or_default();
         let path = clean(name.trim_start_matches('/'));
-        render::out(&render::unified(&path, before, &done.text, Palette::of_stdout()));
+        render::out(&render::unified(&path, Some(before), &done.text, Palette::of_stdout()));
         render::talk(&listed(&name, &done.changes));
     } else if !is_filter {
         render::out(&listed(&name, &done.changes));

@@ -79,6 +79,19 @@ impl Mirror {
         by: &Authorship,
         time: Timestamp,
     ) -> Result<CommitId, GitError> {
+        self.commit_with(parent, (changes, &[]), message, by, time)
+    }
+
+    /// The same, with files that are not there yet among the changes: those that are named apart. A file of that name
+    /// that is there is [`GitError::BadCommit`]: what it holds was not looked at.
+    pub fn commit_with(
+        &self,
+        parent: &CommitId,
+        (changes, new): (&[(RepoPath, Vec<u8>)], &[RepoPath]),
+        message: &str,
+        by: &Authorship,
+        time: Timestamp,
+    ) -> Result<CommitId, GitError> {
         let bad = |reason: String| GitError::BadCommit { remote: self.remote.clone(), reason };
         if message.contains('\0') || message.trim().is_empty() {
             return Err(bad("the message is empty or holds a NUL".to_owned()));
@@ -103,6 +116,8 @@ impl Mirror {
         let mut update = TreeUpdateBuilder::new();
         for (path, content) in changes {
             let mode = match self.entry(parent, path)?.map(|entry| entry.kind) {
+                None if new.contains(path) => FileMode::Blob,
+                Some(_) if new.contains(path) => return Err(bad(format!("`{path}` is there already"))),
                 Some(EntryKind::Regular) => FileMode::Blob,
                 Some(EntryKind::Executable) => FileMode::BlobExecutable,
                 Some(kind) => return Err(self.not_regular(path.as_str(), kind)),

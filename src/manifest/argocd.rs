@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::manifest::helm_values::inline_values;
+use crate::manifest::parameters;
 use crate::model::address::ObjectName;
 use crate::model::application::{
     Annotation, Application, ApplicationSource, DEFAULT_NAMESPACE, Inline, LEGACY_PREFIX, PREFIX,
@@ -222,7 +224,9 @@ fn inline(node: Node<'_>, at: &KeyPath) -> Vec<Inline> {
     let Some(helm) = node.get("helm") else { return Vec::new() };
     let part = |key: &str, shape: Shape| {
         let at = at.child("helm").and_then(|helm| helm.child(key)).ok()?;
-        Some(Inline { at, shape })
+        let node = helm.get(key)?;
+        let parameters = if shape == Shape::Parameters { parameters::read(node) } else { Vec::new() };
+        Some(Inline { at, shape, values: inline_values(node, shape), parameters })
     };
     // `values` counts only where there is no `valuesObject`.
     let has_object = helm.get("valuesObject").is_some_and(|object| !object.entries().is_empty());

@@ -6,6 +6,11 @@ use crate::manifest::edit::Edit;
 use crate::manifest::splice::{eol_at, line_before, line_end, quotes_of};
 use crate::yaml::{Document, Kind, Node, Style, scalar};
 
+/// The key that makes a Helm parameter a text, as Argo CD's files of overrides have it.
+pub(super) const FORCED: &str = "forcestring";
+/// The same, as the API spells it.
+pub(super) const FORCED_AS_API: &str = "forceString";
+
 /// Keys and texts of a new item, in order.
 pub(super) type Entry<'a> = [(&'static str, &'a str)];
 
@@ -27,6 +32,39 @@ pub(super) fn append(text: &str, list: Node<'_>, entry: &Entry<'_>) -> Option<Ve
     let end = line_end(text, end_of(text, last, None)?);
     let eol = eol_at(text, end);
     Some(vec![added(end, format!("{eol}{}", style.in_block(entry, &dash, eol)))])
+}
+
+/// Gives the edit that adds a text behind the last one of a sequence of texts.
+pub(super) fn append_text(text: &str, list: Node<'_>, new: &str) -> Option<Edit> {
+    let items = list.items();
+    let last = *items.last()?;
+    let new = scalar::write(new, quotes_of(last));
+    let end = end_of(text, last, None)?;
+    if is_flow(list) {
+        return Some(added(end, format!(", {new}")));
+    }
+    let Dash { pad, gap } = items.iter().rev().find_map(|item| Dash::before(text, *item))?;
+    let end = line_end(text, end);
+    Some(added(end, format!("{}{pad}-{}{new}", eol_at(text, end), " ".repeat(gap))))
+}
+
+/// Gives the edit that adds lines as the last entry of a mapping that is written in lines itself.
+pub(super) fn add_lines(text: &str, map: Node<'_>, lines: &[String], eol: &str) -> Option<Edit> {
+    let (first_key, _) = map.entries().first().copied()?;
+    let (last_key, last) = map.entries().last().copied()?;
+    let before = line_before(text, first_key.span().start).trim_start_matches('\u{feff}');
+    if is_flow(map) || !before.chars().all(|c| c == ' ') {
+        return None;
+    }
+    let end = line_end(text, end_of(text, last, Some(last_key))?);
+    let new: String = lines.iter().map(|line| format!("{eol}{before}{line}")).collect();
+    Some(added(end, new))
+}
+
+/// Gives the line ending of a text: that of its first line, else `\n`.
+pub(super) fn eol_of(text: &str) -> &'static str {
+    let first = text.split_inclusive('\n').next().unwrap_or_default();
+    if first.ends_with("\r\n") { "\r\n" } else { "\n" }
 }
 
 /// Gives the edits that make an empty list or a null of a mapping's entry a list of one item.
@@ -271,7 +309,7 @@ impl Like {
         let keys = entries.first().map_or(Style::Plain, |(key, _)| quotes_of(*key));
         let fallback = if keys == Style::Double { Style::Double } else { Style::Plain };
         let texts = style(&["name"]).unwrap_or(fallback);
-        Self { keys, texts, tags: style(&["newTag", "digest"]).unwrap_or(fallback) }
+        Self { keys, texts, tags: style(&["newTag", "digest", "value"]).unwrap_or(fallback) }
     }
 
     /// Where the key is quoted as in JSON, everything is.
@@ -281,6 +319,9 @@ impl Like {
     }
 
     fn pair(&self, (key, value): &(&'static str, &str)) -> String {
+        if [FORCED, FORCED_AS_API].contains(key) {
+            return format!("{}: {value}", scalar::write(key, self.keys));
+        }
         let style = if key.ends_with("ame") { self.texts } else { self.tags };
         format!("{}: {}", scalar::write(key, self.keys), scalar::write(value, style))
     }

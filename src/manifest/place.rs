@@ -4,7 +4,8 @@
 
 use crate::manifest::error::EditError;
 use crate::manifest::locate::OF_CHARTS;
-use crate::manifest::{Found, Source, agreement, kustomization, objects};
+use crate::manifest::overrides::Override;
+use crate::manifest::{Found, Source, agreement, image_strings, kustomization, objects, parameters};
 use crate::model::address::Address;
 use crate::model::key_path::KeyPath;
 use crate::model::names::{ImageName, Tag};
@@ -29,6 +30,24 @@ pub enum Place {
         /// Whether the digest alone stands there, and no tag.
         is_digest: bool,
     },
+    /// The value of a Helm parameter of Argo CD.
+    Parameter {
+        /// The list of parameters.
+        list: Address,
+        /// The parameter's `name`, as written.
+        name: String,
+        /// Whether the value is an image with its tag, and not the tag alone.
+        is_spec: bool,
+    },
+    /// An image string of a list, as Argo CD has them for kustomize.
+    Image {
+        /// The list.
+        list: Address,
+        /// The name that it replaces.
+        name: String,
+    },
+    /// An entry of the file that overrides a source for one Application, which may not be there yet.
+    Override(Override),
 }
 
 /// The text at a place.
@@ -74,7 +93,24 @@ impl Place {
             Self::Entry { list, name, is_digest } => {
                 kustomization::shown(list, name, if *is_digest { "digest" } else { "newTag" }).to_string()
             }
+            Self::Parameter { list, name, .. } => parameter(list, name).to_string(),
+            Self::Image { list, name } => image_string(list, name).to_string(),
+            Self::Override(entry) => entry.there().map_or_else(|_| String::new(), |place| place.key()),
         }
+    }
+
+    /// Gives where the place stands: the value, or the list that it is an item of; none for one that may not be there.
+    pub fn address(&self) -> Option<&Address> {
+        match self {
+            Self::Tag(address) | Self::Spec(address) => Some(address),
+            Self::Entry { list, .. } | Self::Parameter { list, .. } | Self::Image { list, .. } => Some(list),
+            Self::Override(_) => None,
+        }
+    }
+
+    /// Tells whether the place makes its file where there is none.
+    pub fn makes_its_file(&self) -> bool {
+        matches!(self, Self::Override(_))
     }
 
     /// Tells whether this was the place's key, as people read it, in this or another version of its file: a file may gain
@@ -86,6 +122,9 @@ impl Place {
             Self::Entry { list, name, .. } => {
                 ["newTag", "digest"].iter().any(|field| is_it(&kustomization::shown(list, name, field)))
             }
+            Self::Parameter { list, name, .. } => is_it(&parameter(list, name)),
+            Self::Image { list, name } => is_it(&image_string(list, name)),
+            Self::Override(entry) => entry.there().is_ok_and(|place| place.was_called(key)),
         }
     }
 
@@ -94,6 +133,10 @@ impl Place {
         match self {
             Self::Tag(address) | Self::Spec(address) => source.canonical(address),
             Self::Entry { list, name, .. } => kustomization::canonical(source, list, name),
+            Self::Parameter { list, name, .. } => source.canonical(&parameter(list, name)),
+            Self::Image { list, name } => source.canonical(&image_strings::shown(source, list, name)),
+            // Two that are not there yet are one place if they are called alike.
+            Self::Override(_) => self.key(),
         }
     }
 
@@ -106,6 +149,12 @@ impl Place {
             Self::Tag(address) => read_tag(source, &objects::at(source, address)?, image),
             Self::Spec(address) => read_spec(source, &objects::at(source, address)?, image),
             Self::Entry { list, name, .. } => kustomization::read(source, list, image, name),
+            Self::Parameter { list, name, is_spec: true } => {
+                read_spec(source, &objects::at(source, &parameter(list, name))?, image)
+            }
+            Self::Parameter { list, name, is_spec: false } => read_parameter(source, list, name, image),
+            Self::Image { list, name } => image_strings::read(source, list, image, name),
+            Self::Override(entry) => entry.read(source, image),
         }
     }
 
@@ -118,8 +167,64 @@ impl Place {
             Self::Tag(address) => write_tag(source, &objects::at(source, address)?, image, wanted),
             Self::Spec(address) => write_spec(source, &objects::at(source, address)?, image, wanted),
             Self::Entry { list, name, .. } => kustomization::write(source, list, image, name, wanted),
+            Self::Parameter { list, name, is_spec: true } => {
+                write_spec(source, &objects::at(source, &parameter(list, name))?, image, wanted)
+            }
+            Self::Parameter { list, name, is_spec: false } => write_parameter(source, list, name, image, wanted),
+            Self::Image { list, name } => image_strings::write(source, list, image, name, wanted),
+            Self::Override(entry) => entry.write(source, image, wanted),
         }
     }
+}
+
+/// Gives the address of a parameter's value; a name that can stand in no key path leaves that of the list.
+fn parameter(list: &Address, name: &str) -> Address {
+    parameters::value_of(list, name).unwrap_or_else(|| list.clone())
+}
+
+/// Gives an image string as people read it.
+fn image_string(list: &Address, name: &str) -> Address {
+    list.key.where_is("image", name).map_or_else(|_| list.clone(), |key| list.at(key))
+}
+
+/// Reads the tag of a parameter; its digest may stand in another one beside it.
+fn read_parameter(source: &Source, list: &Address, name: &str, image: &ImageName) -> Result<Held, EditError> {
+    let held = read_tag(source, &objects::at(source, &parameter(list, name))?, image)?;
+    let Some(digest) = parameters::digest_of(source, list, name).filter(|_| held.digest.is_none()) else {
+        return Ok(held);
+    };
+    let beside = match source.read_at(&digest)? {
+        Found::Text { value, line } if !value.is_empty() => {
+            check_written(&digest.to_string(), line, &value, None, Some(&value), image)?;
+            Some(value)
+        }
+        Found::Text { .. } | Found::Null { .. } | Found::Absent { .. } => None,
+    };
+    Ok(Held { digest: beside, ..held })
+}
+
+fn write_parameter(
+    source: &Source,
+    list: &Address,
+    name: &str,
+    image: &ImageName,
+    wanted: &Wanted,
+) -> Result<String, EditError> {
+    let at = objects::at(source, &parameter(list, name))?;
+    let held = read_parameter(source, list, name, image)?;
+    let digest = parameters::digest_of(source, list, name);
+    let tag = match (&digest, &wanted.tag) {
+        (Some(_), tag) => tag.clone().unwrap_or_default(),
+        (None, Some(tag)) => wanted.digest.as_ref().map_or_else(|| tag.clone(), |digest| format!("{tag}@{digest}")),
+        (None, None) => {
+            let why = "a chart puts a tag there, and a digest alone is none";
+            return Err(EditError::unproven(&at.1, held.line, why));
+        }
+    };
+    parameters::check_type(source, list, name, held.tag.as_deref().unwrap_or_default(), &tag)?;
+    let text = source.set_in(at.0, &at.1, &tag, OF_CHARTS)?.text;
+    let Some(digest) = digest.filter(|_| held.digest != wanted.digest) else { return Ok(text) };
+    Ok(Source::parse(&text)?.set_at(&digest, wanted.digest.as_deref().unwrap_or_default())?.text)
 }
 
 /// A key path of a document by its number.

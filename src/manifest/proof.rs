@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 use crate::manifest::locate::is_text;
 use crate::manifest::tokens::{Container, Row, Token, fold_up, read_first, read_json, read_second};
-use crate::yaml::{self, Document, Kind, Node};
+use crate::yaml::{self, Document, Kind, Node, Style};
 
 /// In how many places the second reader may see one value.
 const MAX_SITES: usize = 1_000;
@@ -22,6 +22,8 @@ const MAX_DEPTH: usize = 200;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum New {
     Text(String),
+    /// `true`, for no reader a string.
+    True,
     Map(Vec<(String, New)>),
     Seq(Vec<New>),
 }
@@ -96,6 +98,23 @@ pub(super) fn prove(before: Before<'_>, after: &str, difference: &Difference) ->
         let now =
             read_second(after).map_err(|why| format!("the second YAML reader would not read the result: {why}"))?;
         agrees(yaml, &now, difference, expanded).map_err(|why| format!("the second YAML reader would {why}"))?;
+    }
+    Ok(())
+}
+
+/// Proves that a text holds this and nothing else.
+///
+/// # Errors
+/// Why it could not be proven.
+pub(super) fn prove_whole(text: &str, new: &New) -> Result<(), String> {
+    let first = read_first(&yaml::parse(text).map_err(|error| format!("the result would be no YAML: {error}"))?);
+    let second = read_second(text).map_err(|why| format!("the second YAML reader would not read the result: {why}"))?;
+    for documents in [first, second] {
+        let [row] = documents.as_slice() else { return Err("the result would have several documents".to_owned()) };
+        let mut come = Coming { row, at: 0 };
+        if !come.take(new, None) || come.at != row.len() {
+            return Err("the result would not hold the new values, as strings to every reader".to_owned());
+        }
     }
     Ok(())
 }
@@ -192,6 +211,16 @@ impl Coming<'_> {
     fn take(&mut self, new: &New, tag: Option<&str>) -> bool {
         match new {
             New::Text(text) => self.take_text(text, tag),
+            New::True => {
+                let row = self.row;
+                self.take_if(|token| match token {
+                    Token::Bool(found) => found,
+                    Token::Scalar { value, style, is_written } => {
+                        row.text(value) == "true" && is_written && style == Style::Plain
+                    }
+                    _ => false,
+                })
+            }
             New::Map(entries) => {
                 self.take_if(|token| matches!(token, Token::Open(Container::Map { .. })))
                     && entries.iter().all(|(key, value)| self.take_text(key, None) && self.take(value, None))

@@ -61,6 +61,30 @@ pub struct Inline {
     pub at: KeyPath,
     /// How they are written.
     pub shape: Shape,
+    /// What stands in them.
+    pub values: Vec<InlineValue>,
+    /// The parameters as written, where they are a list of them.
+    pub parameters: Vec<Parameter>,
+}
+
+/// A Helm parameter.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Parameter {
+    /// `name`, in the syntax of `helm --set`.
+    pub name: String,
+    /// `value`.
+    pub value: String,
+    /// `forceString`: the value is a text to Helm, whatever it looks like.
+    pub is_forced: bool,
+}
+
+/// One scalar of the values that a source has in itself.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct InlineValue {
+    /// Its key path, as values files have it.
+    pub path: KeyPath,
+    /// Its text; none for a null.
+    pub text: Option<String>,
 }
 
 /// An Application with annotations of repin.

@@ -10,8 +10,10 @@ use crate::model::names::{Branch, RepoPath};
 pub struct FileChange {
     /// The file.
     pub path: RepoPath,
-    /// Its text before this commit.
+    /// Its text before this commit, empty for a new file.
     pub before: String,
+    /// The commit brings the file.
+    pub is_new: bool,
     /// Its text after this commit.
     pub after: String,
 }

@@ -112,6 +112,12 @@ impl KeyPath {
         further.segments.iter().try_fold(self.clone(), |path, segment| path.with(segment.clone()))
     }
 
+    /// Gives what is left of the path below another one; none if it does not lead there, or ends there.
+    pub fn below(&self, front: &Self) -> Option<Self> {
+        let rest = self.segments.strip_prefix(front.segments.as_slice())?;
+        (!rest.is_empty()).then(|| Self { segments: rest.to_vec() })
+    }
+
     /// Makes a path of one key, taken as it is.
     ///
     /// # Errors

@@ -1,9 +1,11 @@
 //! A tracked image: one image of one Application, what its policy allows and where its tag stands.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use crate::model::address::{Address, ObjectName, Shown};
+use crate::model::application::Parameter;
 use crate::model::branch_template::BranchTemplate;
 use crate::model::key_path::KeyPath;
 use crate::model::names::{ApplicationKey, Branch, ImageName, RepoPath};
@@ -87,8 +89,40 @@ pub enum Search {
     Manifests(RepoPath),
     /// Wherever the files of the source name the image.
     Auto(AutoSearch),
+    /// In a list of image strings of an object (`kustomize.images` of an Application).
+    Images(ImageStrings),
+    /// In the file that overrides a source for one Application.
+    Overrides(OverrideSearch),
     /// In each of several sources of one Application, the home source first.
     Sources(Vec<Search>),
+}
+
+/// An entry of the file that overrides a source for one Application.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OverrideSearch {
+    /// What the file may be called: the first that is there, else the first of all.
+    pub files: Vec<RepoPath>,
+    /// The source, which says what runs as long as the file does not.
+    pub source: AutoSearch,
+    /// The key path of the tag or the whole image, where the annotations say which one is meant.
+    pub key: Option<(KeyPath, Form)>,
+    /// The key path of the image's name, where the annotations say which one is meant.
+    pub name_key: Option<KeyPath>,
+    /// What the manifests call the image, where the annotations say it.
+    pub kustomize_name: Option<String>,
+    /// The Helm parameters of the Application.
+    pub parameters: Vec<Parameter>,
+    /// The image strings of the Application.
+    pub images: Vec<String>,
+}
+
+/// A list of image strings as Argo CD has them: `[name=]image[:tag][@digest]`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ImageStrings {
+    /// The file.
+    pub file: RepoPath,
+    /// The list.
+    pub list: Address,
 }
 
 /// One layer of Helm values: a file, or a part of an object of a file.
@@ -120,21 +154,27 @@ pub enum Shape {
     Parameters,
 }
 
+/// The file, and in brackets the part of it.
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.part {
+            None => write!(f, "`{}`", self.file),
+            Some(part) => write!(f, "`{}` (`{}`)", self.file, part.key),
+        }
+    }
+}
+
 impl Layer {
     /// Makes the layer of a whole file.
     pub fn of(file: RepoPath) -> Self {
         Self { file, part: None }
     }
 
-    /// Gives where the value of a key path stands in the file; none if the path gets too long or is no name of a
-    /// parameter.
-    pub fn address(&self, key: &KeyPath) -> Option<Address> {
-        let Some(part) = &self.part else { return Some(Address::first(key.clone())) };
-        let key = match part.shape {
-            Shape::Values => part.key.join(key).ok()?,
-            Shape::Parameters => part.key.where_is("name", &key.to_string()).ok()?.child("value").ok()?,
-        };
-        Some(Address { object: Some(part.object.clone()), shown: Shown::Name, key })
+    /// Gives where the layer begins, and how it is written there; none for a whole file.
+    pub fn start(&self) -> Option<(Address, Shape)> {
+        let part = self.part.as_ref()?;
+        let (object, shown) = (Some(part.object.clone()), Shown::Name);
+        Some((Address { object, shown, key: part.key.clone() }, part.shape))
     }
 }
 
@@ -198,6 +238,25 @@ pub struct HelmSearch {
 }
 
 impl Search {
+    /// Gives the parts of objects that the search may mean: a file, the object in it, and where in that.
+    pub fn parts(&self) -> Vec<(&RepoPath, &ObjectName, &KeyPath)> {
+        fn of(layers: &[Layer]) -> Vec<(&RepoPath, &ObjectName, &KeyPath)> {
+            let parts = layers.iter().filter_map(|layer| Some((&layer.file, layer.part.as_ref()?)));
+            parts.map(|(file, part)| (file, &part.object, &part.key)).collect()
+        }
+        match self {
+            Self::Helm(helm) => of(&helm.files),
+            Self::Values(values) => of(&values.files),
+            Self::Auto(auto) => of(&auto.values.files),
+            Self::Images(images) => {
+                let object = images.list.object.as_ref();
+                object.map(|object| (&images.file, object, &images.list.key)).into_iter().collect()
+            }
+            Self::Sources(all) => all.iter().flat_map(Self::parts).collect(),
+            Self::Kustomization { .. } | Self::Manifests(_) | Self::Overrides(_) => Vec::new(),
+        }
+    }
+
     /// Gives every file that the search reads by its name.
     pub fn files(&self) -> Vec<RepoPath> {
         let of_layers = |files: &[Layer], values: &[Layer], fallback: &Layer| -> Vec<RepoPath> {
@@ -209,6 +268,12 @@ impl Search {
             Self::Values(values) => of_values(values),
             Self::Kustomization { directory, .. } => kustomizations(directory),
             Self::Manifests(path) => vec![path.clone()],
+            Self::Images(images) => vec![images.file.clone()],
+            Self::Overrides(overrides) => {
+                let mut files = overrides.files.clone();
+                files.extend(Self::Auto(overrides.source.clone()).files());
+                files
+            }
             Self::Sources(all) => all.iter().flat_map(Self::files).collect(),
             Self::Auto(auto) => {
                 let mut files = of_values(&auto.values);

@@ -187,9 +187,10 @@ impl Editor<'_> {
                     judgement.code = "current".to_owned();
                 }
                 Ok((before, after, file)) => {
+                    let is_new = !self.texts.contains_key(&file) && self.is_missing(&file);
                     files
                         .entry(file.clone())
-                        .or_insert_with(|| FileChange { path: file.clone(), before, after: String::new() })
+                        .or_insert_with(|| FileChange { path: file.clone(), before, is_new, after: String::new() })
                         .after = after.text().to_owned();
                     self.texts.insert(file, after);
                     written.push(written_place(subject, &judgements[*index], &place));
@@ -237,6 +238,9 @@ impl Editor<'_> {
             Some(source) => source.clone(),
             None => match self.snapshot.files.get(&(self.base.clone(), file.clone())) {
                 Some(FileState::Parsed(source)) => source.clone(),
+                _ if place.makes_its_file() && self.is_missing(file) => {
+                    Arc::new(Source::parse("").map_err(|error| edit_failure(file, &error))?)
+                }
                 _ => return Err(missing("the file")),
             },
         };
@@ -247,6 +251,10 @@ impl Editor<'_> {
         }
         let after = Source::parse(&text).map_err(refused)?;
         Ok((before.text().to_owned(), Arc::new(after), file.clone()))
+    }
+
+    fn is_missing(&self, file: &RepoPath) -> bool {
+        matches!(self.snapshot.files.get(&(self.base.clone(), file.clone())), Some(FileState::Missing))
     }
 
     /// Names the other owners of a written place in the commit that writes it.

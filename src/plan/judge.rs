@@ -13,6 +13,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::manifest::place::Wanted;
+use crate::model::address::{Address, ObjectName};
+use crate::model::key_path::KeyPath;
 use crate::model::names::{ImageName, RepoPath, Tag};
 use crate::model::outcome::OutcomeResult;
 use crate::model::policy::Strategy;
@@ -194,8 +196,23 @@ pub fn is_within_reach(subject: &Subject) -> bool {
     let (Some(target), Some(located)) = (&subject.tracked.target, &subject.located) else { return false };
     let is_own =
         target.own_paths.iter().any(|path| located.file.is_within(path)) || target.listed.contains(&located.file);
+    let is_own = is_own || is_part(target, located);
     let is_allowed = |rule: &EffectiveRule| rule.may_write.iter().any(|glob| glob.is_match(located.file.as_str()));
     is_own || subject.rule.as_ref().is_some_and(is_allowed)
+}
+
+/// Tells whether a place stands in a part of the Application's own object that its sources read: who may write the
+/// annotations may write that, and nothing else in its file.
+fn is_part(target: &Target, located: &Located) -> bool {
+    let holds = |(file, object, key): (&RepoPath, &ObjectName, &KeyPath)| {
+        let Some(place) = &located.place else { return *file == located.file };
+        let is_below = |address: &Address| {
+            let is_there = address.key == *key || address.key.below(key).is_some();
+            is_there && address.object.as_ref() == Some(object)
+        };
+        *file == located.file && place.address().is_some_and(is_below)
+    };
+    target.search.parts().into_iter().any(holds)
 }
 
 fn own_paths(target: &Target) -> String {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::diagnostic::Diagnostic;
 use crate::manifest::place::{Current, Held, Place, Wanted};
-use crate::manifest::{EditError, Found, Source, objects};
+use crate::manifest::{EditError, Found, Source};
 use crate::model::address::Address;
 use crate::model::names::{ImageName, RepoPath};
 use crate::model::tracked::{Form, HelmSearch, Layer, Search, Target, TrackedImage};
@@ -128,6 +128,8 @@ fn search(wanted: &Search, search: auto::Auto<'_>) -> Vec<Located> {
         Search::Values(values) => search.values(values),
         Search::Kustomization { directory, name } => search.kustomization(directory, name.as_deref()),
         Search::Manifests(path) => search.manifests(path),
+        Search::Images(images) => search.image_strings(images),
+        Search::Overrides(overrides) => vec![search.overrides(overrides)],
         Search::Auto(auto) => search.anywhere(auto),
         Search::Sources(all) => found::across(image, all.iter().map(|one| self::search(one, search)).collect()),
     }
@@ -156,28 +158,26 @@ fn helm_values(image: &ImageName, helm: &HelmSearch, files: Files<'_>) -> Locate
 }
 
 fn at(image: &ImageName, helm: &HelmSearch, layer: &Layer, source: &Source, files: Files<'_>) -> Located {
-    let Some(address) = layer.address(&helm.key).map(|address| objects::shown(source, address)) else {
+    let Some(place) = values::place(layer, source, &helm.key, helm.form) else {
         let message = format!("{}: `{}` is too long for a key path there", layer.file, helm.key);
         let failure = Failure { code: "edit/no-such-key".to_owned(), message, hint: None, line: None };
         return not_at(helm, layer, failure);
     };
-    let place = place_of(helm.form, address);
     let (key, spot) = (Some(place.key()), place.canonical(source));
     let site = site(image, helm, layer, &place, source, files);
     Located { file: layer.file.clone(), key, spot, place: Some(place), site }
 }
 
 fn not_at(helm: &HelmSearch, layer: &Layer, failure: Failure) -> Located {
-    let place = layer.address(&helm.key).map(|address| place_of(helm.form, address));
-    let key = place.as_ref().map(Place::key);
+    let place = layer.part.is_none().then(|| {
+        let address = Address::first(helm.key.clone());
+        match helm.form {
+            Form::Tag => Place::Tag(address),
+            Form::Spec => Place::Spec(address),
+        }
+    });
+    let key = Some(place.as_ref().map_or_else(|| helm.key.to_string(), Place::key));
     Located { file: layer.file.clone(), spot: key.clone().unwrap_or_default(), key, place, site: Err(failure) }
-}
-
-fn place_of(form: Form, address: Address) -> Place {
-    match form {
-        Form::Tag => Place::Tag(address),
-        Form::Spec => Place::Spec(address),
-    }
 }
 
 /// Tries an edit of a place without a value to write: says why the editor would refuse any, such as in a SOPS file.
@@ -211,9 +211,10 @@ fn site(
         Some(key) => {
             values::read(layer, source, key).map_err(failed)?;
             let values = Values::new(&helm.values, files);
-            let missing = |name: String| layer.address(key).map(|address| (address, name));
+            let missing = |name: String| values::address(layer, source, key).map(|address| (address, name));
             match values.text(key) {
-                Some((at, value, line)) if !values.name_image(key, &value, name) => {
+                Some(text) if !values.name_image(key, &text.value, name) => {
+                    let (at, value) = (&text.file, &text.value);
                     let message =
                         format!("{at}: `{key}` names the image `{value}`, and the annotations track `{name}`");
                     let hint = "correct the image in `image-list` or the key path of the name".to_owned();
@@ -221,7 +222,7 @@ fn site(
                         code: "edit/other-image".to_owned(),
                         message,
                         hint: Some(hint),
-                        line: Some(line).filter(|_| at == file),
+                        line: Some(text.line).filter(|_| at == file),
                     });
                 }
                 Some(_) => None,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::manifest::place::Place;
 use crate::model::application::{Application, PREFIX};
 use crate::model::asking::wishes;
 use crate::model::history::CommitId;
@@ -305,7 +306,8 @@ impl Reconciler {
             let named = self.repositories.iter().find(|repository| repository.options.name == target.base.repository);
             if let (Some(repository), false) = (named, snapshot.files.contains_key(&key)) {
                 let state = repository.state(&target.base.branch, &located.file);
-                if matches!(state, FileState::Parsed(_)) {
+                let makes_file = located.place.as_ref().is_some_and(Place::makes_its_file);
+                if matches!(state, FileState::Parsed(_)) || (makes_file && matches!(state, FileState::Missing)) {
                     snapshot.files.insert(key, state);
                 }
             }

@@ -7,16 +7,18 @@
 //! other repositories or on other branches is passed over. `git-repository` puts another configured repository in its place, with the same
 //! paths.
 
+mod branch;
 mod home;
+mod own;
 
-use crate::annotations::destination::BaseBranch;
 use crate::annotations::{ImageRequest, WriteBack};
-use crate::model::application::{Application, ApplicationSource};
+use crate::model::application::{Application, ApplicationSource, Parameter};
 use crate::model::names::{Branch, RepoPath};
 use crate::model::problem::{Problem, Severity};
-use crate::model::remote_url::RemoteUrl;
-use crate::model::tracked::{MadeBranch, Refusal, Tool};
-use crate::resolve::ground::home::{Home, owns_its_path, revision};
+use crate::model::tracked::{Layer, MadeBranch, Refusal, RemoteBranch, Search, Target, Tool};
+use crate::resolve::ground::branch::{branch, entries};
+use crate::resolve::ground::home::{Home, owns_its_path};
+pub(super) use crate::resolve::ground::own::{Own, search_in};
 use crate::resolve::{KnownRepository, problem, source_line};
 
 /// The repository, branches and files that an Application means.
@@ -35,10 +37,16 @@ pub(super) struct Ground<'a> {
     pub(super) listed: Vec<RepoPath>,
     /// The other sources that own a path in the repository.
     pub(super) others: Vec<Part>,
+    /// Values that stand in the Application itself and count over these files, where it is defined on the branch.
+    pub(super) inline: Vec<Layer>,
+    /// The same of sources that have no files here, each by itself.
+    pub(super) alone: Vec<Vec<Layer>>,
     /// The chart's own values, if the chart stands in the repository.
     default: Option<RepoPath>,
     /// Several charts have value files of their own there, and any of them may hold the key.
     pub(super) is_ambiguous: bool,
+    /// The object that defines the Application.
+    pub(super) own_object: Option<Own<'a>>,
     sources: &'a [ApplicationSource],
     home: Home<'a>,
 }
@@ -47,8 +55,8 @@ pub(super) struct Ground<'a> {
 pub(super) struct Part {
     /// Its path.
     pub(super) path: RepoPath,
-    /// Its value files in Helm's order, the chart's own first.
-    pub(super) values: Vec<RepoPath>,
+    /// Its values in Helm's order, the chart's own file first.
+    pub(super) values: Vec<Layer>,
     /// What it is rendered with, where it says so.
     pub(super) tool: Option<Tool>,
     /// Whether manifests below subdirectories are part of it.
@@ -69,6 +77,17 @@ fn stop(code: &str, message: String, hint: String) -> Stop {
 }
 
 impl Ground<'_> {
+    /// Gives the target of a search in the repository.
+    pub(super) fn target(&self, search: Search) -> Target {
+        Target {
+            base: RemoteBranch { repository: self.repository.name.clone(), branch: self.base.clone() },
+            made: self.made.clone(),
+            own_paths: self.own.clone(),
+            listed: self.listed.clone(),
+            search,
+        }
+    }
+
     /// Gives the values files in Helm's order, and the one that counts if none holds the key.
     pub(super) fn values(&self) -> (Vec<RepoPath>, RepoPath) {
         let mut values: Vec<RepoPath> = self.default.iter().cloned().collect();
@@ -91,7 +110,15 @@ impl Ground<'_> {
     /// Tells what the home source is rendered with, where it says so. A source that only lends its files to others has
     /// nothing but their values.
     pub(super) fn tool(&self) -> Option<Tool> {
-        self.home.source.tool.or_else(|| (!owns_its_path(self.home.source)).then_some(Tool::Helm))
+        let says = self.home.source.tool.filter(|_| owns_its_path(self.home.source));
+        says.or_else(|| (!owns_its_path(self.home.source)).then_some(Tool::Helm))
+    }
+
+    /// Gives the parameters and image strings of the home source.
+    pub(super) fn overridden(&self) -> (Vec<Parameter>, Vec<String>) {
+        let source = self.home.source;
+        let parameters = source.inline.iter().flat_map(|inline| &inline.parameters).cloned().collect();
+        (parameters, source.kustomize_images.clone())
     }
 
     /// Tells whether manifests below subdirectories are part of the home source.
@@ -119,8 +146,82 @@ pub(super) fn ground<'a>(
     };
     let (repository, base) = branch(application, source, known, request)?;
     let home = Home { source, default: entries(source, known).into_iter().find_map(|one| one.default.as_ref()) };
-    let made = match &request.destination.template {
-        None => None,
+    let made = made(request, repository)?;
+    let own = Own::of(application, known)
+        .filter(|own| own.repository.name == repository.name && own.repository.branch == base);
+    let inline = |source: &ApplicationSource| own.map(|own| own.layers(source)).unwrap_or_default();
+    let path = source_path(home.source)?;
+    let (mut own_paths, mut listed, mut charts, mut others) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut alone = Vec::new();
+    for source in sources {
+        let is_here = home.is_of(source);
+        let directory = source_path(source)?;
+        if is_here && owns_its_path(source) && !own_paths.contains(&directory) {
+            own_paths.push(directory.clone());
+        }
+        let files: Vec<RepoPath> =
+            source.value_files.iter().filter_map(|file| place(sources, home, source, file).ok()).collect();
+        if is_here && owns_its_path(source) && !std::ptr::eq(source, home.source) && directory != path {
+            let values = directory.join("values.yaml").into_iter().chain(files.iter().cloned()).map(Layer::of);
+            let (tool, is_recursive) = (source.tool, source.is_recursive);
+            let values = values.chain(inline(source)).collect();
+            others.push(Part { path: directory.clone(), values, tool, is_recursive });
+        } else if files.is_empty() && !std::ptr::eq(source, home.source) {
+            alone.push(inline(source));
+        }
+        if !files.is_empty() {
+            charts.push((is_here.then(|| directory.join("values.yaml")).flatten(), files.clone(), source));
+            listed.extend(files);
+        }
+    }
+    alone.retain(|layers| !layers.is_empty());
+    let mut lists: Vec<&Vec<RepoPath>> = charts.iter().map(|(_, files, _)| files).collect();
+    lists.dedup();
+    let default = match charts.as_slice() {
+        [] => owns_its_path(home.source).then(|| path.join("values.yaml")).flatten(),
+        [(default, ..)] => default.clone(),
+        _ => None,
+    };
+    // Values in the Application lie over the files of their own source.
+    let inline = match charts.as_slice() {
+        [] => inline(home.source),
+        [(.., source)] => inline(source),
+        several => {
+            let all = several.iter().map(|(.., source)| *source).chain([home.source]);
+            let sources = all.fold(Vec::new(), |mut known: Vec<&ApplicationSource>, source| {
+                if !known.iter().any(|one| std::ptr::eq(*one, source)) {
+                    known.push(source);
+                }
+                known
+            });
+            alone.extend(sources.into_iter().map(inline).filter(|layers| !layers.is_empty()));
+            Vec::new()
+        }
+    };
+    let is_ambiguous = lists.len() > 1;
+    let own = own_paths;
+    Ok(Ground {
+        repository,
+        base,
+        made,
+        path,
+        own,
+        listed,
+        others,
+        inline,
+        alone,
+        default,
+        is_ambiguous,
+        own_object: Own::of(application, known),
+        sources,
+        home,
+    })
+}
+
+/// Gives what branches that are made for changes are called, if annotations ask for them and the operator allows any.
+pub(super) fn made(request: &ImageRequest, repository: &KnownRepository) -> Result<Option<MadeBranch>, Stop> {
+    match &request.destination.template {
+        None => Ok(None),
         Some(_) if repository.branches.is_empty() => {
             let message = format!(
                 "`git-branch` makes branches, and the operator allows none in the repository `{}`",
@@ -130,39 +231,10 @@ pub(super) fn ground<'a>(
                 "let the operator allow them in repin.yaml: `branches: [\"<glob>\"]` of the repository `{}`",
                 repository.name
             );
-            return Err(Stop { annotation: Some("/git-branch"), ..stop("target/outside", message, hint) });
+            Err(Stop { annotation: Some("/git-branch"), ..stop("target/outside", message, hint) })
         }
-        Some(template) => Some(MadeBranch { template: template.clone(), allowed: repository.branches.clone() }),
-    };
-    let path = source_path(home.source)?;
-    let (mut own, mut listed, mut charts, mut others) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for source in sources {
-        let is_here = home.is_of(source);
-        let directory = source_path(source)?;
-        if is_here && owns_its_path(source) && !own.contains(&directory) {
-            own.push(directory.clone());
-        }
-        let files: Vec<RepoPath> =
-            source.value_files.iter().filter_map(|file| place(sources, home, source, file).ok()).collect();
-        if is_here && owns_its_path(source) && !std::ptr::eq(source, home.source) && directory != path {
-            let values = directory.join("values.yaml").into_iter().chain(files.iter().cloned()).collect();
-            let (tool, is_recursive) = (source.tool, source.is_recursive);
-            others.push(Part { path: directory.clone(), values, tool, is_recursive });
-        }
-        if !files.is_empty() {
-            charts.push((is_here.then(|| directory.join("values.yaml")).flatten(), files.clone()));
-            listed.extend(files);
-        }
+        Some(template) => Ok(Some(MadeBranch { template: template.clone(), allowed: repository.branches.clone() })),
     }
-    let mut lists: Vec<&Vec<RepoPath>> = charts.iter().map(|(_, files)| files).collect();
-    lists.dedup();
-    let default = match charts.as_slice() {
-        [] => owns_its_path(home.source).then(|| path.join("values.yaml")).flatten(),
-        [(default, _)] => default.clone(),
-        _ => None,
-    };
-    let is_ambiguous = lists.len() > 1;
-    Ok(Ground { repository, base, made, path, own, listed, others, default, is_ambiguous, sources, home })
 }
 
 /// Value files that are none of the repository's: they are passed over, and that is said.
@@ -196,7 +268,7 @@ fn home<'a>(
         WriteBack::HelmValuesFile(path) | WriteBack::Manifests(path) | WriteBack::Kustomization(Some(path)) => {
             meant(path)
         }
-        WriteBack::HelmValues | WriteBack::Kustomization(None) | WriteBack::Auto => None,
+        WriteBack::HelmValues | WriteBack::Kustomization(None) | WriteBack::Overrides(_) | WriteBack::Auto => None,
     });
     of_targets
         .or_else(|| sources.iter().flat_map(|source| &source.value_files).rev().find_map(meant))
@@ -253,128 +325,4 @@ fn source_path(source: &ApplicationSource) -> Result<RepoPath, Stop> {
         let message = format!("the source path `{}` leaves the repository", source.path);
         stop("target/outside", message, "write a path below the repository's root".to_owned())
     })
-}
-
-/// Finds the configured entries of a source's repository.
-fn entries<'a>(source: &ApplicationSource, known: &'a [KnownRepository]) -> Vec<&'a KnownRepository> {
-    if source.chart.is_some() { Vec::new() } else { at(&source.repo_url, known) }
-}
-
-fn at<'a>(url: &str, known: &'a [KnownRepository]) -> Vec<&'a KnownRepository> {
-    let Ok(url) = url.parse::<RemoteUrl>() else { return Vec::new() };
-    let spelling = url.normalised();
-    known.iter().filter(|one| one.urls.contains(&spelling)).collect()
-}
-
-/// Finds the repository and the branch that is read: `git-branch`, else what the source follows. Both must be allowed.
-fn branch<'a>(
-    application: &Application,
-    home: &ApplicationSource,
-    known: &'a [KnownRepository],
-    request: &ImageRequest,
-) -> Result<(&'a KnownRepository, Branch), Stop> {
-    let destination = &request.destination;
-    let (same, shown) = repositories(application, home, known, destination.repository.as_deref())?;
-    let default = || same.iter().find_map(|one| one.default.as_ref()).map(Branch::as_str);
-    let follows_source = destination.repository.is_none() && application.key.file.is_some();
-    let wanted = match &destination.base {
-        Some(BaseBranch::Named(branch)) => Some(branch.as_str()),
-        Some(BaseBranch::Default) => default(),
-        // Without a revision the Application follows what the remote calls its default branch, as Argo CD does.
-        None if follows_source => revision(home).or_else(default),
-        None => None,
-    };
-    let is_commit = wanted
-        .is_some_and(|wanted| matches!(wanted.len(), 40 | 64) && wanted.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    let own = |one: &&&KnownRepository| wanted.is_none_or(|wanted| one.branch.as_str() == wanted);
-    if let Some(found) = same.iter().find(own) {
-        return Ok((found, found.branch.clone()));
-    }
-    let wanted = wanted.unwrap_or("HEAD");
-    let allowing = same.iter().find(|one| one.branches.iter().any(|glob| glob.is_match(wanted)));
-    if let (Some(found), Ok(branch), false) = (allowing, wanted.parse(), is_commit) {
-        return Ok((found, branch));
-    }
-    let branches: Vec<&str> = same
-        .iter()
-        .flat_map(|one| std::iter::once(one.branch.as_str()).chain(one.branches.iter().map(|glob| glob.as_str())))
-        .collect();
-    let allowed = branches.join("`, `");
-    let mut stop = if is_commit {
-        let message = format!("the commit `{wanted}` of {shown} stays what it is, and only `{allowed}` may be written");
-        let hint = "name a branch in `targetRevision`, or the one that holds the values in `git-branch`".to_owned();
-        stop("target/outside", message, hint)
-    } else if destination.base.is_some() {
-        let message = format!("`git-branch` names the base `{wanted}` of {shown}, and only `{allowed}` may be reached");
-        let hint = format!(
-            "name one of these, or let the operator allow it in repin.yaml: `branches: [\"{wanted}\"]` of that repository"
-        );
-        stop("target/outside", message, hint)
-    } else {
-        let message = format!("the Application follows `{wanted}` of {shown}, and only `{allowed}` may be written");
-        let hint = format!(
-            "set `targetRevision: {}`, or let the operator allow it in repin.yaml: an entry of `repositories:` with `branch: {wanted}`, or `branches: [\"{wanted}\"]` of that repository",
-            same.iter().map(|one| one.branch.as_str()).collect::<Vec<_>>().join(" or ")
-        );
-        stop("target/outside", message, hint)
-    };
-    stop.annotation = destination.base.as_ref().map(|_| "/git-branch");
-    Err(stop)
-}
-
-/// Finds the configured entries that are meant, at least one, and how they are shown.
-fn repositories<'a>(
-    application: &Application,
-    home: &ApplicationSource,
-    known: &'a [KnownRepository],
-    elsewhere: Option<&str>,
-) -> Result<(Vec<&'a KnownRepository>, String), Stop> {
-    let (same, url) = match (elsewhere, &application.key.file) {
-        (Some(url), _) => (at(url, known), url),
-        (None, Some(_)) => (entries(home, known), home.repo_url.as_str()),
-        // Applications of repin.yaml name the repository itself.
-        (None, None) => {
-            let name = &application.key.repository;
-            let Some(found) = known.iter().find(|one| one.name == *name) else {
-                let message = format!("the repository `{name}` is not configured");
-                return Err(stop("repository/unknown", message, "name one of `repositories:`".to_owned()));
-            };
-            return Ok((vec![found], format!("`{name}`")));
-        }
-    };
-    let shown = shown_url(url);
-    if !same.is_empty() {
-        return Ok((same, shown));
-    }
-    let message = match (&home.chart, elsewhere) {
-        (_, Some(_)) => format!("`git-repository` names {shown}, and no configured repository has this url"),
-        (Some(chart), None) => format!("the source is the Helm chart `{chart}` of {shown}, and no Git repository"),
-        (None, None) => format!("no configured repository has the url {shown}"),
-    };
-    let hint = if elsewhere.is_none() && home.chart.is_some() {
-        "charts of Helm repositories are not written to; keep the values in a Git source with `ref`, or name a repository in `git-repository`".to_owned()
-    } else {
-        format!(
-            "if it is another name of a configured repository, add to that entry of `repositories:` the line `also: [\"{shown}\"]`; otherwise add an entry for it"
-        )
-    };
-    let annotation = elsewhere.map(|_| "/git-repository");
-    Err(Stop { annotation, ..stop("repository/unknown", message, hint) })
-}
-
-/// Shows a URL without user information, in quotes only where it is empty.
-fn shown_url(url: &str) -> String {
-    if url.is_empty() {
-        return "\"\"".to_owned();
-    }
-    let clean: String = url.chars().filter(|c| !c.is_control()).take(300).collect();
-    match clean.split_once("://") {
-        Some((scheme, rest)) => {
-            let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-            let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-            let slash = if rest.contains('/') { "/" } else { "" };
-            format!("{scheme}://{host}{slash}{path}")
-        }
-        None => clean,
-    }
 }

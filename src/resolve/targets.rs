@@ -1,13 +1,14 @@
 //! What `write-back-target` and the key annotations mean for one source: where the tag is looked for.
 
 use crate::annotations::{ImageRequest, WriteBack};
-use crate::model::application::Application;
+use crate::model::application::{Application, DEFAULT_NAMESPACE};
+use crate::model::names::ApplicationKey;
 use crate::model::problem::Problem;
 use crate::model::tracked::{
-    AutoSearch, HelmSearch, Layer, Refusal, RemoteBranch, Search, Target, TrackedImage, ValuesSearch,
+    AutoSearch, HelmSearch, Layer, OverrideSearch, Refusal, Search, Target, TrackedImage, ValuesSearch,
 };
-use crate::resolve::ground::{Ground, Part};
-use crate::resolve::{annotation_line, problem, source_line};
+use crate::resolve::ground::{Ground, Own, Part, made, search_in};
+use crate::resolve::{KnownRepository, annotation_line, problem, source_line};
 
 /// Turns one target of a request into a tracked image.
 pub(super) fn targeted(
@@ -17,14 +18,20 @@ pub(super) fn targeted(
     target: &WriteBack,
     problems: &mut Vec<Problem>,
 ) -> TrackedImage {
+    if let Some(own) = own(application, request, ground, target) {
+        return own;
+    }
     if matches!(target, WriteBack::HelmValues) && ground.is_ambiguous {
         let refusal = Refusal { code: "target/ambiguous".to_owned(), message: ground.ambiguity() };
         let hint = "name the file that holds the tag: `write-back-target: helmvalues:<file>`".to_owned();
         problems.push(problem(application, source_line(application), &refusal, hint));
-        return refused(application, request, ground, refusal);
+        return refused(application, request, refusal);
     }
-    match search(request, ground, target) {
-        Ok(search) => image(application, request, Some(ground), Some(search)),
+    match search(application, request, ground, target) {
+        Ok(search) => {
+            let target = ground.target(search);
+            image(application, request, Some(target))
+        }
         Err(reason) => {
             let refusal = Refusal { code: "target/outside".to_owned(), message: reason };
             problems.push(problem(
@@ -33,28 +40,89 @@ pub(super) fn targeted(
                 &refusal,
                 "write a path inside the repository, relative to the source path".to_owned(),
             ));
-            refused(application, request, ground, refusal)
+            refused(application, request, refusal)
         }
     }
 }
 
-fn refused(application: &Application, request: &ImageRequest, ground: &Ground<'_>, refusal: Refusal) -> TrackedImage {
-    let mut image = image(application, request, Some(ground), None);
+/// Turns a target into a tracked image of the Application's own object, where that says which image runs: by image strings
+/// for kustomize, which win over any file, and by values, unless files of the same branch are laid under them anyway.
+fn own(
+    application: &Application,
+    request: &ImageRequest,
+    ground: &Ground<'_>,
+    target: &WriteBack,
+) -> Option<TrackedImage> {
+    let own = ground.own_object.filter(|own| own.is_meant(request))?;
+    let mut searches = own.image_strings(request, target);
+    let is_here = own.repository.name == ground.repository.name && own.repository.branch == ground.base;
+    if searches.is_empty() && !is_here {
+        let values = own.values(request, target, false).into_iter();
+        searches = values.map(|search| of_values(request, search)).collect();
+    }
+    in_own(application, request, own, searches)
+}
+
+/// Turns the targets of a request into tracked images of the Application's own object, where nothing else can be reached;
+/// none if it cannot hold all of them either.
+pub(super) fn of_own_object(
+    application: &Application,
+    request: &ImageRequest,
+    known: &[KnownRepository],
+) -> Option<Vec<TrackedImage>> {
+    let own = Own::of(application, known).filter(|own| own.is_meant(request) && !request.targets.is_empty())?;
+    // A chart of a Helm repository has no files that could hold the image.
+    let is_last_resort = application.sources.iter().all(|source| source.chart.is_some());
+    let searches = |target: &WriteBack| {
+        let strings = own.image_strings(request, target).into_iter();
+        let values = own.values(request, target, is_last_resort).into_iter();
+        strings.chain(values.map(|search| of_values(request, search))).collect::<Vec<Search>>()
+    };
+    request.targets.iter().map(|target| in_own(application, request, own, searches(target))).collect()
+}
+
+fn in_own(
+    application: &Application,
+    request: &ImageRequest,
+    own: Own<'_>,
+    searches: Vec<Search>,
+) -> Option<TrackedImage> {
+    let mut searches = searches.into_iter();
+    let search = of_sources(searches.next()?, searches);
+    let (made, refusal) = match made(request, own.repository) {
+        Ok(made) => (made, None),
+        Err(stop) => (None, Some(stop.refusal)),
+    };
+    let target = Target { base: own.base(), made, own_paths: Vec::new(), listed: Vec::new(), search };
+    let mut image = image(application, request, Some(target));
+    image.refusal = image.refusal.or(refusal);
+    Some(image)
+}
+
+fn refused(application: &Application, request: &ImageRequest, refusal: Refusal) -> TrackedImage {
+    let mut image = image(application, request, None);
     image.refusal.get_or_insert(refusal);
     image
 }
 
 /// Says where a target looks, or why its path cannot be written.
-fn search(request: &ImageRequest, ground: &Ground<'_>, target: &WriteBack) -> Result<Search, String> {
+fn search(
+    application: &Application,
+    request: &ImageRequest,
+    ground: &Ground<'_>,
+    target: &WriteBack,
+) -> Result<Search, String> {
     let join = |path: &String| ground.file(path).map_err(|why| format!("the target `{path}` cannot be written: {why}"));
     let search = match target {
         WriteBack::HelmValues => {
             let of_part = |part: &Part| of_values(request, values_of(request, part));
-            of_sources(of_values(request, values(request, ground)), ground.others.iter().map(of_part))
+            let others = ground.others.iter().map(of_part).chain(alone(request, ground));
+            of_sources(of_values(request, values(request, ground)), others)
         }
         WriteBack::HelmValuesFile(file) => {
             let file = join(file)?;
             let mut search = values(request, ground);
+            search.values.retain(|layer| layer.part.is_none());
             let layer = Layer::of(file);
             // A target that the source does not list is taken for the last one.
             if !search.values.contains(&layer) {
@@ -67,21 +135,56 @@ fn search(request: &ImageRequest, ground: &Ground<'_>, target: &WriteBack) -> Re
             name: request.kustomize_name.clone(),
         },
         WriteBack::Manifests(path) => Search::Manifests(join(path)?),
+        WriteBack::Overrides(file) => Search::Overrides(overrides(application, request, ground, file.as_ref())?),
         WriteBack::Auto => {
             let of_part = |part: &Part| {
                 let (path, tool, is_recursive) = (part.path.clone(), part.tool, part.is_recursive);
                 Search::Auto(AutoSearch { path, values: values_of(request, part), tool, is_recursive })
             };
-            let home = AutoSearch {
-                path: ground.path.clone(),
-                values: values(request, ground),
-                tool: ground.tool(),
-                is_recursive: ground.is_recursive(),
-            };
-            of_sources(Search::Auto(home), ground.others.iter().map(of_part))
+            of_sources(
+                Search::Auto(home(request, ground)),
+                ground.others.iter().map(of_part).chain(alone(request, ground)),
+            )
         }
     };
     Ok(search)
+}
+
+/// Looks for the image in the home source.
+fn home(request: &ImageRequest, ground: &Ground<'_>) -> AutoSearch {
+    AutoSearch {
+        path: ground.path.clone(),
+        values: values(request, ground),
+        tool: ground.tool(),
+        is_recursive: ground.is_recursive(),
+    }
+}
+
+/// Looks into the file that overrides the home source for the Application.
+fn overrides(
+    application: &Application,
+    request: &ImageRequest,
+    ground: &Ground<'_>,
+    file: Option<&String>,
+) -> Result<OverrideSearch, String> {
+    let ApplicationKey { namespace, name, .. } = &application.key;
+    // Argo CD puts the namespace before the name where that is not its own, which is unknown here.
+    let (short, long) = (format!(".argocd-source-{name}.yaml"), format!(".argocd-source-{namespace}_{name}.yaml"));
+    let mut names = if namespace == DEFAULT_NAMESPACE { vec![short, long] } else { vec![long, short] };
+    if let Some(file) = file {
+        names = vec![file.clone()];
+    }
+    let join = |path: &String| ground.file(path).map_err(|why| format!("the target `{path}` cannot be written: {why}"));
+    let (parameters, images) = ground.overridden();
+    Ok(OverrideSearch {
+        files: names.iter().map(join).collect::<Result<_, _>>()?,
+        source: home(request, ground),
+        key: request.key.clone(),
+        name_key: request.name_key.clone(),
+        kustomize_name: request.kustomize_name.clone(),
+        parameters,
+        images,
+    })
 }
 
 /// Looks into all sources that own a path, the home one first.
@@ -93,16 +196,23 @@ fn of_sources(home: Search, others: impl Iterator<Item = Search>) -> Search {
     }
 }
 
+/// Looks into the values of sources that have no files on the branch.
+fn alone<'a>(request: &'a ImageRequest, ground: &'a Ground<'_>) -> impl Iterator<Item = Search> + 'a {
+    let searches = ground.alone.iter().filter_map(|layers| search_in(layers.clone(), request));
+    searches.map(|search| of_values(request, search))
+}
+
 fn values_of(request: &ImageRequest, part: &Part) -> ValuesSearch {
-    let fallback = Layer::of(part.values.first().cloned().unwrap_or_default());
-    let files: Vec<Layer> = part.values.iter().cloned().map(Layer::of).collect();
+    let files = part.values.clone();
+    let fallback = files.first().cloned().unwrap_or_else(|| Layer::of(part.path.clone()));
     ValuesSearch { values: files.clone(), files, fallback, name_key: request.name_key.clone() }
 }
 
-/// Gives the value files of a source in Helm's order: the chart's own first, then what the source lists.
+/// Gives the values of a source in Helm's order: the chart's own file first, then what the source lists, then what it holds
+/// itself.
 fn values(request: &ImageRequest, ground: &Ground<'_>) -> ValuesSearch {
     let (files, fallback) = ground.values();
-    let files: Vec<Layer> = files.into_iter().map(Layer::of).collect();
+    let files: Vec<Layer> = files.into_iter().map(Layer::of).chain(ground.inline.iter().cloned()).collect();
     ValuesSearch { values: files.clone(), files, fallback: Layer::of(fallback), name_key: request.name_key.clone() }
 }
 
@@ -113,31 +223,22 @@ fn of_values(request: &ImageRequest, search: ValuesSearch) -> Search {
     Search::Helm(HelmSearch { files, fallback, values, key: key.clone(), form: *form, name_key })
 }
 
-/// Makes the tracked image; without a search it has no target.
-pub(super) fn image(
-    application: &Application,
-    request: &ImageRequest,
-    ground: Option<&Ground<'_>>,
-    search: Option<Search>,
-) -> TrackedImage {
+/// Makes the tracked image.
+pub(super) fn image(application: &Application, request: &ImageRequest, target: Option<Target>) -> TrackedImage {
     // What a kustomization or manifest holds is no key path of the annotations.
-    let is_of_key = match &search {
-        None | Some(Search::Helm(_)) => true,
+    let is_of_key = match target.as_ref().map(|target| &target.search) {
+        None | Some(Search::Helm(_) | Search::Overrides(_)) => true,
         Some(Search::Sources(all)) => matches!(all.first(), Some(Search::Helm(_))),
-        Some(Search::Values(_) | Search::Kustomization { .. } | Search::Manifests(_) | Search::Auto(_)) => false,
+        Some(
+            Search::Values(_)
+            | Search::Kustomization { .. }
+            | Search::Manifests(_)
+            | Search::Images(_)
+            | Search::Auto(_),
+        ) => false,
     };
     let key = request.key.as_ref().filter(|_| is_of_key);
     let key = key.map(|(key, _)| key.clone());
-    let target = match (ground, search) {
-        (Some(ground), Some(search)) => Some(Target {
-            base: RemoteBranch { repository: ground.repository.name.clone(), branch: ground.base.clone() },
-            made: ground.made.clone(),
-            own_paths: ground.own.clone(),
-            listed: ground.listed.clone(),
-            search,
-        }),
-        _ => None,
-    };
     TrackedImage {
         application: application.key.clone(),
         line: annotation_line(application, "/image-list"),

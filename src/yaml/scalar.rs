@@ -55,7 +55,7 @@ pub fn plain_is_string(text: &str) -> bool {
 
 /// Tells whether a text has only characters that mean nothing to YAML in any place of a plain scalar.
 pub fn is_plain_syntax(text: &str) -> bool {
-    let safe = |c: u8| c.is_ascii_alphanumeric() || b"._/:@-".contains(&c);
+    let safe = |c: u8| c.is_ascii_alphanumeric() || b"._/:@=-".contains(&c);
     let bytes = text.as_bytes();
     let edges = bytes.first().is_some_and(|c| c.is_ascii_alphanumeric()) && bytes.last() != Some(&b':');
     edges && bytes.iter().all(|c| safe(*c))

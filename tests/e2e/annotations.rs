@@ -52,8 +52,6 @@ fn every_known_key_that_is_not_built_holds_its_image_and_is_a_problem() {
         ("app.soak", "1h"),
         ("app.verify", "keyless:x"),
         ("write-back-method", "argocd"),
-        ("write-back-target", ".argocd-source-web.yaml"),
-        ("app.write-back-target", "/apps/.argocd-source-web.yaml"),
     ];
     let mut texts = Vec::new();
     for prefix in ["repin.dev/", "argocd-image-updater.argoproj.io/"] {
@@ -63,8 +61,7 @@ fn every_known_key_that_is_not_built_holds_its_image_and_is_a_problem() {
             // Everything else is said, so that the key alone holds.
             let base = PLAIN.replace("repin.dev/", prefix);
             let method = if key == "write-back-method" { "" } else { "repin.dev/write-back-method: git\n" };
-            let target =
-                if key.ends_with("write-back-target") { "" } else { "repin.dev/write-back-target: helmvalues\n" };
+            let target = "repin.dev/write-back-target: helmvalues\n";
             texts.push((name, format!("{base}\n{method}{target}{prefix}{key}: {value}"), format!("held {code}"), code));
         }
     }
@@ -95,10 +92,10 @@ fn of_several_unbuilt_keys_the_first_of_the_manual_holds_and_each_one_is_a_probl
             &["unsupported/soak", "unsupported/verify"],
         ),
         (
-            "method-before-target",
+            "method-without-target",
             PLAIN.replace("repin.dev/", "argocd-image-updater.argoproj.io/"),
             "held unsupported/write-back-method",
-            &["unsupported/write-back-method", "unsupported/write-back-target"],
+            &["unsupported/write-back-method"],
         ),
         (
             "target-before-window",
@@ -184,11 +181,12 @@ fn both_prefixes_are_one_map_in_which_the_own_one_wins_key_by_key() {
             "held unsupported/write-back-method",
             &["unsupported/write-back-method"],
         ),
+        // It writes a file that Argo CD reads for charts and kustomizations only.
         (
             "legacy-without-target",
             format!("{legacy}\n{OLD}write-back-method: git"),
-            "held unsupported/write-back-target",
-            &["unsupported/write-back-target"],
+            "held target/not-found",
+            &["target/not-found"],
         ),
         (
             "legacy-list-own-rest",

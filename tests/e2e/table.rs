@@ -10,7 +10,7 @@ pub struct Row<'a> {
     pub name: &'a str,
     /// Annotations as whole lines; `IMAGE` stands for the registry's `acme/web`, `HOST` for the registry.
     pub annotations: &'a str,
-    /// More lines of `spec.source`, such as `helm: {valueFiles: [a.yaml]}`.
+    /// More lines of `spec.source`, such as `helm: {valueFiles: [a.yaml]}`; the same names stand in them.
     pub source: &'a str,
     /// Files, as (path, content).
     pub files: &'a [(&'a str, &'a str)],
@@ -37,7 +37,7 @@ pub fn manifest(world: &World, name: &str, annotations: &str, source: &str) -> S
         "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata:\n  name: {name}\n  namespace: argocd\n  annotations:\n{}spec:\n  source:\n    repoURL: {}\n    targetRevision: main\n{}",
         indent(&fill(world, annotations)),
         world.remote.url(),
-        indent(source),
+        indent(&fill(world, source)),
     )
 }
 

@@ -2,16 +2,26 @@
 //!
 //! What is done is one of `address value`, `@tag key tag digest`, `@fields image tag` for manifests,
 //! `@entry image tag digest name list` for kustomizations, `list` being the address of a list that is not their `images`,
-//! and `@shared key value key,key` with the keys that are agreed; what comes last may be left out, `-` is nothing.
+//! `@shared key value key,key` with the keys that are agreed, `@named image tag digest` for whatever key of Helm values names the
+//! image, `@parameter list name tag digest` and `@spec-parameter …` for Helm parameters, `@strings list image tag digest` for
+//! image strings, and `@override-parameter`, `@override-spec` and `@override-string` with `name image tag digest` for files of
+//! overrides, with what the Application has behind it: `name=value` (`name:=value` with `forceString`), image strings, and
+//! `+name` for the parameter of the image's name. What comes last may be left out, `-` is nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use std::collections::BTreeSet;
+
+use repin::manifest::helm_values::{Spoken, image_keys};
+use repin::manifest::overrides::Override;
 use repin::manifest::place::{Place, Wanted};
-use repin::manifest::{EditError, Found, Source, kustomization, manifests};
+use repin::manifest::{EditError, Found, Source, image_strings, kustomization, manifests};
 use repin::model::address::Address;
+use repin::model::application::Parameter;
 use repin::model::key_path::KeyPath;
 use repin::model::names::ImageName;
+use repin::model::tracked::Form;
 
 /// One golden case.
 #[derive(Debug)]
@@ -37,6 +47,12 @@ pub(crate) enum Change {
     Entry { image: ImageName, wanted: Wanted, named: Option<String>, list: Address },
     /// One value that others share, who are all meant.
     Shared { key: String, value: String, agreed: Vec<KeyPath> },
+    /// Every key of Helm values that names an image.
+    Named { image: ImageName, wanted: Wanted },
+    /// Image strings of a list.
+    Strings { list: Address, image: ImageName, wanted: Wanted },
+    /// One place.
+    One { place: Place, image: ImageName, wanted: Wanted },
 }
 
 /// Reads all cases.
@@ -79,8 +95,60 @@ fn change(line: &str) -> Option<Change> {
             value: word()?,
             agreed: word().unwrap_or_default().split_terminator(',').map(|key| key.parse().unwrap()).collect(),
         },
+        "@named" => Change::Named { image: word()?.parse().ok()?, wanted: Wanted { tag: word(), digest: word() } },
+        "@parameter" | "@spec-parameter" => {
+            let (list, name) = (word()?.parse().ok()?, word()?);
+            let place = Place::Parameter { list, name, is_spec: first == "@spec-parameter" };
+            Change::One { place, image: WEB.parse().ok()?, wanted: Wanted { tag: word(), digest: word() } }
+        }
+        "@strings" => Change::Strings {
+            list: word()?.parse().ok()?,
+            image: word()?.parse().ok()?,
+            wanted: Wanted { tag: word(), digest: word() },
+        },
+        "@override-parameter" | "@override-spec" | "@override-string" => {
+            let (name, image) = (word()?, word()?.parse::<ImageName>().ok()?);
+            let wanted = Wanted { tag: word(), digest: word() };
+            let seed: Vec<String> = std::iter::from_fn(word).collect();
+            let place = Place::Override(overridden(first, name, &image, seed));
+            Change::One { place, image, wanted }
+        }
         key => Change::Value { key: key.to_owned(), value: rest.to_owned() },
     })
+}
+
+/// The image of changes that name none.
+const WEB: &str = "ghcr.io/acme/web";
+
+fn overridden(what: &str, name: String, image: &ImageName, seed: Vec<String>) -> Override {
+    if what == "@override-string" {
+        return Override::Image { name, seed };
+    }
+    let (names, seed): (Vec<String>, Vec<String>) = seed.into_iter().partition(|word| word.starts_with('+'));
+    let named = |word: &String| Parameter { name: word[1..].to_owned(), value: image.to_string(), is_forced: true };
+    let parameter = |word: String| {
+        let (name, value) = word.split_once('=').unwrap();
+        let is_forced = name.ends_with(':');
+        Parameter { name: name.trim_end_matches(':').to_owned(), value: value.to_owned(), is_forced }
+    };
+    let seed = seed.into_iter().map(parameter).collect();
+    Override::Parameter { name, is_spec: what == "@override-spec", seed, image: names.first().map(named) }
+}
+
+/// The places that name an image in the values of one file.
+fn named(source: &Source, image: &ImageName) -> Vec<Place> {
+    let mut keys = BTreeSet::new();
+    image_keys(source, None, &mut keys);
+    let text = |key: &_| match source.read(key) {
+        Ok(Found::Text { value, .. }) => Some(value),
+        _ => None,
+    };
+    let all = Spoken { text: &text, keys: &keys }.named(image).into_iter();
+    all.map(|named| match named.form {
+        Form::Tag => Place::Tag(Address::first(named.key)),
+        Form::Spec => Place::Spec(Address::first(named.key)),
+    })
+    .collect()
 }
 
 /// Makes a change of an image's places as the planner does, one place after the other.
@@ -96,7 +164,6 @@ pub(crate) fn write(text: &str, change: &Change) -> Result<String, EditError> {
         }
         Change::Fields { image, wanted } => {
             let places: Vec<Place> = manifests::fields(&source, image).into_iter().map(Place::Spec).collect();
-            assert!(!places.is_empty(), "no field of {image} in\n{text}");
             (places, image.clone(), wanted)
         }
         Change::Entry { image, wanted, named, list } => {
@@ -106,7 +173,14 @@ pub(crate) fn write(text: &str, change: &Change) -> Result<String, EditError> {
             let place = |name| Place::Entry { list: list.clone(), name, is_digest: false };
             (found.into_iter().chain(added).map(place).collect(), image.clone(), wanted)
         }
+        Change::Named { image, wanted } => (named(&source, image), image.clone(), wanted),
+        Change::Strings { list, image, wanted } => {
+            let names = image_strings::find(&source, list, image)?.into_iter();
+            (names.map(|name| Place::Image { list: list.clone(), name }).collect(), image.clone(), wanted)
+        }
+        Change::One { place, image, wanted } => (vec![place.clone()], image.clone(), wanted),
     };
+    assert!(!places.is_empty(), "nothing names {image} in\n{text}");
     let mut text = text.to_owned();
     for place in places {
         text = place.write(&Source::parse(&text)?, &image, wanted)?;
@@ -133,9 +207,18 @@ pub(crate) fn written(after: &str, change: &Change) -> Vec<(String, String)> {
             texts.collect()
         }
         // They may stand in any document.
-        Change::Fields { .. } => Vec::new(),
         // Other lists may stand in any document.
         Change::Entry { list, .. } if list.object.is_some() => Vec::new(),
+        Change::Fields { .. } | Change::Strings { .. } | Change::One { .. } => Vec::new(),
+        Change::Named { image, .. } => {
+            let source = Source::parse(after).unwrap();
+            let keys = named(&source, image).into_iter().map(|place| place.key());
+            let text = |key: String| match source.read(&key.parse().unwrap()) {
+                Ok(Found::Text { value, .. }) => Some((key, value)),
+                _ => None,
+            };
+            keys.filter_map(text).collect()
+        }
         Change::Entry { image, wanted, named, list } => {
             let source = Source::parse(after).unwrap();
             let names = kustomization::find(&source, list, image, named.as_deref()).unwrap();

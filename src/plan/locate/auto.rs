@@ -1,7 +1,9 @@
 //! Finds an image by its name: in Helm values, in a kustomization, in manifests, or in whatever the source is made of.
 
 mod directories;
+mod image_strings;
 mod kustomizations;
+mod overrides;
 mod values;
 
 use crate::manifest::place::Held;

@@ -1,101 +1,169 @@
-//! Helm values: files laid over each other, and where they name an image.
+//! Helm values: layers laid over each other, and where they name an image.
 //!
-//! Mappings are merged key by key and lists are replaced whole, as Helm does.
+//! Mappings are merged key by key and lists are replaced whole, as Helm does. Below the layers of a chart that stands in the
+//! repository lie the values of the charts that it depends on, each under its own key.
 
+mod subcharts;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::manifest::manifests::names;
-use crate::manifest::values::{Named, named};
-use crate::manifest::{EditError, Found, Source};
+use crate::manifest::helm_values::{Named, Spoken, image_keys, is_image};
+use crate::manifest::place::Place;
+use crate::manifest::{EditError, Found, Source, objects, parameters};
+use crate::model::address::Address;
 use crate::model::key_path::{KeyPath, Segment};
 use crate::model::names::{ImageName, RepoPath};
-use crate::model::tracked::{Form, Layer};
+use crate::model::tracked::{Form, Layer, Shape};
 use crate::plan::locate::{FileState, Files};
 
 /// The values as Helm lays them over each other, as far as they can be read; the last one wins.
-pub(super) struct Values<'a> {
-    layers: Vec<(&'a Layer, Arc<Source>)>,
+pub(super) struct Values {
+    levels: Vec<Level>,
 }
 
-impl<'a> Values<'a> {
-    pub(super) fn new(values: &'a [Layer], files: Files<'_>) -> Self {
-        let parsed = |layer: &'a Layer| match (files.read)(&layer.file) {
-            FileState::Parsed(source) => Some((layer, source)),
+/// One layer with its file.
+struct Level {
+    layer: Layer,
+    source: Arc<Source>,
+    /// The key under which the values of another chart count.
+    under: Option<KeyPath>,
+}
+
+/// What is known of the text at a key path.
+pub(super) struct Text {
+    /// The file.
+    pub(super) file: RepoPath,
+    /// The text.
+    pub(super) value: String,
+    /// Its line there, from 1.
+    pub(super) line: u64,
+}
+
+impl Values {
+    pub(super) fn new(layers: &[Layer], files: Files<'_>) -> Self {
+        let below = subcharts::find(layers, files).into_iter().map(|(key, file)| (Layer::of(file), Some(key)));
+        let own = layers.iter().cloned().map(|layer| (layer, None));
+        let parsed = |(layer, under): (Layer, Option<KeyPath>)| match (files.read)(&layer.file) {
+            FileState::Parsed(source) => Some(Level { layer, source, under }),
             FileState::Missing | FileState::NotRegular(_) | FileState::Unreadable(_) => None,
         };
-        Self { layers: values.iter().filter_map(parsed).collect() }
+        Self { levels: below.chain(own).filter_map(parsed).collect() }
     }
 
-    /// Gives the layers in which a key path may count: all, or the last that has the list which the path goes through.
-    fn holders(&self, key: &KeyPath) -> &[(&'a Layer, Arc<Source>)] {
+    /// Gives the levels in which a key path may count: all, or the last that has the list which the path goes through with
+    /// the parameters that lie over it.
+    fn holders(&self, key: &KeyPath) -> Vec<&Level> {
         let mut list = Some(key.clone());
         while let Some(path) = list.clone().filter(|path| path.segments().iter().any(|one| !is_key(one))) {
             list = path.parent();
         }
-        let is_own = |path: &KeyPath| path.segments().len() < key.segments().len();
-        let Some(list) = list.filter(is_own).filter(|_| key.segments().iter().any(|one| !is_key(one))) else {
-            return &self.layers;
-        };
-        let has = |layer: &Layer, source: &Source| !matches!(read(layer, source, &list), Ok(Found::Absent { .. }));
-        let last = self.layers.iter().rposition(|(layer, source)| has(layer, source));
-        last.and_then(|at| self.layers.get(at..=at)).unwrap_or(&self.layers)
+        let goes_through = key.segments().iter().any(|one| !is_key(one));
+        let list = list.filter(|path| goes_through && path.segments().len() < key.segments().len());
+        let last = list.and_then(|list| self.levels.iter().rposition(|level| level.has(&list)));
+        let Some(last) = last else { return self.levels.iter().collect() };
+        let counts = |(at, level): &(usize, &Level)| *at == last || (*at > last && level.is_parameters());
+        self.levels.iter().enumerate().filter(counts).map(|(_, level)| level).collect()
     }
 
     /// Gives the text that counts at a key, with its file and line.
-    pub(super) fn text(&self, key: &KeyPath) -> Option<(&'a RepoPath, String, u64)> {
-        self.holders(key).iter().rev().find_map(|(layer, source)| match read(layer, source, key) {
-            Ok(Found::Text { value, line }) => Some((&layer.file, value, line)),
+    pub(super) fn text(&self, key: &KeyPath) -> Option<Text> {
+        self.holders(key).into_iter().rev().find_map(|level| match level.read(key) {
+            Ok(Found::Text { value, line }) => Some(Text { file: level.layer.file.clone(), value, line }),
             _ => None,
         })
     }
 
-    /// Gives the layer whose value counts at a key, be it a null.
-    pub(super) fn holder(&self, key: &KeyPath) -> Option<(&'a Layer, &Source)> {
-        let has = |layer: &Layer, source: &Source| !matches!(read(layer, source, key), Ok(Found::Absent { .. }));
-        let found = self.holders(key).iter().rev().find(|(layer, source)| has(layer, source));
-        found.map(|(layer, source)| (*layer, &**source))
+    /// Gives the layer whose value counts at a key, be it a null, and the key path in it.
+    pub(super) fn holder(&self, key: &KeyPath) -> Option<(&Layer, &Source, KeyPath)> {
+        let level = self.holders(key).into_iter().rev().find(|level| level.has(key))?;
+        Some((&level.layer, &*level.source, level.inner(key)?))
     }
 
     /// Tells whether the name at `key` is the image: whole, or without its registry where a chart keeps that apart.
     pub(super) fn name_image(&self, key: &KeyPath, value: &str, image: &ImageName) -> bool {
-        let is_image = |text: &str| text.parse::<ImageName>().is_ok_and(|name| name == *image);
-        let beside = key.parent().and_then(|parent| parent.child("registry").ok()).into_iter();
-        let global = ["global.imageRegistry", "global.image.registry"]
-            .into_iter()
-            .filter_map(|text| text.parse::<KeyPath>().ok());
-        let registries = beside.chain(global).filter_map(|key| self.text(&key)).map(|(_, value, _)| value);
-        is_image(value)
-            || registries
-                .filter(|registry| !registry.is_empty())
-                .any(|registry| is_image(&format!("{registry}/{value}")))
+        is_image(key, value, image, &|key| self.text(key).map(|text| text.value))
     }
 
     /// Finds every key path at which the values that count name an image.
     pub(super) fn named(&self, image: &ImageName) -> Vec<Named> {
-        let mut found = Vec::new();
-        for (layer, source) in &self.layers {
-            if let (None, Some(document)) = (&layer.part, source.documents().first()) {
-                found.extend(named(document.root()));
-            }
-        }
-        let mut seen = std::collections::BTreeSet::new();
-        found.retain(|named| seen.insert(named.clone()) && self.names(named, image));
-        found
+        let keys = self.keys();
+        Spoken { text: &|key| self.text(key).map(|text| text.value), keys: &keys }.named(image)
     }
 
-    fn names(&self, named: &Named, image: &ImageName) -> bool {
-        let Some((_, text, _)) = self.text(&named.name) else { return false };
-        match named.form {
-            Form::Tag => self.name_image(&named.name, &text, image),
-            Form::Spec => names(&text, image),
-        }
+    /// Finds the tags beside which nothing names an image.
+    pub(super) fn nameless_tags(&self) -> Vec<KeyPath> {
+        let keys = self.keys();
+        Spoken { text: &|key| self.text(key).map(|text| text.value), keys: &keys }.nameless_tags()
     }
+
+    fn keys(&self) -> BTreeSet<KeyPath> {
+        let mut keys = BTreeSet::new();
+        for level in &self.levels {
+            let mut own = BTreeSet::new();
+            image_keys(&level.source, level.layer.part.as_ref(), &mut own);
+            match &level.under {
+                None => keys.extend(own),
+                Some(under) => keys.extend(own.into_iter().filter_map(|key| under.join(&key).ok())),
+            }
+        }
+        keys
+    }
+}
+
+impl Level {
+    /// Gives a key path as the layer has it.
+    fn inner(&self, key: &KeyPath) -> Option<KeyPath> {
+        self.under.as_ref().map_or_else(|| Some(key.clone()), |under| key.below(under))
+    }
+
+    fn read(&self, key: &KeyPath) -> Result<Found, EditError> {
+        let Some(key) = self.inner(key) else { return Ok(Found::Absent { insertable: false }) };
+        read(&self.layer, &self.source, &key)
+    }
+
+    fn has(&self, key: &KeyPath) -> bool {
+        !matches!(self.read(key), Ok(Found::Absent { .. }))
+    }
+
+    fn is_parameters(&self) -> bool {
+        self.layer.part.as_ref().is_some_and(|part| part.shape == Shape::Parameters)
+    }
+}
+
+/// Gives where the value of a key path stands in a layer; none if the path gets too long for the file.
+pub(super) fn address(layer: &Layer, source: &Source, key: &KeyPath) -> Option<Address> {
+    match layer.start() {
+        None => Some(Address::first(key.clone())),
+        Some((start, Shape::Values)) => Some(start.at(start.key.join(key).ok()?)),
+        Some((list, Shape::Parameters)) => parameters::value_of(&list, &parameter(source, &list, key)),
+    }
+}
+
+/// Gives the place of a key path in a layer.
+pub(super) fn place(layer: &Layer, source: &Source, key: &KeyPath, form: Form) -> Option<Place> {
+    if let Some((list, Shape::Parameters)) = layer.start() {
+        let name = parameter(source, &list, key);
+        parameters::value_of(&list, &name)?;
+        let list = objects::shown(source, list);
+        return Some(Place::Parameter { list, name, is_spec: form == Form::Spec });
+    }
+    let address = objects::shown(source, address(layer, source, key)?);
+    Some(match form {
+        Form::Tag => Place::Tag(address),
+        Form::Spec => Place::Spec(address),
+    })
+}
+
+/// Gives the name of a parameter as it is written, or would be.
+fn parameter(source: &Source, list: &Address, key: &KeyPath) -> String {
+    parameters::spelled(source, list, key).unwrap_or_else(|| key.to_string())
 }
 
 /// Reads the value of a key path in a layer; an object that is not there has none.
 pub(super) fn read(layer: &Layer, source: &Source, key: &KeyPath) -> Result<Found, EditError> {
     let absent = Found::Absent { insertable: false };
-    let Some(address) = layer.address(key) else { return Ok(absent) };
+    let Some(address) = address(layer, source, key) else { return Ok(absent) };
     match source.read_at(&address) {
         Err(EditError::NoSuchKey { .. }) => Ok(absent),
         found => found,

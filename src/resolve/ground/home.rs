@@ -3,7 +3,7 @@
 use crate::model::application::ApplicationSource;
 use crate::model::names::Branch;
 use crate::model::remote_url::RemoteUrl;
-use crate::resolve::ground::shown_url;
+use crate::resolve::ground::branch::shown_url;
 
 /// The source whose repository is written, and the branch that it follows if it names none.
 #[derive(Clone, Copy)]

@@ -68,7 +68,7 @@ impl Auto<'_> {
 }
 
 /// Gives an image as people write it: kustomize compares names letter by letter, and nobody spells out Docker Hub.
-fn familiar(image: &ImageName) -> String {
+pub(super) fn familiar(image: &ImageName) -> String {
     let full = image.to_string();
     let short = full.strip_prefix("docker.io/").unwrap_or(&full);
     short.strip_prefix("library/").unwrap_or(short).to_owned()

@@ -1,19 +1,30 @@
 //! Finds an image by its name in Helm values.
 
-use crate::manifest::values::Named;
-use crate::manifest::{EditError, objects};
+use crate::manifest::EditError;
+use crate::manifest::helm_values::Named;
 use crate::model::application::PREFIX;
+use crate::model::key_path::KeyPath;
 use crate::model::tracked::{Form, Layer, ValuesSearch};
 use crate::plan::locate::auto::{Auto, Places, broken, says_what_runs};
 use crate::plan::locate::found::{Found, listed, nowhere, settle};
-use crate::plan::locate::values::Values;
-use crate::plan::locate::{FileState, Located, edit_failure, place_of, unusable};
+use crate::plan::locate::values::{Values, place};
+use crate::plan::locate::{Failure, FileState, Located, edit_failure, unusable};
+
+/// How many tags without a name a message lists.
+const LISTED: usize = 8;
 
 impl Auto<'_> {
     /// Finds the places in value files.
     pub(in crate::plan::locate) fn values(&self, search: &ValuesSearch) -> Vec<Located> {
         match self.in_values(search) {
-            Ok((places, empty)) => settle(self.image, places, &empty, &search.fallback.file, &list(&search.values)),
+            Ok((places, empty)) => {
+                let is_nowhere = places.is_empty() && empty.is_empty();
+                let mut all = settle(self.image, places, &empty, &search.fallback.file, &list(&search.values));
+                if let (true, Some(Err(failure))) = (is_nowhere, all.first_mut().map(|one| one.site.as_mut())) {
+                    self.name_tags(search, failure);
+                }
+                all
+            }
             Err(located) => vec![*located],
         }
     }
@@ -27,26 +38,34 @@ impl Auto<'_> {
             }
         }
         let values = Values::new(&search.values, self.files);
-        let alias = self.image.alias.replace('/', "_");
         let (mut places, mut empty, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
         let is_meant = |named: &Named| search.name_key.as_ref().is_none_or(|key| *key == named.name);
         for named in values.named(self.name).into_iter().filter(is_meant) {
-            let word = match named.form {
-                Form::Tag => "tag",
-                Form::Spec => "spec",
+            let annotation = self.annotation(&named.key, named.form);
+            let of_key = values.holder(&named.key);
+            let is_set = of_key.is_some();
+            let of_name = || {
+                // Beside its name a tag may be added.
+                let (layer, source, name) = values.holder(&named.name)?;
+                let last = named.key.last_key()?;
+                let key = name.parent().map_or_else(|| KeyPath::of_key(last), |parent| parent.child(last)).ok()?;
+                Some((layer, source, key))
             };
-            let annotation = format!("`{PREFIX}{alias}.helm.image-{word}: {}`", named.key);
-            let Some((layer, source)) = values.holder(&named.key).or_else(|| values.holder(&named.name)) else {
-                continue;
-            };
-            let Some(address) = layer.address(&named.key) else { continue };
-            let (place, file) = (place_of(named.form, objects::shown(source, address)), &layer.file);
+            let Some((layer, source, key)) = of_key.or_else(of_name) else { continue };
+            let Some(place) = place(layer, source, &key, named.form) else { continue };
+            let file = &layer.file;
             let held = place.read(source, self.name);
             let says_what_runs = match &held {
                 Ok(held) => says_what_runs(held),
                 Err(error) => !matches!(error, EditError::NoSuchKey { .. }),
             };
-            let held = held.map_err(|error| edit_failure(file, &error));
+            let mut held = held.map_err(|error| edit_failure(file, &error));
+            if let (Ok(found), true, Form::Tag) = (&held, is_set, named.form)
+                && found.digest.is_none()
+                && let Some(failure) = pinned_elsewhere(&values, &named.key)
+            {
+                held = Err(failure);
+            }
             let found = Found::read(file, place, source, held, annotation);
             if !says_what_runs {
                 empty.push(found);
@@ -64,11 +83,60 @@ impl Auto<'_> {
         }
         Ok((places, empty))
     }
+
+    /// Gives the annotation that says where the image stands.
+    fn annotation(&self, key: &KeyPath, form: Form) -> String {
+        let alias = self.image.alias.replace('/', "_");
+        let word = match form {
+            Form::Tag => "tag",
+            Form::Spec => "spec",
+        };
+        format!("`{PREFIX}{alias}.helm.image-{word}: {key}`")
+    }
+
+    /// Where nothing names the image, its name may stand in a chart that is not here: lists the tags that are.
+    fn name_tags(&self, search: &ValuesSearch, failure: &mut Failure) {
+        let values = Values::new(&search.values, self.files);
+        let mut tags = Vec::new();
+        for key in values.nameless_tags() {
+            let (Some((layer, ..)), Some(text)) = (values.holder(&key), values.text(&key)) else { continue };
+            if search.files.contains(layer) {
+                let shown = format!("{}:{} {key} {}", text.file, text.line, text.value);
+                tags.push((shown, self.annotation(&key, Form::Tag)));
+            }
+        }
+        if tags.is_empty() {
+            return;
+        }
+        tags.truncate(LISTED);
+        let (shown, annotations): (Vec<String>, Vec<String>) = tags.into_iter().unzip();
+        failure.message = format!(
+            "{}; these tags stand without an image beside them, whose name the chart may have: {}",
+            failure.message,
+            shown.join("; ")
+        );
+        failure.hint = Some(format!("if one of them is its tag, say so: {}", annotations.join(", ")));
+    }
 }
 
-/// Lists the files of layers.
+/// A digest beats the tag in charts that know both, so a tag that is pinned in another layer would change nothing.
+fn pinned_elsewhere(values: &Values, tag: &KeyPath) -> Option<Failure> {
+    let key = tag.parent().map_or_else(|| KeyPath::of_key("digest"), |parent| parent.child("digest")).ok()?;
+    let text = values.text(&key).filter(|text| !text.value.is_empty())?;
+    let (file, line) = (&text.file, text.line);
+    Some(Failure {
+        code: "target/ambiguous".to_owned(),
+        message: format!(
+            "`{key}` at {file}:{line} pins the image, and its tag stands elsewhere, where it has no effect"
+        ),
+        hint: Some("set tag and digest in one place".to_owned()),
+        line: None,
+    })
+}
+
+/// Lists layers.
 pub(super) fn list(layers: &[Layer]) -> String {
-    let mut names: Vec<String> = layers.iter().map(|layer| format!("`{}`", layer.file)).collect();
+    let mut names: Vec<String> = layers.iter().map(Layer::to_string).collect();
     names.dedup();
     names.join(", ")
 }

@@ -1,0 +1,351 @@
+//! Tags that stand in the Application itself, or in the file that overrides its source.
+
+use crate::remote::BareRemote;
+use crate::table::{self, PLAIN, Row, fill, outcome, outcomes, verdict};
+use crate::world::World;
+
+const AUTO: &str = "repin.dev/image-list: app=IMAGE";
+const LEGACY: &str =
+    "argocd-image-updater.argoproj.io/image-list: app=IMAGE\nargocd-image-updater.argoproj.io/write-back-method: git";
+const CHART: (&str, &str) = ("Chart.yaml", "apiVersion: v2\nname: web\nversion: 0.1.0\n");
+const KUSTOMIZATION: (&str, &str) = ("kustomization.yaml", "resources: [pod.yaml]\n");
+const POD: (&str, &str) = (
+    "pod.yaml",
+    "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  containers:\n  - name: app\n    image: IMAGE:1.0.0\n",
+);
+
+/// `file#key verdict` of every outcome of each Application.
+fn check(cases: &[(Row<'_>, &str)]) {
+    let rows: Vec<Row<'_>> = cases.iter().map(|(row, _)| Row { ..*row }).collect();
+    let world = table::world(&rows);
+    world.configure(&world.standard_config().replace("path: \"apps/**\"", "path: \"{apps,argocd}/**\""));
+    let said = world.repin(&["plan"]);
+    let mut wrong = Vec::new();
+    for (row, expected) in cases {
+        let found: Vec<String> = outcomes(&said, row.name)
+            .iter()
+            .map(|one| {
+                let file = one["file"].as_str().unwrap_or("null").replace(&format!("apps/{}/", row.name), "");
+                format!("{file}#{} {}", one["key"].as_str().unwrap_or("null"), verdict(one))
+            })
+            .collect();
+        if found.join("; ") != fill(&world, expected) {
+            wrong.push(format!("{}: {found:#?}\nexpected {expected}\n{:#?}", row.name, outcomes(&said, row.name)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn row<'a>(name: &'a str, annotations: &'a str, source: &'a str, files: &'a [(&'a str, &'a str)]) -> Row<'a> {
+    Row { source, files, ..Row::new(name, annotations) }
+}
+
+#[test]
+fn the_last_layer_that_sets_the_key_is_the_place() {
+    let parameter = "helm:\n  valueFiles: [prod.yaml]\n  valuesObject: {image: {tag: 1.0.0}}\n  parameters: [{name: image.tag, value: 1.0.0}]";
+    let object = "helm:\n  valueFiles: [prod.yaml]\n  valuesObject: {image: {repository: IMAGE, tag: 1.0.0}}";
+    let other =
+        "helm:\n  valueFiles: [prod.yaml]\n  valuesObject: {replicas: 2}\n  parameters: [{name: replicas, value: '3'}]";
+    let prod = ("prod.yaml", "image:\n  tag: 1.0.0\n");
+    let renamed = "helm: {valuesObject: {image: {repository: nginx}}}";
+    check(&[
+        (
+            row("parameter", AUTO, parameter, &[CHART, prod]),
+            "argocd/parameter.yaml#spec.source.helm.parameters[name=image.tag].value pending pending",
+        ),
+        (
+            row("parameter-by-key", PLAIN, parameter, &[CHART, prod]),
+            "argocd/parameter-by-key.yaml#spec.source.helm.parameters[name=image.tag].value pending pending",
+        ),
+        (row("object", AUTO, &object.replace("IMAGE", "x"), &[CHART, prod]), "values.yaml#null held target/not-found"),
+        (
+            row(
+                "text",
+                AUTO,
+                "helm:\n  valueFiles: [prod.yaml]\n  values: |\n    image:\n      # kept\n      tag: 1.0.0",
+                &[CHART, prod],
+            ),
+            "argocd/text.yaml#spec.source.helm.values.image.tag pending pending",
+        ),
+        (row("files-below", AUTO, other, &[CHART, prod]), "prod.yaml#image.tag pending pending"),
+        (
+            row(
+                "file-by-name",
+                "repin.dev/image-list: app=IMAGE\nrepin.dev/app.helm.image-tag: image.tag\nrepin.dev/write-back-target: helmvalues:prod.yaml",
+                parameter,
+                &[CHART, prod],
+            ),
+            "prod.yaml#image.tag pending pending",
+        ),
+        (row("renamed", AUTO, renamed, &[CHART]), "values.yaml#null held target/not-found"),
+        (
+            row(
+                "of-a-list",
+                AUTO,
+                "helm:\n  parameters:\n  - {name: 'sidecars[0].tag', value: 1.0.0}",
+                &[CHART, ("values.yaml", "sidecars:\n- repository: IMAGE\n  tag: 0.9.0\n")],
+            ),
+            "argocd/of-a-list.yaml#spec.source.helm.parameters[name=sidecars\\[0\\].tag].value pending pending",
+        ),
+        // A digest in another layer beats the tag, so writing the tag would change nothing.
+        (
+            row(
+                "pinned-below",
+                AUTO,
+                "helm: {valuesObject: {image: {tag: 1.0.0}}}",
+                &[
+                    CHART,
+                    ("values.yaml", &format!("image:\n  repository: IMAGE\n  digest: sha256:{}\n", "0a".repeat(32))),
+                ],
+            ),
+            "argocd/pinned-below.yaml#spec.source.helm.valuesObject.image.tag held target/ambiguous",
+        ),
+    ]);
+}
+
+#[test]
+fn values_in_the_application_are_reached_and_nothing_else_of_its_file() {
+    let source = "helm:\n  valuesObject:\n    image:   # kept\n      repository: IMAGE\n      tag: '1.0.0'";
+    let world = World::create();
+    world.registry.publish("acme/web", &["1.0.0", "2.0.0"]);
+    let source = fill(&world, source);
+    let manifest = table::manifest(&world, "web", AUTO, &format!("path: apps/web\n{source}"));
+    let other = table::manifest(&world, "other", AUTO, "path: apps/other");
+    let outside = format!("{PLAIN}\nrepin.dev/write-back-target: helmvalues:/apps/../argocd/web.yaml",)
+        .replace("image.tag", "spec.source.helm.valuesObject.image.tag");
+    let outside = table::manifest(&world, "outside", &outside, "path: apps/outside");
+    world.remote.commit(
+        &[
+            ("argocd/web.yaml", &format!("{manifest}---\n{other}")),
+            ("argocd/outside.yaml", &outside),
+            ("apps/web/Chart.yaml", CHART.1),
+        ],
+        "Add Applications",
+    );
+    let config = world.standard_config().replace("path: \"apps/**\"", "path: \"{apps,argocd}/**\"");
+    world.configure(&config);
+    let said = world.repin(&["once"]);
+    assert_eq!(verdict(outcome(&said, "web")), "delivered delivered", "{said:#?}");
+    assert_eq!(verdict(outcome(&said, "other")), "held target/not-found", "{said:#?}");
+    assert_eq!(verdict(outcome(&said, "outside")), "held target/outside", "{said:#?}");
+    let expected = format!("{}---\n{other}", manifest.replace("'1.0.0'", "'2.0.0'"));
+    assert_eq!(world.remote.show("argocd/web.yaml"), expected);
+    assert_eq!(verdict(outcome(&world.repin(&["once"]), "web")), "current current");
+}
+
+#[test]
+fn an_application_may_stand_in_another_repository_than_its_chart() {
+    let charts = BareRemote::create();
+    let world = World::create();
+    world.registry.publish("acme/web", &["1.0.0", "2.0.0"]);
+    charts.commit(
+        &[("charts/web/Chart.yaml", CHART.1), ("charts/web/values.yaml", &world.values("web", "0.9.0"))],
+        "Add the chart",
+    );
+    let make = |name: &str, annotations: &str, helm: &str| {
+        let text = table::manifest(&world, name, annotations, &format!("path: charts/web\n{helm}"));
+        text.replace(&world.remote.url(), &charts.url())
+    };
+    let parameter = "helm:\n  parameters:\n  - name: image.tag\n    value: 1.0.0   # by repin\n";
+    let strange = make("strange", PLAIN, parameter).replace(&charts.url(), "https://git.example/acme/charts.git");
+    let tagged = make("tagged", PLAIN, parameter).replace("targetRevision: main", "targetRevision: v1.2.0");
+    world.remote.commit(
+        &[
+            ("argocd/own.yaml", &make("own", PLAIN, parameter)),
+            ("argocd/file.yaml", &make("file", PLAIN, "helm: {parameters: [{name: replicas, value: '2'}]}\n")),
+            ("argocd/strange.yaml", &strange),
+            ("argocd/tagged.yaml", &tagged),
+        ],
+        "Add Applications",
+    );
+    let entry = format!("repositories:\n  - name: charts\n    url: {}\n    branch: main\n", charts.url());
+    let config = world.standard_config().replace("repositories:\n", &entry);
+    world.configure(&config.replace("path: \"apps/**\"", "path: \"{charts,argocd}/**\""));
+    let before = world.remote.show("argocd/own.yaml");
+    let said = world.repin(&["once"]);
+    for name in ["own", "file", "strange", "tagged"] {
+        assert_eq!(verdict(outcome(&said, name)), "delivered delivered", "{name}: {said:#?}");
+    }
+    assert_eq!(world.remote.show("argocd/own.yaml"), before.replace("1.0.0 ", "2.0.0 "));
+    assert_eq!(charts.show("charts/web/values.yaml"), world.values("web", "2.0.0"), "written for `file` alone");
+    assert_eq!(outcome(&said, "strange")["repository"], "gitops");
+    assert!(world.remote.show("argocd/tagged.yaml").contains("value: 2.0.0"));
+}
+
+#[test]
+fn a_chart_of_a_helm_repository_may_have_its_values_in_the_application() {
+    let world = World::create();
+    world.registry.publish("acme/web", &["1.0.0", "2.0.0"]);
+    let make = |name: &str, annotations: &str, helm: &str| {
+        let helm = fill(&world, helm);
+        let text = table::manifest(&world, name, annotations, &format!("chart: web\n{helm}"));
+        text.replace(&world.remote.url(), "https://charts.example/stable")
+            .replace("targetRevision: main", "targetRevision: 4.2.0")
+    };
+    let named = "helm:\n  valuesObject:\n    image: {repository: IMAGE, tag: 1.0.0}\n";
+    let tag = "helm:\n  valuesObject:\n    image: {tag: 1.0.0}\n    worker: {imageTag: '1'}\n";
+    world.remote.commit(
+        &[
+            ("argocd/named.yaml", &make("named", AUTO, named)),
+            ("argocd/by-key.yaml", &make("by-key", PLAIN, tag)),
+            ("argocd/silent.yaml", &make("silent", AUTO, tag)),
+            ("argocd/nothing.yaml", &make("nothing", AUTO, "")),
+        ],
+        "Add Applications",
+    );
+    world.configure(&world.standard_config().replace("path: \"apps/**\"", "path: \"argocd/**\""));
+    let said = world.repin(&["once"]);
+    assert_eq!(verdict(outcome(&said, "named")), "delivered delivered", "{said:#?}");
+    assert_eq!(verdict(outcome(&said, "by-key")), "delivered delivered", "{said:#?}");
+    assert_eq!(verdict(outcome(&said, "nothing")), "held repository/unknown", "{said:#?}");
+    let silent = outcome(&said, "silent");
+    assert_eq!(verdict(silent), "held target/not-found", "{said:#?}");
+    assert!(silent["message"].as_str().unwrap().contains("image.tag 1.0.0; "), "{silent:#}");
+    let hint = table::problems(&said, "silent.yaml")[0]["hint"].as_str().unwrap().to_owned();
+    assert!(
+        hint.contains("`repin.dev/app.helm.image-tag: image.tag`, `repin.dev/app.helm.image-tag: worker.imageTag`"),
+        "{hint}"
+    );
+    assert_eq!(world.remote.show("argocd/named.yaml"), make("named", AUTO, named).replace("1.0.0", "2.0.0"));
+}
+
+#[test]
+fn the_name_of_an_image_may_stand_in_a_chart_that_is_depended_on() {
+    let umbrella = (
+        "Chart.yaml",
+        "apiVersion: v2\nname: shop\nversion: 0.1.0\ndependencies:\n- {name: web, version: 0.1.0, alias: front}\n- {name: api, repository: 'file://../../charts/api'}\n",
+    );
+    let sub = ("charts/web/values.yaml", "image:\n  repository: IMAGE\n  tag: 0.9.0\n");
+    check(&[
+        (
+            row("umbrella", AUTO, "", &[umbrella, sub, ("values.yaml", "front:\n  image:\n    tag: 1.0.0\n")]),
+            "values.yaml#front.image.tag pending pending",
+        ),
+        (
+            row(
+                "by-file",
+                AUTO,
+                "",
+                &[
+                    umbrella,
+                    ("/charts/api/values.yaml", "image: {repository: IMAGE, tag: 0.9.0}\n"),
+                    ("values.yaml", "api: {image: {tag: 1.0.0}}\n"),
+                ],
+            ),
+            "values.yaml#api.image.tag pending pending",
+        ),
+        // What only the other chart sets is not the parent's to change without a word.
+        (
+            row(
+                "silent",
+                AUTO,
+                "",
+                &[("Chart.yaml", "name: shop\ndependencies: [{name: web}]\n"), sub, ("values.yaml", "a: 1\n")],
+            ),
+            "values.yaml#null held target/not-found",
+        ),
+    ]);
+}
+
+#[test]
+fn image_strings_of_the_application_win_over_the_kustomization() {
+    let entry = ("kustomization.yaml", "resources: [pod.yaml]\nimages:\n- name: IMAGE\n  newTag: 1.0.0\n");
+    check(&[
+        (
+            row("string", AUTO, "kustomize: {images: ['nginx:1.25', 'IMAGE:1.0.0']}", &[entry, POD]),
+            "argocd/string.yaml#spec.source.kustomize.images[image=IMAGE] pending pending",
+        ),
+        (
+            row("renamed", AUTO, "kustomize: {images: ['web=IMAGE:1.0.0']}", &[KUSTOMIZATION, POD]),
+            "argocd/renamed.yaml#spec.source.kustomize.images[image=web] pending pending",
+        ),
+        (
+            row("others-only", AUTO, "kustomize: {images: ['nginx:1.25']}", &[entry, POD]),
+            "kustomization.yaml#images[name=IMAGE].newTag pending pending",
+        ),
+    ]);
+}
+
+#[test]
+fn the_legacy_prefix_writes_the_file_of_overrides_and_goes_on_in_it() {
+    let world = table::world(&[
+        row("web", LEGACY, "helm:\n  parameters:\n  - {name: replicas, value: '2'}", &[CHART]),
+        row("kustom", LEGACY, "", &[KUSTOMIZATION, POD]),
+        row(
+            "named",
+            &format!("{LEGACY}\nrepin.dev/app.helm.image-name: web.name\nrepin.dev/app.helm.image-tag: web.tag"),
+            "",
+            &[CHART],
+        ),
+        row("same", LEGACY, "helm: {parameters: [{name: image.tag, value: 2.0.0}]}", &[CHART]),
+        row("plain", LEGACY, "", &[POD]),
+    ]);
+    let values = world.remote.show("apps/web/values.yaml");
+    let planned = String::from_utf8(world.command(&["plan"]).output().unwrap().stdout).unwrap();
+    assert!(
+        planned.contains("--- /dev/null") && planned.contains("+++ b/apps/web/.argocd-source-web.yaml"),
+        "{planned}"
+    );
+    let said = world.repin(&["once"]);
+    for (name, expected) in [
+        ("web", "delivered delivered"),
+        ("kustom", "delivered delivered"),
+        ("named", "delivered delivered"),
+        ("same", "current current"),
+        ("plain", "held target/not-found"),
+    ] {
+        assert_eq!(verdict(outcome(&said, name)), expected, "{name}: {said:#?}");
+    }
+    assert_eq!(outcome(&said, "web")["from"], "1.0.0", "what the chart's values say runs");
+    let image = world.image("web");
+    let parameter = |name: &str, value: &str| format!("  - name: {name}\n    value: {value}\n    forcestring: true\n");
+    let web =
+        format!("helm:\n  parameters:\n  - name: replicas\n    value: \"2\"\n{}", parameter("image.tag", "2.0.0"));
+    assert_eq!(world.remote.show("apps/web/.argocd-source-web.yaml"), web);
+    assert_eq!(
+        world.remote.show("apps/kustom/.argocd-source-kustom.yaml"),
+        format!("kustomize:\n  images:\n  - {image}:2.0.0\n")
+    );
+    assert_eq!(
+        world.remote.show("apps/named/.argocd-source-named.yaml"),
+        format!("helm:\n  parameters:\n{}{}", parameter("web.name", &image), parameter("web.tag", "2.0.0"))
+    );
+    assert_eq!(world.remote.show("apps/web/values.yaml"), values, "nothing else is written");
+
+    // The next one is one value of the file, and somebody who goes back is heard.
+    world.registry.publish("acme/web", &["1.0.0", "2.0.0", "2.1.0"]);
+    let said = world.repin(&["once"]);
+    assert_eq!(verdict(outcome(&said, "web")), "delivered delivered", "{said:#?}");
+    assert_eq!(world.remote.show("apps/web/.argocd-source-web.yaml"), web.replace("2.0.0", "2.1.0"));
+    world.remote.commit(&[("apps/web/.argocd-source-web.yaml", &web)], "Go back");
+    let said = world.repin(&["once"]);
+    assert_eq!(verdict(outcome(&said, "web")), "held guard/rolled-back", "{said:#?}");
+}
+
+#[test]
+fn two_images_share_one_file_of_overrides() {
+    let text = format!(
+        "{}\nrepin.dev/app.helm.image-tag: app.tag\nrepin.dev/job.helm.image-tag: job.tag\nrepin.dev/app.helm.image-name: app.image\nrepin.dev/job.helm.image-name: job.image",
+        LEGACY.replace("app=IMAGE", "\"app=IMAGE,job=HOST/acme/job\"")
+    );
+    let world = World::create();
+    world.registry.publish("acme/web", &["1.0.0"]);
+    world.registry.publish("acme/job", &["3.0.0"]);
+    table::commit(&world, &[row("web", &text, "", &[CHART, ("values.yaml", "a: 1\n")])]);
+    let said = world.repin(&["once"]);
+    let verdicts: Vec<String> = outcomes(&said, "web").into_iter().map(verdict).collect();
+    assert_eq!(verdicts, ["delivered delivered", "delivered delivered"], "{said:#?}");
+    let parameter = |name: &str, value: &str| format!("  - name: {name}\n    value: {value}\n    forcestring: true\n");
+    let expected = format!(
+        "helm:\n  parameters:\n{}{}{}{}",
+        parameter("app.image", &world.image("web")),
+        parameter("app.tag", "1.0.0"),
+        parameter("job.image", &world.image("job")),
+        parameter("job.tag", "3.0.0"),
+    );
+    assert_eq!(world.remote.show("apps/web/.argocd-source-web.yaml"), expected);
+    assert_eq!(
+        outcomes(&world.repin(&["once"]), "web").into_iter().map(verdict).collect::<Vec<_>>(),
+        ["current current"; 2]
+    );
+}
