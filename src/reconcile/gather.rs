@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::manifest::place::Place;
 use crate::model::application::{Application, PREFIX};
 use crate::model::asking::wishes;
 use crate::model::history::CommitId;
@@ -306,8 +305,7 @@ impl Reconciler {
             let named = self.repositories.iter().find(|repository| repository.options.name == target.base.repository);
             if let (Some(repository), false) = (named, snapshot.files.contains_key(&key)) {
                 let state = repository.state(&target.base.branch, &located.file);
-                let makes_file = located.place.as_ref().is_some_and(Place::makes_its_file);
-                if matches!(state, FileState::Parsed(_)) || (makes_file && matches!(state, FileState::Missing)) {
+                if matches!(state, FileState::Parsed(_) | FileState::Missing) {
                     snapshot.files.insert(key, state);
                 }
             }
