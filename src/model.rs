@@ -13,6 +13,7 @@ pub mod interval;
 pub mod key_path;
 pub mod metadata;
 pub mod names;
+pub mod origin;
 pub mod outcome;
 pub mod policy;
 pub mod problem;

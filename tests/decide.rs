@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use repin::manifest::Source;
-use repin::manifest::argocd::read_applications;
+use repin::manifest::argocd::{Definitions, read_applications};
 use repin::message::trailers::Change;
 use repin::model::change::PlannedCommit;
 use repin::model::history::CommitInfo;
@@ -166,7 +166,8 @@ impl World {
                 "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata:\n  name: {name}\n  annotations:\n{lines}spec:\n  \
                  source: {{repoURL: \"https://git.example/acme/gitops.git\", path: apps/{name}, targetRevision: main}}\n"
             );
-            let (applications, problems) = read_applications("gitops", &"apps.yaml".parse().unwrap(), &text);
+            let Definitions { applications, problems, .. } =
+                read_applications("gitops", &"apps.yaml".parse().unwrap(), &text);
             assert_eq!(problems, [], "{text}");
             for tracked in resolve(&applications[0], &configured).0 {
                 let read = |path: &RepoPath| {
@@ -970,7 +971,7 @@ fn a_pull_secret_is_told_with_the_line_of_its_own_key() {
         repin.dev/image-list: my-web=r.example/a,web=r.example/b,o/web=r.example/c\n    \
         repin.dev/my-web.pull-secret: x\n    repin.dev/o_web.pull-secret: y\n    repin.dev/web.pull-secret: z\n\
         spec: {source: {repoURL: \"https://git.example/acme/gitops\", path: apps/web}}\n";
-    let (applications, _) = read_applications("gitops", &"web.yaml".parse().unwrap(), text);
+    let Definitions { applications, .. } = read_applications("gitops", &"web.yaml".parse().unwrap(), text);
     let (_, problems) = resolve(&applications[0], &Configured::default());
     let line = |name: &str| {
         let said = format!("`pull-secret: {name}`");

@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use repin::manifest::argocd::read_applications;
+use repin::manifest::argocd::{Definitions, read_applications};
 use repin::model::rule::{Match, PullSecret};
 use repin::model::tracked::{Search, TrackedImage};
 use repin::resolve::{Configured, KnownRepository, resolve};
@@ -42,7 +42,8 @@ fn read(annotations: &str, spec: &str) -> (Vec<String>, Vec<String>) {
         secret("env:TOKEN", path("other/**")),
     ];
     let configured = Configured { repositories: &known, pull_secrets: &pull_secrets, ..Configured::default() };
-    let (applications, mut problems) = read_applications("gitops", &"apps.yaml".parse().unwrap(), &text);
+    let Definitions { applications, mut problems, .. } =
+        read_applications("gitops", &"apps.yaml".parse().unwrap(), &text);
     let [application] = applications.as_slice() else { panic!("one Application: {text}\n{problems:#?}") };
     let (images, found) = resolve(application, &configured);
     problems.extend(found);

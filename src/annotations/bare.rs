@@ -56,6 +56,7 @@ pub fn read(image: &str, line: u64, settings: &[Setting]) -> Result<(ImageReques
     let annotations = given.iter().map(|(key, one)| annotation(format!("{PREFIX}{}", own(key)), &one.value, one.line));
     let application = Application {
         object: None,
+        rendered: None,
         key: ApplicationKey {
             kind: APPLICATION.to_owned(),
             repository: String::new(),

@@ -184,6 +184,7 @@ fn application(settings: &ApplicationSettings) -> Application {
     };
     Application {
         object: None,
+        rendered: None,
         key: ApplicationKey {
             kind: APPLICATION.to_owned(),
             repository: settings.repository.clone(),

@@ -1,9 +1,20 @@
 //! Argo CD manifests: finds Applications and ApplicationSets that carry annotations of repin.
 //!
-//! Reads what argoproj.io/v1alpha1 defines for `Application`; decides nothing about it. ApplicationSets are only named.
+//! Reads what argoproj.io/v1alpha1 defines for `Application`; decides nothing about it. What an ApplicationSet generates is
+//! in [`applicationset`].
+
+pub mod applicationset;
+pub mod generator;
+
+mod gotemplate;
+mod patch;
+mod template;
+mod value;
+mod yaml_text;
 
 use std::collections::BTreeMap;
 
+use crate::manifest::argocd::applicationset::ApplicationSet;
 use crate::manifest::helm_values::inline_values;
 use crate::manifest::parameters;
 use crate::model::address::ObjectName;
@@ -24,10 +35,21 @@ pub fn may_hold_applications(bytes: &[u8]) -> bool {
     SIGNS.iter().any(|sign| bytes.windows(sign.len()).any(|window| window == sign.as_bytes()))
 }
 
-/// Finds the annotated Applications of one file. What cannot be read is a problem; what can be read goes on.
-pub fn read_applications(repository: &str, file: &RepoPath, text: &str) -> (Vec<Application>, Vec<Problem>) {
+/// What one file defines.
+#[derive(Debug, Default)]
+pub struct Definitions {
+    /// The annotated Applications.
+    pub applications: Vec<Application>,
+    /// The ApplicationSets whose Applications are annotated.
+    pub sets: Vec<ApplicationSet>,
+    /// What cannot be read.
+    pub problems: Vec<Problem>,
+}
+
+/// Finds what is annotated in one file. What cannot be read is a problem; what can be read goes on.
+pub fn read_applications(repository: &str, file: &RepoPath, text: &str) -> Definitions {
     let (documents, errors) = parse_each(text);
-    let mut reader = Reader { repository, file, applications: Vec::new(), problems: Vec::new() };
+    let mut reader = Reader::new(repository, file);
     for error in errors {
         reader.problem(
             Severity::Error,
@@ -40,17 +62,22 @@ pub fn read_applications(repository: &str, file: &RepoPath, text: &str) -> (Vec<
     for document in &documents {
         reader.document(document);
     }
-    (reader.applications, reader.problems)
+    Definitions { applications: reader.applications, sets: reader.sets, problems: reader.problems }
 }
 
 struct Reader<'a> {
     repository: &'a str,
     file: &'a RepoPath,
     applications: Vec<Application>,
+    sets: Vec<ApplicationSet>,
     problems: Vec<Problem>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(repository: &'a str, file: &'a RepoPath) -> Self {
+        Self { repository, file, applications: Vec::new(), sets: Vec::new(), problems: Vec::new() }
+    }
+
     fn document(&mut self, document: &Document) {
         let root = document.root();
         match text(root.get("kind")) {
@@ -74,16 +101,17 @@ impl Reader<'_> {
     }
 
     fn application_set(&mut self, object: Node<'_>) {
-        let own = object.get_path(&["metadata", "annotations"]);
-        let template = object.get_path(&["spec", "template", "metadata", "annotations"]);
-        let annotated =
-            [own, template].into_iter().flatten().any(|map| map.entries().iter().any(|(key, _)| is_ours(*key)));
-        if annotated {
+        if let Some(set) = ApplicationSet::read(self.repository, self.file, object) {
+            self.sets.push(set);
+            return;
+        }
+        let own = object.get_path(&["metadata", "annotations"]).map(Node::entries).unwrap_or_default();
+        if own.iter().any(|(key, _)| is_ours(*key)) {
             let name = text(object.get_path(&["metadata", "name"])).unwrap_or("(without a name)");
             let message = format!(
-                "the ApplicationSet `{name}` carries annotations of repin, and ApplicationSets are not expanded yet"
+                "the ApplicationSet `{name}` carries annotations of repin itself, and none of its Applications does"
             );
-            let hint = "annotate the Applications themselves, or name them in `applications:` of repin.yaml";
+            let hint = "write them into `spec.template.metadata.annotations`, from where Argo CD hands them to the Applications";
             self.problem(Severity::Error, "unsupported/applicationset", object.line(), message, hint);
         }
     }
@@ -139,7 +167,9 @@ impl Reader<'_> {
         let (kind, name) = (APPLICATION.to_owned(), name.to_owned());
         let defined = Some(ObjectName::Named { kind, namespace: written, name });
         let sources = sources(object);
-        self.applications.push(Application { key, object: defined, line, project, labels, annotations, sources });
+        let object = defined;
+        let rendered = None;
+        self.applications.push(Application { key, object, rendered, line, project, labels, annotations, sources });
     }
 
     fn annotations(&mut self, metadata: Node<'_>) -> Vec<Annotation> {
@@ -267,7 +297,8 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> (Vec<Application>, Vec<String>) {
-        let (applications, problems) = read_applications("gitops", &"apps.yaml".parse().unwrap(), text);
+        let Definitions { applications, problems, .. } =
+            read_applications("gitops", &"apps.yaml".parse().unwrap(), text);
         (applications, problems.into_iter().map(|p| format!("{}:{}", p.code, p.line.unwrap_or(0))).collect())
     }
 

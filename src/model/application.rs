@@ -1,10 +1,12 @@
 //! An Argo CD Application as far as repin reads it (argoproj.io/v1alpha1), or one of `applications:` of repin.yaml.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::model::address::ObjectName;
 use crate::model::key_path::KeyPath;
 use crate::model::names::ApplicationKey;
+use crate::model::origin::Rendered;
 use crate::model::tracked::{Shape, Tool};
 
 /// The prefix of repin's own annotations.
@@ -94,6 +96,8 @@ pub struct Application {
     pub key: ApplicationKey,
     /// The object that defines it, an ApplicationSet for what that generates; none in repin.yaml.
     pub object: Option<ObjectName>,
+    /// What an ApplicationSet made of its template; `at` of its sources leads through this. None for what is written itself.
+    pub rendered: Option<Arc<Rendered>>,
     /// Line of its definition, from 1.
     pub line: u64,
     /// `spec.project`, `default` where there is none.

@@ -7,6 +7,7 @@ pub(super) mod files;
 mod index;
 mod line;
 mod places;
+mod sets;
 mod survey;
 mod words;
 
@@ -82,6 +83,8 @@ pub struct Repository {
     trees: Trees,
     /// What discovery found at the head.
     survey: Option<Survey>,
+    /// What ApplicationSets generate.
+    expanded: sets::Memory,
     pub(super) sources: RefCell<HashMap<BlobId, FileState>>,
     /// What the files of searched directories may name.
     index: RefCell<Index>,
@@ -119,6 +122,7 @@ impl Repository {
             advertised: Arc::default(),
             trees: Trees::default(),
             survey: None,
+            expanded: sets::Memory::new(),
             sources: RefCell::default(),
             index: RefCell::default(),
             stood: HashMap::new(),
@@ -302,8 +306,10 @@ impl Repository {
             })
         };
         let survey = Survey::new(&line.root, &RepoPath::default(), self.survey.take(), &mut discover)?;
-        let Discoveries { applications, problems, unparsed_templates } = survey.discoveries();
+        let Discoveries { mut applications, sets, mut problems, unparsed_templates } = survey.discoveries();
         self.survey = Some(survey);
+        let defining = sets::Defining { options: &self.options, mirror, head, line };
+        defining.expand_all(sets, &mut self.expanded, &mut applications, &mut problems)?;
         Ok(Arc::new(Reading { head: head.clone(), applications, problems, unparsed_templates }))
     }
 

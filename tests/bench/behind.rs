@@ -207,7 +207,7 @@ fn git_part(place: &Path, remote: &Path) -> (Cost, String) {
             let bytes = mirror.read(blob, 4 << 20).unwrap();
             if may_hold_applications(&bytes) {
                 let text = String::from_utf8_lossy(&bytes);
-                applications.extend(read_applications("gitops", path, &text).0);
+                applications.extend(read_applications("gitops", path, &text).applications);
             }
         }
         assert_eq!(applications.len(), APPLICATIONS);

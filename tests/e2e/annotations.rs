@@ -574,7 +574,7 @@ fn applications_are_found_in_every_shape_of_a_file() {
         .collect();
     assert_eq!(
         found,
-        [("a/set.yaml", "unsupported/applicationset"), ("a/template.yaml", "unsupported/applicationset")]
+        [("a/template.yaml", "manifest/invalid-generator"), ("a/set.yaml", "unsupported/applicationset")]
     );
     // They share one place and agree: one change that names all of them.
     let said = world.repin(&["once"]);

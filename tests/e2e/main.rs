@@ -21,6 +21,7 @@ mod sshd;
 mod age;
 mod annotations;
 mod any_registry;
+mod applicationsets;
 mod argocd;
 mod auto;
 mod branches;

@@ -8,6 +8,7 @@ use crate::annotations::{self, ArgocdMethod, ImageRequest};
 use crate::config::access::path;
 use crate::config::reader::{Fields, Value};
 use crate::config::words::nearest;
+use crate::manifest::argocd::applicationset::expand_alone;
 use crate::manifest::argocd::read_applications;
 use crate::model::application::Application;
 use crate::model::names::RepoPath;
@@ -142,7 +143,7 @@ fn image(
     argocd: ArgocdMethod,
 ) -> (Result<ImageRequest, (String, String)>, Vec<Problem>) {
     let file: RepoPath = path.file_name().and_then(|name| name.to_str()?.parse().ok()).unwrap_or_default();
-    let (found, mut problems) = read_applications("", &file, text);
+    let (found, mut problems) = expand_alone(read_applications("", &file, text));
     let named: Vec<&Application> =
         found.iter().filter(|one| meant.application.is_none_or(|name| one.key.is_named(name))).collect();
     let labels = || found.iter().map(|one| format!("`{}`", one.key.label())).collect::<Vec<_>>().join(", ");

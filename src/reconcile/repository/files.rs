@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::diagnostic::Diagnostic;
 use crate::git::{GitError, Mirror};
-use crate::manifest::argocd::{may_hold_applications, read_applications};
+use crate::manifest::argocd::applicationset::ApplicationSet;
+use crate::manifest::argocd::{Definitions, may_hold_applications, read_applications};
 use crate::manifest::place::{Current, Place};
 use crate::manifest::{EditError, Source};
 use crate::model::application::Application;
@@ -26,12 +27,14 @@ const SEARCHED_BYTES: u64 = 64 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Discovered {
     pub(super) applications: Vec<Arc<Application>>,
+    /// ApplicationSets, whose Applications depend on other files too.
+    pub(super) sets: Vec<Arc<ApplicationSet>>,
     pub(super) problems: Vec<Problem>,
 }
 
 impl Discovered {
     pub(super) fn is_empty(&self) -> bool {
-        self.applications.is_empty() && self.problems.is_empty()
+        self.applications.is_empty() && self.sets.is_empty() && self.problems.is_empty()
     }
 }
 
@@ -50,7 +53,7 @@ pub(super) fn discover_file(
                 .read(blob, SEARCHED_BYTES)
                 .is_ok_and(|bytes| bytes.windows(IMAGE_LIST.len()).any(|found| found == IMAGE_LIST))
                 .then(|| too_large(repository, file, &size, &limit));
-            return Ok(Discovered { applications: Vec::new(), problems: problems.into_iter().collect() });
+            return Ok(Discovered { problems: problems.into_iter().collect(), ..Discovered::default() });
         }
         Err(error) => return Err(error),
     };
@@ -60,9 +63,10 @@ pub(super) fn discover_file(
     }
     let text = String::from_utf8_lossy(&bytes);
     Ok(guarded(|| read_applications(repository, file, &text)).map_or_else(
-        || Discovered { applications: Vec::new(), problems: vec![defect(repository, file)] },
-        |(applications, problems)| Discovered {
+        || Discovered { problems: vec![defect(repository, file)], ..Discovered::default() },
+        |Definitions { applications, sets, problems }| Discovered {
             applications: applications.into_iter().map(Arc::new).collect(),
+            sets: sets.into_iter().map(Arc::new).collect(),
             problems,
         },
     ))
@@ -105,7 +109,7 @@ pub(in crate::reconcile) fn stood(state: &FileState, place: &Place, image: &Imag
 }
 
 /// Runs a reader of bytes that others wrote. Its panic is an answer about these bytes, not the end of the cycle.
-fn guarded<T>(read: impl FnOnce() -> T) -> Option<T> {
+pub(super) fn guarded<T>(read: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(read)).ok()
 }
 
@@ -122,7 +126,7 @@ fn too_large(repository: &str, file: &RepoPath, size: &str, limit: &str) -> Prob
     }
 }
 
-fn defect(repository: &str, file: &RepoPath) -> Problem {
+pub(super) fn defect(repository: &str, file: &RepoPath) -> Problem {
     Problem {
         severity: Severity::Error,
         code: "internal/defect".to_owned(),

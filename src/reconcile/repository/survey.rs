@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::git::{Directory, GitError, Node};
+use crate::manifest::argocd::applicationset::ApplicationSet;
 use crate::model::application::Application;
 use crate::model::history::BlobId;
 use crate::model::names::RepoPath;
@@ -29,6 +30,8 @@ enum Found {
 pub(super) struct Discoveries {
     /// The Applications.
     pub(super) applications: Vec<Arc<Application>>,
+    /// The ApplicationSets whose Applications are annotated.
+    pub(super) sets: Vec<Arc<ApplicationSet>>,
     /// What is wrong in the files.
     pub(super) problems: Vec<Problem>,
     /// Chart templates that are no YAML.
@@ -95,10 +98,13 @@ impl Survey {
             match found {
                 Found::Nothing => {}
                 // A template seldom is YAML before it is rendered.
-                Found::File(found) if is_template && found.applications.is_empty() => all.unparsed_templates += 1,
+                Found::File(found) if is_template && found.applications.is_empty() && found.sets.is_empty() => {
+                    all.unparsed_templates += 1
+                }
                 Found::File(found) => {
                     all.problems.extend(found.problems.iter().cloned());
                     all.applications.extend(found.applications.iter().cloned());
+                    all.sets.extend(found.sets.iter().cloned());
                 }
                 Found::Below(below) => below.gather(is_template || (is_chart && &*child.name == "templates"), all),
             }

@@ -1,0 +1,391 @@
+//! What ApplicationSets generate: every generator and both template modes, as the documentation of Argo CD has them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use repin::manifest::argocd::applicationset::expand;
+use repin::manifest::argocd::generator::Files;
+use repin::manifest::argocd::read_applications;
+use repin::model::application::Application;
+use repin::model::names::RepoPath;
+use repin::model::problem::Problem;
+use repin::model::tracked::RemoteBranch;
+
+/// The repository of the documentation's examples.
+const FILES: &[(&str, &str)] = &[
+    ("addons/argo-workflows/kustomization.yaml", "resources: []\n"),
+    ("addons/prometheus_operator/Chart.yaml", "name: p\n"),
+    ("addons/prometheus_operator/charts/sub/Chart.yaml", "name: s\n"),
+    ("addons/.hidden/x.yaml", ""),
+    (
+        "clusters/engineering/dev/config.json",
+        r#"{"aws": "123", "cluster": {"name": "dev", "address": "https://1.2.3.4"}, "replicas": 2, "tag": "1.0.0"}"#,
+    ),
+    (
+        "clusters/engineering/prod/config.json",
+        r#"{"aws": "456", "cluster": {"name": "prod", "address": "https://2.4.6.8"}, "replicas": 1000000, "tag": "2.0.0"}"#,
+    ),
+    ("apps/one.json", r#"{"appName": "app-one"}"#),
+    ("apps/two.json", r#"{"appName": "app-two"}"#),
+    ("targets/app-one/east.json", r#"{"region": "east"}"#),
+    ("targets/app-one/west.json", r#"{"region": "west"}"#),
+    ("targets/app-two/east.json", r#"{"region": "north"}"#),
+    ("lists/all.yaml", "- name: a\n  tag: 1.0.0\n- name: b\n  tag: 2.0.0\n"),
+    ("stages/test/stage.yaml", "stage: test\ncpu: 100m\ndebug: true\n"),
+    ("stages/prod/stage.yaml", "stage: prod\nmemory: 512Mi\ndebug: false\n"),
+    ("stages/global.yaml", "cpu: 200m\nmemory: 256Mi\n"),
+    ("broken/a.yaml", "a: [\n"),
+    ("broken/b.yaml", "name: fine\n"),
+    ("broken/c.yaml", "just a text\n"),
+];
+
+/// A set with these generators, indented by four blanks, and a template of this name and path.
+fn set(head: &str, generators: &str, name: &str, path: &str) -> String {
+    format!(
+        "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {{name: set, namespace: argo}}\nspec:\n{head}  generators:\n{generators}\n  template:\n    metadata:\n      name: '{name}'\n      annotations:\n        repin.dev/image-list: app=ghcr.io/acme/web\n    spec:\n      project: shop\n      source:\n        repoURL: https://git.example/acme/gitops.git\n        targetRevision: main\n        path: '{path}'\n"
+    )
+}
+
+fn generated(text: &str) -> (Vec<Application>, Vec<Problem>) {
+    let file: RepoPath = "sets/set.yaml".parse().unwrap();
+    let definitions = read_applications("gitops", &file, text);
+    assert!(definitions.problems.is_empty(), "{:?}", definitions.problems);
+    let below = |_: Option<&RemoteBranch>, directory: &RepoPath| {
+        let paths = FILES.iter().map(|(path, _)| path.parse::<RepoPath>().unwrap());
+        let mut paths: Vec<RepoPath> = paths.filter(|path| path.is_within(directory)).collect();
+        paths.sort();
+        paths
+    };
+    let read = |_: Option<&RemoteBranch>, path: &RepoPath| {
+        let found = FILES.iter().find(|(known, _)| *known == path.as_str());
+        found.map(|(_, text)| (*text).to_owned()).ok_or_else(|| "it is not there".to_owned())
+    };
+    let find = |url: &str, revision: &str| match (url, revision) {
+        ("https://git.example/acme/gitops.git", "" | "HEAD" | "main") => Ok(None),
+        _ => Err(format!("the generator `git` reads {url} at {revision}")),
+    };
+    expand(&definitions.sets[0], Files { find: &find, below: &below, read: &read })
+}
+
+/// `name path` of every Application, then `code:line` of every problem.
+#[track_caller]
+fn check(text: &str, expected: &[&str]) {
+    let (applications, problems) = generated(text);
+    let mut found: Vec<String> =
+        applications.iter().map(|one| format!("{} {}", one.key.name, one.sources[0].path)).collect();
+    found.extend(problems.iter().map(|one| format!("{}:{} {}", one.code, one.line.unwrap_or(0), one.message)));
+    let is_same = found.len() == expected.len() && found.iter().zip(expected).all(|(one, other)| one.contains(other));
+    assert!(is_same, "{found:#?}\nexpected {expected:#?}\n{text}");
+}
+
+const GO: &str = "  goTemplate: true\n";
+const STRICT: &str = "  goTemplate: true\n  goTemplateOptions: [missingkey=error]\n";
+const GIT: &str = "repoURL: https://git.example/acme/gitops.git";
+
+#[test]
+fn a_list_gives_its_elements_in_both_modes() {
+    let list = "  - list:\n      elements:\n      - {cluster: dev, url: https://1.2.3.4}\n      - {cluster: prod, url: https://2.4.6.8, values: {x: y}}";
+    check(
+        &set("", list, "{{cluster}}-guestbook", "guestbook/{{ cluster }}"),
+        &["dev-guestbook guestbook/dev", "prod-guestbook guestbook/prod"],
+    );
+    check(&set(STRICT, list, "{{.cluster}}", "{{ dig \"values\" \"x\" \"none\" . }}"), &["dev none", "prod y"]);
+    // Without Go templates, `{{ values.x }}` of the first stays as it is, in the path too.
+    check(&set("", list, "{{cluster}}", "{{values.x}}"), &["dev {{values.x}}", "prod y"]);
+    let yaml = "  - list:\n      elements: []\n      elementsYaml: |\n        - cluster: dev\n        - cluster: prod";
+    check(&set(GO, yaml, "{{.cluster}}", "x"), &["dev x", "prod x"]);
+    let number = "  - list:\n      elements:\n      - {cluster: dev, replicas: 2}";
+    check(
+        &set("", number, "{{cluster}}", "x"),
+        &["manifest/invalid-generator:6 the ApplicationSet `set`: `replicas` of an element of `list` is a number"],
+    );
+    check(&set(GO, number, "{{.cluster}}-{{.replicas}}", "x"), &["dev-2 x"]);
+}
+
+#[test]
+fn a_git_generator_gives_directories() {
+    let git = format!(
+        "  - git:\n      {GIT}\n      revision: HEAD\n      directories:\n      - path: addons/*\n      values: {{app: '{{{{path.basename}}}}-x'}}"
+    );
+    check(
+        &set("", &git, "{{path.basenameNormalized}}-{{path[0]}}", "{{path}}"),
+        &["argo-workflows-addons addons/argo-workflows", "prometheus-operator-addons addons/prometheus_operator"],
+    );
+    check(
+        &set("", &git, "{{path.basenameNormalized}}", "{{values.app}}"),
+        &["argo-workflows argo-workflows-x", "prometheus-operator prometheus_operator-x"],
+    );
+    let go = git.replace("{{path.basename}}", "{{.path.basename}}");
+    check(
+        &set(STRICT, &go, "{{.path.basenameNormalized}}-{{index .path.segments 0}}", "{{.path.path}} {{.values.app}}"),
+        &[
+            "argo-workflows-addons addons/argo-workflows argo-workflows-x",
+            "prometheus-operator-addons addons/prometheus_operator",
+        ],
+    );
+    let without = git.replace("      values", "      - {path: addons/prom*, exclude: true}\n      values");
+    check(&set("", &without, "{{path.basename}}", "x"), &["argo-workflows x"]);
+    let top = format!(
+        "  - git:\n      {GIT}\n      directories: [{{path: '*'}}, {{path: 'lists', exclude: true}}, {{path: '[b-t]*', exclude: true}}]"
+    );
+    check(&set("", &top, "{{path}}", "{{path}}"), &["addons addons", "apps apps"]);
+    let prefixed = git.replace("      values: {app: '{{path.basename}}-x'}", "      pathParamPrefix: my");
+    check(
+        &set("", &prefixed, "{{my.path.basenameNormalized}}", "{{my.path[1]}}"),
+        &["argo-workflows argo-workflows", "prometheus-operator prometheus_operator"],
+    );
+    check(
+        &set(STRICT, &prefixed, "{{.my.path.basenameNormalized}}", "x"),
+        &["argo-workflows x", "prometheus-operator x"],
+    );
+}
+
+#[test]
+fn a_git_generator_gives_the_fields_of_files() {
+    let git =
+        format!("  - git:\n      {GIT}\n      revision: main\n      files:\n      - path: clusters/**/config.json");
+    check(
+        &set("", &git, "{{cluster.name}}-{{aws}}", "{{path}} {{path.filename}} {{path[2]}} {{replicas}}"),
+        &[
+            "dev-123 clusters/engineering/dev config.json dev 2",
+            "prod-456 clusters/engineering/prod config.json prod 1e+06",
+        ],
+    );
+    check(
+        &set(STRICT, &git, "{{.cluster.name}}", "{{.path.path}}/{{.path.filename}} {{.path.filenameNormalized}}"),
+        &["dev clusters/engineering/dev/config.json config.json", "prod clusters/engineering/prod/config.json"],
+    );
+    // A `*` crosses directories unless the controller is told otherwise.
+    let greedy = git.replace("clusters/**/config.json", "clusters/*.json");
+    check(&set("", &greedy, "{{cluster.name}}", "x"), &["dev x", "prod x"]);
+    let all = git.replace("clusters/**/config.json", "lists/all.yaml");
+    check(&set(GO, &all, "{{.name}}", "{{.tag}}"), &["a 1.0.0", "b 2.0.0"]);
+    let excluded = format!("{git}\n      - {{path: clusters/*/prod/*, exclude: true}}");
+    check(&set("", &excluded, "{{cluster.name}}", "x"), &["dev x"]);
+    let broken = git.replace("clusters/**/config.json", "broken/*");
+    check(
+        &set(GO, &broken, "{{.name}}", "x"),
+        &[
+            "fine x",
+            "manifest/invalid-generator:1 the ApplicationSet `set`: broken/a.yaml gives no parameters: it is neither JSON nor YAML",
+            "broken/c.yaml gives no parameters: it holds a text",
+        ],
+    );
+}
+
+#[test]
+fn a_matrix_combines_two_generators() {
+    let matrix = format!(
+        "  - matrix:\n      generators:\n      - git:\n          {GIT}\n          directories: [{{path: addons/*}}]\n      - list:\n          elements:\n          - {{env: dev}}\n          - {{env: prod}}"
+    );
+    check(
+        &set("", &matrix, "{{path.basenameNormalized}}-{{env}}", "{{path}}"),
+        &[
+            "argo-workflows-dev addons/argo",
+            "argo-workflows-prod addons/argo",
+            "prometheus-operator-dev addons/p",
+            "prometheus-operator-prod addons/p",
+        ],
+    );
+    // The second one reads what the first one gives.
+    let two = format!(
+        "  - matrix:\n      generators:\n      - git:\n          {GIT}\n          files: [{{path: 'apps/*.json'}}]\n          pathParamPrefix: app\n      - git:\n          {GIT}\n          files: [{{path: 'targets/{{{{.appName}}}}/*.json'}}]\n          pathParamPrefix: target"
+    );
+    check(
+        &set(STRICT, &two, "{{.appName}}-{{.region}}", "{{.target.path.path}} {{.app.path.filename}}"),
+        &[
+            "app-one-east targets/app-one one.json",
+            "app-one-west targets/app-one one.json",
+            "app-two-north targets/app-two two.json",
+        ],
+    );
+    // With Go templates the first one wins over the second.
+    let over = format!(
+        "  - matrix:\n      generators:\n      - git:\n          {GIT}\n          files: [{{path: 'stages/**/stage.yaml'}}]\n      - git:\n          {GIT}\n          files: [{{path: stages/global.yaml}}]"
+    );
+    check(
+        &set(GO, &over, "{{.stage}}", "{{.cpu}} {{.memory}} {{.debug}}"),
+        &["prod 200m 512Mi false", "test 100m 256Mi true"],
+    );
+    check(
+        &set("", &over, "{{stage}}", "x"),
+        &["manifest/invalid-generator:6 the ApplicationSet `set`: both generators of a `matrix` give `"],
+    );
+    let components = "  - matrix:\n      generators:\n      - list:\n          elements:\n          - {app: a, parts: [{part: x}, {part: y}]}\n          - {app: b, parts: [{part: z}]}\n      - list:\n          elements: []\n          elementsYaml: '{{ .parts | toJson }}'";
+    check(&set(GO, components, "{{.app}}-{{.part}}", "x"), &["a-x x", "a-y x", "b-z x"]);
+    let three = "  - matrix:\n      generators:\n      - matrix:\n          generators:\n          - list: {elements: [{a: '1'}]}\n          - list: {elements: [{b: '2'}, {b: '3'}]}\n      - list: {elements: [{c: '4'}]}";
+    check(&set("", three, "x{{a}}{{b}}{{c}}", "x"), &["x124 x", "x134 x"]);
+    check(
+        &set("", "  - matrix:\n      generators:\n      - list: {elements: [{a: '1'}]}", "x{{a}}", "x"),
+        &["manifest/invalid-generator:6 the ApplicationSet `set`: `matrix` has 1 generators"],
+    );
+    let deep = "  - matrix: {generators: [{matrix: {generators: [{matrix: {generators: [{list: {}}, {list: {}}]}}, {list: {}}]}}, {list: {}}]}";
+    check(
+        &set("", deep, "x", "x"),
+        &["manifest/invalid-generator:6 the ApplicationSet `set`: `matrix` stands in two others"],
+    );
+}
+
+#[test]
+fn a_merge_lays_generators_over_each_other() {
+    let merge = "  - merge:\n      mergeKeys: [server]\n      generators:\n      - list:\n          elements:\n          - {server: a, kafka: 'true', redis: 'false'}\n          - {server: b, kafka: 'true', redis: 'false'}\n      - list: {elements: [{server: b, redis: 'true'}, {server: c, redis: 'x'}]}\n      - list: {elements: [{server: a, kafka: 'false'}]}";
+    check(&set("", merge, "{{server}}", "{{kafka}} {{redis}}"), &["a false false", "b true true"]);
+    check(&set(STRICT, merge, "{{.server}}", "{{.kafka}} {{.redis}}"), &["a false false", "b true true"]);
+    let values = "  - merge:\n      mergeKeys: [values.key]\n      generators:\n      - list: {elements: [{name: a, values: {key: k}}]}\n      - list: {elements: [{values: {key: k}, path: found}]}";
+    check(&set("", values, "{{name}}", "{{path}}"), &["a found"]);
+    check(&set(GO, values, "{{.name}}", "{{.path}}"), &["a found"]);
+    let twice = "  - merge:\n      mergeKeys: [a]\n      generators:\n      - list: {elements: [{a: '1'}, {a: '1'}]}\n      - list: {elements: [{a: '1'}]}";
+    check(
+        &set("", twice, "x{{a}}", "x"),
+        &[
+            "manifest/invalid-generator:6 the ApplicationSet `set`: two parameter sets of one generator of `merge` have the same `a`",
+        ],
+    );
+}
+
+#[test]
+fn a_selector_keeps_what_it_matches() {
+    let list = |selector: &str| {
+        format!(
+            "  - list:\n      elements: [{{c: dev, env: staging}}, {{c: prod, env: prod}}, {{c: old}}]\n    selector: {selector}"
+        )
+    };
+    for (selector, names) in [
+        ("{matchLabels: {env: staging}}", vec!["dev x"]),
+        ("{matchExpressions: [{key: env, operator: In, values: [prod, staging]}]}", vec!["dev x", "prod x"]),
+        ("{matchExpressions: [{key: env, operator: NotIn, values: [prod]}]}", vec!["dev x", "old x"]),
+        ("{matchExpressions: [{key: env, operator: Exists}]}", vec!["dev x", "prod x"]),
+        ("{matchExpressions: [{key: env, operator: DoesNotExist}]}", vec!["old x"]),
+        ("{matchLabels: {env: prod}, matchExpressions: [{key: c, operator: In, values: [dev]}]}", vec![]),
+    ] {
+        check(&set("", &list(selector), "{{c}}", "x"), &names);
+        check(&set(GO, &list(selector), "{{.c}}", "x"), &names);
+    }
+}
+
+#[test]
+fn what_only_a_cluster_or_a_forge_knows_is_named_and_the_rest_goes_on() {
+    for (name, body) in [
+        ("clusters", "clusters: {}"),
+        ("clusterDecisionResource", "clusterDecisionResource: {configMapRef: x}"),
+        ("scmProvider", "scmProvider: {github: {organization: x}}"),
+        ("pullRequest", "pullRequest: {github: {owner: x}}"),
+        ("plugin", "plugin: {configMapRef: {name: x}}"),
+    ] {
+        let both = format!("  - {body}\n  - list: {{elements: [{{a: web}}]}}");
+        let said = format!("unsupported/generator:6 the ApplicationSet `set`: the generator `{name}` gives ");
+        check(&set("", &both, "{{a}}", "x"), &["web x", &said]);
+        let matrix = format!(
+            "  - list: {{elements: [{{a: web}}]}}\n  - matrix:\n      generators:\n      - list: {{elements: [{{a: y}}]}}\n      - {body}"
+        );
+        check(&set("", &matrix, "{{a}}", "x"), &["web x", &said.replace(":6", ":7")]);
+        let merge = format!(
+            "  - merge:\n      mergeKeys: [a]\n      generators:\n      - list: {{elements: [{{a: y}}]}}\n      - {body}"
+        );
+        check(&set("", &merge, "{{a}}", "x"), &[&said]);
+    }
+    let other = "  - git:\n      repoURL: https://git.example/other.git\n      revision: v1\n      files: [{path: x}]";
+    check(
+        &set("", other, "x", "x"),
+        &[
+            "unsupported/generator:6 the ApplicationSet `set`: the generator `git` reads https://git.example/other.git at v1",
+        ],
+    );
+}
+
+#[test]
+fn a_generator_may_have_a_template_of_its_own() {
+    let list = "  - list:\n      elements: [{cluster: dev}]\n      template:\n        metadata: {}\n        spec:\n          project: ''\n          source: {path: 'over/{{cluster}}'}\n          destination: {}\n  - list: {elements: [{cluster: prod}]}";
+    let text = set("", list, "{{cluster}}", "default");
+    check(&text, &["dev over/dev", "prod default"]);
+    let (applications, _) = generated(&text);
+    assert_eq!(applications[0].project, "shop");
+    assert_eq!(applications[0].sources[0].repo_url, "https://git.example/acme/gitops.git");
+}
+
+#[test]
+fn a_template_patch_changes_what_was_rendered() {
+    let list = "  - list:\n      elements:\n      - {cluster: dev, files: [a.yaml, b.yaml], tag: 1.0.0}\n      - {cluster: prod, tag: 2.0.0}";
+    let merge = "  templatePatch: |\n    metadata:\n      labels: {env: '{{ .cluster }}'}\n    spec:\n      project: stolen\n      source:\n        {{- if hasKey . \"files\" }}\n        helm:\n          valueFiles:\n          {{- range $file := .files }}\n          - {{ $file }}\n          {{- end }}\n        {{- end }}\n        path: null\n";
+    let (applications, problems) = generated(&format!("{}{merge}", set(STRICT, list, "{{.cluster}}", "x")));
+    assert!(problems.is_empty(), "{problems:?}");
+    assert_eq!(applications[0].sources[0].value_files, ["a.yaml", "b.yaml"]);
+    assert_eq!((applications[0].sources[0].path.as_str(), applications[0].project.as_str()), ("", "shop"));
+    assert_eq!((applications[1].labels["env"].as_str(), applications[1].sources[0].value_files.len()), ("prod", 0));
+    let json = "  templatePatch: |\n    [{\"op\": \"replace\", \"path\": \"/spec/source/path\", \"value\": \"{{ .tag }}\"},\n     {\"op\": \"add\", \"path\": \"/metadata/annotations/repin.dev~1group\", \"value\": \"all\"}]\n";
+    let text = format!("{}{json}", set(STRICT, list, "{{.cluster}}", "x"));
+    check(&text, &["dev 1.0.0", "prod 2.0.0"]);
+    assert_eq!(generated(&text).0[0].annotations.len(), 2);
+    let bad = "  templatePatch: |\n    [{\"op\": \"move\", \"from\": \"/spec\", \"path\": \"/x\"}]\n";
+    check(
+        &format!("{}{bad}", set(STRICT, "  - list: {elements: [{cluster: dev}]}", "{{.cluster}}", "x")),
+        &["unsupported/template:21 the ApplicationSet `set`: `templatePatch` with the operation `move`"],
+    );
+}
+
+#[test]
+fn a_template_that_cannot_be_rendered_holds_its_own_applications_only() {
+    let list = "  - list:\n      elements: [{c: dev, x: y}, {c: prod}]";
+    check(
+        &set(STRICT, list, "{{.c}}", "{{.x}}"),
+        &["dev y", "manifest/invalid-template:20 the ApplicationSet `set`: there is no parameter `x`"],
+    );
+    check(
+        &set(GO, list, "{{.c}}", "{{ genSignedCert }}"),
+        &["unsupported/template:19 the ApplicationSet `set`: the function `genSignedCert` is not evaluated"],
+    );
+    check(
+        &set("", list, "{{.c}}", "x"),
+        &["manifest/invalid-template:3 the ApplicationSet `set`: no generator gives what the name `{{.c}}` asks for"]
+            .map(|one| one.replace(":3", ":1"))
+            .each_ref()
+            .map(String::as_str),
+    );
+    check(
+        &set("", list, "{{c}}_A", "x"),
+        &[
+            "manifest/no-name:1 the ApplicationSet `set`: an annotated Application has no usable `metadata.name`",
+            "manifest/no-name:1",
+        ],
+    );
+    check(
+        &set("", list, "same", "x"),
+        &["same x", "manifest/duplicate:1 the ApplicationSet `set`: the Application `argo/same` is defined twice"],
+    );
+}
+
+#[test]
+fn an_expansion_that_grows_without_end_is_cut() {
+    let elements: Vec<String> = (0..101).map(|number| format!("{{a: 'a{number}'}}")).collect();
+    let many = elements.join(", ");
+    let list = |key: &str| format!("- list: {{elements: [{}]}}", many.replace("{a:", &format!("{{{key}:")));
+    let matrix = format!("  - matrix:\n      generators:\n      {}\n      {}", list("a"), list("b"));
+    check(
+        &set("", &matrix, "{{a}}-{{b}}", "x"),
+        &["unsupported/generator:6 the ApplicationSet `set`: `matrix` gives more than 10000 parameter sets"],
+    );
+    let bomb = "  - list:\n      elements: [{c: dev}, {c: prod}]";
+    check(
+        &set(GO, bomb, "{{.c}}", "{{ range until 9999 }}{{ range until 9999 }}{{ end }}{{ end }}"),
+        &[
+            "unsupported/template:19 the ApplicationSet `set`: the templates of this ApplicationSet take more than 2000000 steps",
+        ],
+    );
+}
+
+#[test]
+fn a_generated_application_is_read_as_one_that_stands_in_a_file() {
+    let text = set("", "  - list: {elements: [{c: dev}]}", "{{c}}", "x").replace(
+        "      annotations:\n",
+        "      namespace: '{{c}}-apps'\n      labels: {env: '{{c}}'}\n      annotations:\n        other: x\n",
+    );
+    let (applications, problems) = generated(&text);
+    let app = &applications[0];
+    assert_eq!((app.key.label(), app.line, app.sources[0].line), ("dev-apps/dev".to_owned(), 1, 18), "{problems:?}");
+    assert_eq!((app.labels["env"].as_str(), app.project.as_str()), ("dev", "shop"));
+    assert_eq!(
+        app.annotations.iter().map(|one| (one.key.as_str(), one.line)).collect::<Vec<_>>(),
+        [("repin.dev/image-list", 14)]
+    );
+    // Its namespace is that of the set where the template names none.
+    assert_eq!(generated(&text.replace("      namespace: '{{c}}-apps'\n", "")).0[0].key.label(), "argo/dev");
+}
