@@ -5,10 +5,11 @@
 use repin::manifest::argocd::applicationset::expand;
 use repin::manifest::argocd::generator::Files;
 use repin::manifest::argocd::read_applications;
+use repin::manifest::argocd::trace::{Trace, Traced};
 use repin::model::application::Application;
 use repin::model::names::RepoPath;
 use repin::model::problem::Problem;
-use repin::model::tracked::RemoteBranch;
+use repin::model::tracked::{Form, RemoteBranch};
 
 /// The repository of the documentation's examples.
 const FILES: &[(&str, &str)] = &[
@@ -388,4 +389,96 @@ fn a_generated_application_is_read_as_one_that_stands_in_a_file() {
     );
     // Its namespace is that of the set where the template names none.
     assert_eq!(generated(&text.replace("      namespace: '{{c}}-apps'\n", "")).0[0].key.label(), "argo/dev");
+}
+
+/// A set with Go templates whose source is this, and its Applications' traces: `file address form` or `-`.
+fn traces(generators: &str, source: &str, keys: &[(&str, Form)]) -> Vec<String> {
+    let text = set(STRICT, generators, "{{ .app }}", "x");
+    let (applications, problems) = generated(&text.replace("        path: 'x'\n", source));
+    assert!(problems.is_empty(), "{problems:?}");
+    let mut found = Vec::new();
+    for application in &applications {
+        let trace = Trace::of(application.rendered.as_ref().unwrap());
+        for (key, form) in keys {
+            found.push(match trace.at(&key.parse().unwrap(), *form) {
+                Some(Traced { origin, form }) => format!("{}:{} {} {form:?}", origin.file, origin.line, origin.address),
+                None => "-".to_owned(),
+            });
+        }
+    }
+    found
+}
+
+#[test]
+fn a_tag_is_traced_to_the_scalar_that_it_comes_from() {
+    const HELM: &str = "        chart: web\n        helm:\n          parameters:\n          - name: image.tag\n            value: '{{ .tag }}'\n          - name: web.image\n            value: 'ghcr.io/acme/web:{{ .tag }}'\n          - name: literal\n            value: 1.0.0\n          - {name: made, value: 'v{{ .tag }}'}\n          valuesObject:\n            image: {repository: ghcr.io/acme/web, tag: '{{ .tag }}'}\n            sidecar: '{{ .full }}'\n          values: |\n            # values of {{ .app }}\n            image:\n              repository: ghcr.io/acme/web\n              tag: \"{{ .tag }}\" # here\n            other: {{ .full }}\n";
+    let keys = [
+        ("spec.source.helm.parameters[name=image.tag].value", Form::Tag),
+        ("spec.source.helm.parameters[name=web\\.image].value", Form::Spec),
+        ("spec.source.helm.parameters[2].value", Form::Tag),
+        ("spec.source.helm.parameters[name=made].value", Form::Tag),
+        ("spec.source.helm.valuesObject.image.tag", Form::Tag),
+        ("spec.source.helm.valuesObject.sidecar", Form::Spec),
+        ("spec.source.helm.values.image.tag", Form::Tag),
+        ("spec.source.helm.values.other", Form::Spec),
+        ("spec.source.helm.values.none", Form::Spec),
+    ];
+    let list = "  - list:\n      elements:\n      - app: a\n        tag: 1.0.0\n        full: ghcr.io/acme/side:2.0.0";
+    let element = |key: &str, line: u64, form: &str| {
+        format!("sets/set.yaml:{line} ApplicationSet/set#spec.generators[0].list.elements[app=a].{key} {form}")
+    };
+    assert_eq!(
+        traces(list, HELM, &keys),
+        [
+            element("tag", 11, "Tag"),
+            element("tag", 11, "Tag"),
+            "sets/set.yaml:31 ApplicationSet/set#spec.template.spec.source.helm.parameters[name=literal].value Tag"
+                .to_owned(),
+            "-".to_owned(),
+            element("tag", 11, "Tag"),
+            element("full", 12, "Spec"),
+            element("tag", 11, "Tag"),
+            element("full", 12, "Spec"),
+            "-".to_owned(),
+        ]
+    );
+    // Through a matrix, functions that pass a value on, and YAML that was made of values.
+    let matrix = "  - matrix:\n      generators:\n      - list:\n          elements:\n          - {part: web, image: {repository: ghcr.io/acme/web, tag: 1.0.0}}\n      - list:\n          elements:\n          - {env: dev}\n          - {env: prod, image: {tag: 9.9.9}}\n";
+    let source = "        chart: web\n        helm:\n          parameters:\n          - {name: tag, value: '{{ .image.tag | default \"x\" }}'}\n          - {name: full, value: '{{ printf \"%s:%s\" .image.repository .image.tag }}'}\n          values: '{{ toYaml (dict \"image\" .image) }}'\n";
+    let keys = [
+        ("spec.source.helm.parameters[0].value", Form::Tag),
+        ("spec.source.helm.parameters[1].value", Form::Spec),
+        ("spec.source.helm.values.image.tag", Form::Tag),
+    ];
+    let text = set(STRICT, matrix, "{{ .part }}-{{ .env }}", "x").replace("        path: 'x'\n", source);
+    let (applications, _) = generated(&text);
+    let trace = Trace::of(applications[1].rendered.as_ref().unwrap());
+    for (key, form) in keys {
+        let found = trace.at(&key.parse().unwrap(), form).unwrap();
+        assert_eq!(
+            (found.origin.address.to_string().as_str(), found.form),
+            ("ApplicationSet/set#spec.generators[0].matrix.generators[0].list.elements[0].image.tag", Form::Tag),
+            "{key}"
+        );
+    }
+    // A file that a generator reads, and the image strings of kustomize.
+    let git = format!("  - git:\n      {GIT}\n      files: [{{path: clusters/**/config.json}}]");
+    let text = set(STRICT, &git, "{{ .cluster.name }}", "x").replace(
+        "        path: 'x'\n",
+        "        kustomize:\n          images:\n          - 'ghcr.io/acme/web:{{ .tag }}'\n          - 'web=ghcr.io/acme/api:1.0.0'\n          - 'side={{ .cluster.address }}'\n",
+    );
+    let (applications, _) = generated(&text);
+    let trace = Trace::of(applications[1].rendered.as_ref().unwrap());
+    let list = "spec.source.kustomize.images".parse().unwrap();
+    let found = |name: &str| {
+        let Traced { origin, form } = trace.image_string(&list, name)?;
+        Some(format!("{}:{} {} {form:?}", origin.file, origin.line, origin.address))
+    };
+    assert_eq!(found("ghcr.io/acme/web").unwrap(), "clusters/engineering/prod/config.json:1 tag Tag");
+    assert_eq!(
+        found("web").unwrap(),
+        "sets/set.yaml:24 ApplicationSet/set#spec.template.spec.source.kustomize.images[1] Spec"
+    );
+    assert_eq!(found("side").unwrap(), "clusters/engineering/prod/config.json:1 cluster.address Spec");
+    assert_eq!(found("none"), None);
 }

@@ -53,6 +53,21 @@ const MOVES: [(&str, &str); 6] = [
     ("apps/api/deploy", "apps/web/more/deploy"),
     ("chart/templates", "chart/crds"),
 ];
+/// What an ApplicationSet may say: generator, name, and source.
+const SETS: [(&str, &str, &str); 3] = [
+    ("git: {repoURL: URL, directories: [{path: apps/*}]}", "set-{{path.basename}}", "path: '{{path}}'"),
+    (
+        "git: {repoURL: URL, files: [{path: parameters/*.json}]}",
+        "set-{{name}}",
+        "path: 'apps/{{name}}'\n        helm: {parameters: [{name: image.tag, value: '{{tag}}'}, {name: image.repository, value: IMAGE}]}",
+    ),
+    (
+        "list: {elements: [{name: web, tag: 1.0.0}, {name: api, tag: 1.1.0}]}",
+        "set-{{name}}",
+        "path: 'apps/{{name}}'\n        helm: {valuesObject: {image: {repository: IMAGE, tag: '{{tag}}'}}}",
+    ),
+];
+const SET: &str = "argocd/set.yaml";
 
 /// Something that happens between two cycles.
 #[derive(Clone, Debug)]
@@ -101,6 +116,14 @@ enum Event {
     Move(usize),
     /// A directory with a template that is no YAML is a chart, or is not.
     SetChart(bool),
+    /// An ApplicationSet comes, or another one in its place.
+    Generate(usize),
+    /// It goes.
+    RemoveSet,
+    /// A file comes that it may read, or changes.
+    SetParameters(usize, usize),
+    /// Such a file goes.
+    RemoveParameters(usize),
     /// What was made for changes goes.
     RemoveMade,
     /// Somebody merges what was made for a change.
@@ -136,10 +159,14 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::ResetRelease),
         2 => (app.clone(), tag.clone()).prop_map(|(app, tag)| Event::SetKustomization(app, tag)),
         1 => app.clone().prop_map(Event::RemoveKustomization),
-        2 => (app.clone(), tag).prop_map(|(app, tag)| Event::SetManifest(app, tag)),
-        1 => app.prop_map(Event::RemoveManifests),
+        2 => (app.clone(), tag.clone()).prop_map(|(app, tag)| Event::SetManifest(app, tag)),
+        1 => app.clone().prop_map(Event::RemoveManifests),
         2 => (0..MOVES.len()).prop_map(Event::Move),
         2 => any::<bool>().prop_map(Event::SetChart),
+        3 => (0..SETS.len()).prop_map(Event::Generate),
+        1 => Just(Event::RemoveSet),
+        3 => (app.clone(), tag).prop_map(|(app, tag)| Event::SetParameters(app, tag)),
+        1 => app.prop_map(Event::RemoveParameters),
         1 => Just(Event::RemoveMade),
         1 => Just(Event::MergeMade),
         1 => (any::<bool>(), any::<bool>()).prop_map(|(writes, reaches)| Event::Rules(writes, reaches)),
@@ -358,6 +385,25 @@ impl World {
             Event::SetChart(false) if is_there("chart/Chart.yaml") => {
                 drop(remote.remove(&["chart/Chart.yaml", "apps/web/Chart.yaml"], "No chart"));
             }
+            Event::Generate(kind) => {
+                let (generator, name, source) = SETS[*kind];
+                let text = format!(
+                    "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {{name: set}}\nspec:\n  generators:\n  - {generator}\n  \
+                     template:\n    metadata:\n      name: '{name}'\n      annotations: {{repin.dev/image-list: app=IMAGE}}\n    spec:\n      \
+                     source:\n        repoURL: URL\n        targetRevision: main\n        {source}\n"
+                );
+                let text =
+                    text.replace("URL: URL", &format!("URL: \"{}\"", remote.url())).replace("IMAGE", &self.image(0));
+                drop(remote.commit(&[(SET, &text)], "Generate"));
+            }
+            Event::RemoveSet if is_there(SET) => drop(remote.remove(&[SET], "No set")),
+            Event::SetParameters(app, tag) => {
+                let text = format!("{{\"name\": \"{}\", \"tag\": \"{}\"}}\n", NAMES[*app], TAGS[*tag]);
+                drop(remote.commit(&[(&parameters_path(*app), &text)], "Set parameters"));
+            }
+            Event::RemoveParameters(app) if is_there(&parameters_path(*app)) => {
+                drop(remote.remove(&[&parameters_path(*app)], "No parameters"));
+            }
             Event::RemoveMade => {
                 for branch in self.made() {
                     remote.git(&["update-ref", "-d", &branch]);
@@ -399,6 +445,8 @@ impl World {
             | Event::SetChart(false)
             | Event::RemoveKustomization(_)
             | Event::RemoveManifests(_)
+            | Event::RemoveSet
+            | Event::RemoveParameters(_)
             | Event::LoseCache => {}
         }
     }
@@ -412,6 +460,10 @@ impl World {
 
 fn values_path(app: usize) -> String {
     in_app(app, "values.yaml")
+}
+
+fn parameters_path(app: usize) -> String {
+    format!("parameters/{}.json", NAMES[app])
 }
 
 fn in_app(app: usize, file: &str) -> String {

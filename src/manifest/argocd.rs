@@ -5,6 +5,7 @@
 
 pub mod applicationset;
 pub mod generator;
+pub mod trace;
 
 mod gotemplate;
 mod patch;

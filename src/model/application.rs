@@ -94,9 +94,9 @@ pub struct InlineValue {
 pub struct Application {
     /// Which one it is.
     pub key: ApplicationKey,
-    /// The object that defines it, an ApplicationSet for what that generates; none in repin.yaml.
+    /// The object that defines it, which is the rendered one for what an ApplicationSet generates; none in repin.yaml.
     pub object: Option<ObjectName>,
-    /// What an ApplicationSet made of its template; `at` of its sources leads through this. None for what is written itself.
+    /// What an ApplicationSet made of its template, in the place of what stands in the file.
     pub rendered: Option<Arc<Rendered>>,
     /// Line of its definition, from 1.
     pub line: u64,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::address::{Address, ObjectName, Shown};
@@ -9,6 +10,7 @@ use crate::model::application::Parameter;
 use crate::model::branch_template::BranchTemplate;
 use crate::model::key_path::KeyPath;
 use crate::model::names::{ApplicationKey, Branch, ImageName, RepoPath};
+use crate::model::origin::Rendered;
 use crate::model::policy::Policy;
 use crate::model::rule::Glob;
 
@@ -311,6 +313,8 @@ pub fn kustomizations(directory: &RepoPath) -> Vec<RepoPath> {
 pub struct TrackedImage {
     /// The Application.
     pub application: ApplicationKey,
+    /// What an ApplicationSet made of its template, in the place of what stands in the defining file.
+    pub rendered: Option<Arc<Rendered>>,
     /// Line of the annotation that lists the image, in the defining file.
     pub line: u64,
     /// Its Argo CD project.

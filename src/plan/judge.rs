@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::manifest::place::Wanted;
+use crate::manifest::place::{Place, Wanted};
 use crate::model::address::{Address, ObjectName};
 use crate::model::key_path::KeyPath;
 use crate::model::names::{ImageName, RepoPath, Tag};
+use crate::model::origin::Origin;
 use crate::model::outcome::OutcomeResult;
 use crate::model::policy::Strategy;
 use crate::model::rule::Delivery;
@@ -196,7 +197,7 @@ pub fn is_within_reach(subject: &Subject) -> bool {
     let (Some(target), Some(located)) = (&subject.tracked.target, &subject.located) else { return false };
     let is_own =
         target.own_paths.iter().any(|path| located.file.is_within(path)) || target.listed.contains(&located.file);
-    let is_own = is_own || is_part(target, located);
+    let is_own = is_own || is_part(target, located) || is_origin(subject, located);
     let is_allowed = |rule: &EffectiveRule| rule.may_write.iter().any(|glob| glob.is_match(located.file.as_str()));
     is_own || subject.rule.as_ref().is_some_and(is_allowed)
 }
@@ -213,6 +214,21 @@ fn is_part(target: &Target, located: &Located) -> bool {
         *file == located.file && place.address().is_some_and(is_below)
     };
     target.search.parts().into_iter().any(holds)
+}
+
+/// Tells whether a generated Application is made of what stands at the place: an element of its ApplicationSet, a text of
+/// the template, or a field of a file that a generator reads.
+fn is_origin(subject: &Subject, located: &Located) -> bool {
+    let (Some(rendered), Some(address)) = (&subject.tracked.rendered, located.place.as_ref().and_then(Place::address))
+    else {
+        return false;
+    };
+    let is_it = |origin: &Origin| {
+        let key = &origin.address.key;
+        let is_there = *key == address.key || key.below(&address.key).is_some();
+        is_there && origin.address.object == address.object && origin.file == located.file
+    };
+    rendered.pieces.iter().flat_map(|(_, pieces)| pieces).any(|piece| is_it(&piece.origin))
 }
 
 fn own_paths(target: &Target) -> String {

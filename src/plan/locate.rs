@@ -4,6 +4,7 @@
 
 mod auto;
 mod found;
+mod generated;
 mod values;
 
 use std::sync::Arc;
@@ -118,7 +119,10 @@ pub fn locate(image: &TrackedImage, target: &Target, files: Files<'_>) -> Vec<Lo
         // Who cannot be read has no place; its refusal says why.
         return Vec::new();
     };
-    search(&target.search, auto::Auto { image, name, files })
+    match &image.rendered {
+        Some(rendered) => generated::locate(image, rendered, target, files),
+        None => search(&target.search, auto::Auto { image, name, files }),
+    }
 }
 
 fn search(wanted: &Search, search: auto::Auto<'_>) -> Vec<Located> {

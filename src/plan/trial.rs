@@ -118,6 +118,7 @@ impl Trial<'_> {
                 namespace: "policy".to_owned(),
                 name: "policy".to_owned(),
             },
+            rendered: None,
             line: 1,
             project: String::new(),
             labels: BTreeMap::new(),

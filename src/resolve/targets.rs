@@ -241,6 +241,7 @@ pub(super) fn image(application: &Application, request: &ImageRequest, target: O
     let key = key.map(|(key, _)| key.clone());
     TrackedImage {
         application: application.key.clone(),
+        rendered: application.rendered.clone(),
         line: annotation_line(application, "/image-list"),
         project: application.project.clone(),
         labels: application.labels.clone(),

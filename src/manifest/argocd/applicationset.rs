@@ -27,7 +27,6 @@ const REPORTED: usize = 5;
 pub struct ApplicationSet {
     repository: String,
     file: RepoPath,
-    object: ObjectName,
     name: String,
     namespace: String,
     /// Line of its definition, from 1.
@@ -89,7 +88,6 @@ impl ApplicationSet {
         Some(Self {
             repository: repository.to_owned(),
             file: file.clone(),
-            object: defined.clone(),
             name,
             namespace: namespace.unwrap_or(DEFAULT_NAMESPACE).to_owned(),
             line: object.line(),
@@ -299,7 +297,6 @@ fn generate(
     let rendered = Arc::new(Rendered { text, pieces });
     for application in reader.applications.iter_mut().skip(known) {
         application.line = set.line;
-        application.object = Some(set.object.clone());
         application.rendered = Some(rendered.clone());
         for annotation in &mut application.annotations {
             let known = set.annotations.iter().find(|(key, _)| *key == annotation.key);

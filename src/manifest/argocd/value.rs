@@ -42,6 +42,10 @@ impl Text {
         Self { pieces: origin.into_iter().map(|origin| Piece { range: range.clone(), origin }).collect(), value }
     }
 
+    pub(super) fn of_pieces(value: &str, pieces: &[Piece]) -> Self {
+        Self { value: value.to_owned(), pieces: pieces.to_vec() }
+    }
+
     pub(super) fn as_str(&self) -> &str {
         &self.value
     }
