@@ -9,6 +9,7 @@ mod check;
 mod due;
 pub mod failpoint;
 mod gather;
+mod generate;
 mod past;
 pub mod repository;
 mod retry;

@@ -12,13 +12,14 @@ use crate::model::application::{Application, PREFIX};
 use crate::model::asking::wishes;
 use crate::model::history::CommitId;
 use crate::model::names::{ApplicationKey, Branch, ImageName, RepoPath};
-use crate::model::problem::{Problem, Severity};
+use crate::model::problem::Problem;
 use crate::model::remote_url::RemoteUrl;
 use crate::model::tracked::{RemoteBranch, Search, TrackedImage};
 use crate::model::verification::KeyName;
 use crate::plan::locate::FileState;
 use crate::plan::rollback::Timeline;
 use crate::plan::{Failure, Question, Snapshot, Subject, shown_key};
+use crate::reconcile::generate::repository_problem;
 use crate::reconcile::repository::{Ground, Reading, failure_of};
 use crate::reconcile::workers::{defect, on_each};
 use crate::reconcile::{CycleReport, Due, Mode, Reconciler};
@@ -60,7 +61,7 @@ struct GroundOf {
 }
 
 /// What a repository holds, and why it could not be read.
-type Read = (Option<Arc<Reading>>, Option<Failure>);
+pub(super) type Read = (Option<Arc<Reading>>, Option<Failure>);
 
 impl Reconciler {
     /// Reads every repository and resolves every Application.
@@ -88,6 +89,7 @@ impl Reconciler {
                 applications.extend(reading.applications.iter().cloned());
             }
         }
+        self.generate(&readings, &mut applications, &mut snapshot, report);
         let known = self.known_repositories(&readings, &applications);
         let mut images = self.resolve_all(&applications, known, report);
         report.wishes = wishes(images.iter().map(Arc::as_ref));
@@ -385,16 +387,4 @@ pub(super) fn listing_questions(snapshot: &Snapshot) -> Vec<Question> {
         .into_iter()
         .filter(|question| !matches!(question, Question::Listing(image) if snapshot.listings.contains_key(image)))
         .collect()
-}
-
-fn repository_problem(name: &str, failure: &Failure) -> Problem {
-    Problem {
-        severity: Severity::Error,
-        code: failure.code.clone(),
-        repository: Some(name.to_owned()),
-        file: None,
-        line: None,
-        message: failure.message.clone(),
-        hint: failure.hint.clone(),
-    }
 }

@@ -7,7 +7,7 @@ pub(super) mod files;
 mod index;
 mod line;
 mod places;
-mod sets;
+pub(super) mod sets;
 mod survey;
 mod words;
 
@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use crate::diagnostic::Diagnostic;
 use crate::git::{self, GitError, Head, HistoryLimits, Mirror, Trees};
+use crate::manifest::argocd::applicationset::ApplicationSet;
 use crate::manifest::place::Place;
 use crate::model::application::Application;
 use crate::model::history::{BlobId, CommitId};
@@ -104,6 +105,8 @@ pub struct Reading {
     pub head: Head,
     /// Its annotated Applications, by file.
     pub applications: Vec<Arc<Application>>,
+    /// Its annotated ApplicationSets.
+    pub sets: Vec<Arc<ApplicationSet>>,
     /// What is wrong in the files.
     pub problems: Vec<Problem>,
     /// Chart templates that are no YAML and were passed over.
@@ -306,11 +309,9 @@ impl Repository {
             })
         };
         let survey = Survey::new(&line.root, &RepoPath::default(), self.survey.take(), &mut discover)?;
-        let Discoveries { mut applications, sets, mut problems, unparsed_templates } = survey.discoveries();
+        let Discoveries { applications, sets, problems, unparsed_templates } = survey.discoveries();
         self.survey = Some(survey);
-        let defining = sets::Defining { options: &self.options, mirror, head, line };
-        defining.expand_all(sets, &mut self.expanded, &mut applications, &mut problems)?;
-        Ok(Arc::new(Reading { head: head.clone(), applications, problems, unparsed_templates }))
+        Ok(Arc::new(Reading { head: head.clone(), applications, sets, problems, unparsed_templates }))
     }
 
     /// Gives a file as it stands at the head of a branch in use.

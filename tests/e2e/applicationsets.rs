@@ -1,5 +1,6 @@
 //! Annotated ApplicationSets: what they generate is updated where its tag stands.
 
+use crate::remote::BareRemote;
 use crate::table::{self, fill, outcome, problems, verdict};
 use crate::world::World;
 
@@ -105,4 +106,154 @@ fn what_git_does_not_hold_is_named_and_the_rest_goes_on() {
     assert_eq!(table::codes(&found), ["unsupported/template"]);
     assert_eq!(found[0]["line"], 22, "{found:#?}");
     assert!(found[0]["message"].as_str().unwrap().contains("`genUUID`"), "{found:#?}");
+}
+
+/// The edits of one run: every line of the last commits that differs from the one before, as `file: new line`.
+fn delivered(world: &World, names: &[&str]) -> crate::world::Said {
+    let said = world.repin(&["once"]);
+    for name in names {
+        assert_eq!(verdict(outcome(&said, name)), "delivered delivered", "{name}: {said:#?}");
+    }
+    assert_eq!(said.json["problems"].as_array().unwrap().len(), 0, "{said:#?}");
+    said
+}
+
+#[test]
+fn a_tag_is_written_where_a_generated_application_has_it_from() {
+    let config =
+        "{\n  \"cluster\": {\"name\": \"NAME\"},\n  \"image\": {\"repository\": \"IMAGE\", \"tag\": \"1.0.0\"}\n}\n";
+    let world = world(&[
+        ("clusters/eu/config.json", config.replace("NAME", "eu")),
+        ("clusters/us/config.json", config.replace("NAME", "us")),
+        ("chart/Chart.yaml", CHART.to_owned()),
+        ("chart/values.yaml", "image:\n  repository: IMAGE\n  tag: ''\n".to_owned()),
+        ("overlay/kustomization.yaml", "resources: []\n".to_owned()),
+    ]);
+    world.configure(&world.standard_config().replace("path: \"apps/**\"", "path: \"**\""));
+    // The fields of a file, with the name beside the tag.
+    let files = format!(
+        "goTemplate: true\ngoTemplateOptions: [missingkey=error]\ngenerators:\n- git:\n    repoURL: GIT\n    revision: main\n    files:\n    - path: clusters/*/config.json\n{}",
+        template(
+            "{{ .cluster.name }}-files",
+            "path: chart\nhelm:\n  valuesObject:\n    image:\n      repository: '{{ .image.repository }}'\n      tag: '{{ .image.tag }}'"
+        )
+    );
+    // Elements of a list, with the name in the values of the chart.
+    let list = format!(
+        "generators:\n- list:\n    elements:\n    - env: dev   # first\n      tag: \"1.0.0\"\n    - {{env: prod, tag: 1.0.0}}\n{}",
+        template("{{env}}-list", "path: chart\nhelm:\n  parameters:\n  - name: image.tag\n    value: '{{tag}}'")
+    );
+    // A matrix, an image string of kustomize, and YAML in a text.
+    let matrix = format!(
+        "generators:\n- matrix:\n    generators:\n    - list: {{elements: [{{region: eu}}, {{region: us}}]}}\n    - list:\n        elements:\n        - app: web\n          version: 1.0.0\n{}",
+        template("{{region}}-{{app}}-matrix", "path: overlay\nkustomize:\n  images:\n  - 'IMAGE:{{version}}'")
+    );
+    let text = format!(
+        "goTemplate: true\ngenerators:\n- list:\n    elements:\n    - env: dev\n      full: IMAGE:1.0.0\n{}",
+        template(
+            "{{ .env }}-text",
+            "chart: web\nhelm:\n  values: |\n    # values of {{ .env }}\n    sidecar:\n      image: {{ .full }}"
+        )
+        .replace("repoURL: GIT", "repoURL: https://charts.example")
+    );
+    // A literal of the template, which all clusters share.
+    let literal = format!(
+        "generators:\n- list: {{elements: [{{c: a}}, {{c: b}}]}}\n{}",
+        template(
+            "{{c}}-literal",
+            "path: chart\nhelm:\n  valuesObject:\n    cluster: '{{c}}'\n    image: {repository: IMAGE, tag: 1.0.0}   # everywhere"
+        )
+    );
+    add(&world, &[("files", files), ("list", list), ("matrix", matrix), ("text", text), ("literal", literal)]);
+    let sets = ["files", "list", "matrix", "text", "literal"];
+    let before: Vec<String> = sets.iter().map(|name| world.remote.show(&format!("argocd/{name}.yaml"))).collect();
+    let said = delivered(
+        &world,
+        &[
+            "eu-files",
+            "us-files",
+            "dev-list",
+            "prod-list",
+            "eu-web-matrix",
+            "us-web-matrix",
+            "dev-text",
+            "a-literal",
+            "b-literal",
+        ],
+    );
+    let place = |name: &str| {
+        let one = outcome(&said, name);
+        format!("{} {}", one["file"].as_str().unwrap(), one["key"].as_str().unwrap())
+    };
+    assert_eq!(place("eu-files"), "clusters/eu/config.json image.tag");
+    assert_eq!(place("prod-list"), "argocd/list.yaml spec.generators[0].list.elements[env=prod].tag");
+    assert_eq!(
+        place("us-web-matrix"),
+        "argocd/matrix.yaml spec.generators[0].matrix.generators[1].list.elements[app=web].version"
+    );
+    assert_eq!(place("dev-text"), "argocd/text.yaml spec.generators[0].list.elements[env=dev].full");
+    assert_eq!(place("b-literal"), "argocd/literal.yaml spec.template.spec.source.helm.valuesObject.image.tag");
+    assert_eq!(
+        world.remote.show("clusters/us/config.json"),
+        fill(&world, &config.replace("NAME", "us").replace("1.0.0", "1.1.0"))
+    );
+    for (name, before) in sets.iter().zip(before) {
+        let expected = if *name == "files" { before } else { before.replace("1.0.0", "1.1.0") };
+        assert_eq!(world.remote.show(&format!("argocd/{name}.yaml")), expected, "{name}");
+    }
+    // A second cycle finds nothing to do.
+    let again = world.repin(&["once"]);
+    assert!(again.json["outcomes"].as_array().unwrap().iter().all(|one| one["result"] == "current"), "{again:#?}");
+}
+
+#[test]
+fn a_tag_that_a_template_puts_together_is_said_and_not_written() {
+    let world = world(&[
+        ("chart/Chart.yaml", CHART.to_owned()),
+        ("chart/values.yaml", "image: {repository: IMAGE, tag: ''}\n".to_owned()),
+    ]);
+    world.configure(&world.standard_config().replace("path: \"apps/**\"", "path: \"**\""));
+    let list = format!(
+        "generators:\n- list: {{elements: [{{env: dev, minor: '0'}}]}}\n{}",
+        template("{{env}}-made", "path: chart\nhelm:\n  parameters:\n  - name: image.tag\n    value: '1.{{minor}}.0'")
+    );
+    add(&world, &[("made", list)]);
+    let said = world.repin(&["once"]);
+    assert_eq!(verdict(outcome(&said, "dev-made")), "failed edit/template", "{said:#?}");
+}
+
+#[test]
+fn a_generator_may_read_another_configured_repository() {
+    let world = world(&[]);
+    let other = BareRemote::create();
+    let values = fill(&world, VALUES);
+    other.commit(
+        &[
+            ("apps/a/Chart.yaml", CHART),
+            ("apps/a/values.yaml", &values),
+            ("apps/b/Chart.yaml", CHART),
+            ("apps/b/values.yaml", &values),
+        ],
+        "Add values",
+    );
+    let entry = format!("repositories:\n  - name: apps\n    url: {}\n    branch: main\n", other.url());
+    world.configure(&world.standard_config().replace("repositories:\n", &entry));
+    let set = |revision: &str| {
+        format!(
+            "generators:\n- git:\n    repoURL: GIT\n    revision: {revision}\n    directories:\n    - path: apps/*\n{}",
+            template("{{path.basename}}", "path: '{{path}}'")
+        )
+        .replace("GIT", &other.url())
+    };
+    add(&world, &[("apps", set("main"))]);
+    delivered(&world, &["a", "b"]);
+    assert_eq!(other.show("apps/b/values.yaml"), values.replace("1.0.0", "1.1.0"));
+    // What comes there is a new Application, though nothing changed where the set stands.
+    other.commit(&[("apps/c/Chart.yaml", CHART), ("apps/c/values.yaml", &values)], "Add c");
+    assert_eq!(verdict(outcome(&world.repin(&["once"]), "c")), "delivered delivered");
+    add(&world, &[("apps", set("v2"))]);
+    let said = world.repin(&["plan"]);
+    let found = problems(&said, "argocd/apps.yaml");
+    assert_eq!(table::codes(&found), ["unsupported/generator"]);
+    assert!(found[0]["message"].as_str().unwrap().contains("reads the revision `v2`"), "{found:#?}");
 }

@@ -10,7 +10,7 @@ use crate::manifest::{Source, objects};
 use crate::model::address::{Address, ObjectName};
 use crate::model::names::RepoPath;
 use crate::model::origin::Rendered;
-use crate::model::tracked::{Form, Target, TrackedImage};
+use crate::model::tracked::{Form, RemoteBranch, Target, TrackedImage};
 use crate::plan::locate::auto::Auto;
 use crate::plan::locate::{Failure, FileState, Files, Located, Site, edit_failure, search, unusable};
 
@@ -32,8 +32,9 @@ pub(super) fn locate(image: &TrackedImage, rendered: &Rendered, target: &Target,
         let address = located.place.as_ref().and_then(Place::address);
         located.file == *defining && address.is_some_and(|address| is_generated(address, image))
     };
-    let traced =
-        |located: Located| if is_rendered(&located) { at_origin(image, &trace, located, files) } else { located };
+    let traced = |located: Located| {
+        if is_rendered(&located) { at_origin(image, &trace, target, located, files) } else { located }
+    };
     let mut all: Vec<Located> = Vec::new();
     for one in found.into_iter().map(traced) {
         // Two texts of one Application may come from one scalar.
@@ -50,10 +51,13 @@ fn is_generated(address: &Address, image: &TrackedImage) -> bool {
 }
 
 /// Moves a place of the rendered object to where its text stands.
-fn at_origin(image: &TrackedImage, trace: &Trace, located: Located, files: Files<'_>) -> Located {
+fn at_origin(image: &TrackedImage, trace: &Trace, target: &Target, located: Located, files: Files<'_>) -> Located {
     let Some(place) = &located.place else { return located };
     let Some(Traced { origin, form }) = traced(trace, place) else { return untraced(image, place, located.file) };
     let file = origin.file.clone();
+    if let Some(base) = origin.base.as_ref().filter(|base| **base != target.base) {
+        return elsewhere(image, base, file);
+    }
     let source = match (files.read)(&file) {
         FileState::Parsed(source) => source,
         state => {
@@ -108,6 +112,18 @@ fn there(rendered: &Place, address: Address, form: Form) -> Place {
         Form::Tag => Place::Tag(address),
         Form::Spec => Place::Spec(address),
     }
+}
+
+/// Says that a tag stands in a repository that the Application does not write to.
+fn elsewhere(image: &TrackedImage, base: &RemoteBranch, file: RepoPath) -> Located {
+    let message = format!(
+        "the tag of `{}` comes from {file} of the repository `{}`, and the Application is written in another one",
+        image.image_text, base.repository
+    );
+    let hint = "name that repository in `git-repository`, the file in `write-back-target: helmvalues:/<file>` and the key in `helm.image-tag`";
+    let (code, hint) = ("target/outside".to_owned(), Some(hint.to_owned()));
+    let site = Err(Failure { code, message, hint, line: None });
+    Located { file, place: None, key: None, spot: String::new(), site }
 }
 
 /// Says that a tag is put together by a template.

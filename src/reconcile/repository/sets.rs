@@ -7,7 +7,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use crate::git::{Directory, DirectoryId, GitError, Head, Mirror, Node};
+use crate::git::{Directory, DirectoryId, GitError, Mirror, Node};
 use crate::manifest::argocd::applicationset::{ApplicationSet, expand};
 use crate::manifest::argocd::generator::Files;
 use crate::model::application::Application;
@@ -16,7 +16,7 @@ use crate::model::names::RepoPath;
 use crate::model::problem::Problem;
 use crate::model::remote_url::RemoteUrl;
 use crate::model::tracked::RemoteBranch;
-use crate::reconcile::repository::RepositoryOptions;
+use crate::reconcile::repository::Repository;
 use crate::reconcile::repository::files::{defect, guarded};
 use crate::reconcile::repository::line::Line;
 use crate::yaml::MAX_BYTES;
@@ -33,56 +33,72 @@ pub(super) struct Expanded {
     met: Vec<Met>,
 }
 
-/// What an expansion depends on besides the set.
+/// What an expansion depends on besides the set, each in a repository: none = the one that defines the set.
 #[derive(Debug, Eq, PartialEq)]
 enum Met {
+    /// What a `repoURL` and a `revision` mean.
+    Tree(String, String, Result<Option<RemoteBranch>, String>),
     /// A directory with what is in it, and the names of all files below it as a hash.
-    Names(RepoPath, Option<DirectoryId>, u64),
+    Names(Option<RemoteBranch>, RepoPath, Option<DirectoryId>, u64),
     /// The content of a file; none if it is no regular one.
-    Content(RepoPath, Option<BlobId>),
+    Content(Option<RemoteBranch>, RepoPath, Option<BlobId>),
 }
 
-/// A repository at the head that defines its Applications.
-pub(super) struct Defining<'a> {
-    pub(super) options: &'a RepositoryOptions,
-    pub(super) mirror: &'a Mirror,
-    pub(super) head: &'a Head,
-    pub(super) line: &'a Line,
+/// The repository that defines sets, among all that are configured: a generator may read any of them.
+struct Ground<'a> {
+    own: &'a Repository,
+    all: &'a [Repository],
 }
 
-impl Defining<'_> {
-    /// Adds what all sets generate, and keeps it in `memory`.
-    ///
-    /// # Errors
-    /// A file that the mirror lost: its parameters may not be taken for absent.
-    pub(super) fn expand_all(
-        &self,
-        sets: Vec<Arc<ApplicationSet>>,
-        memory: &mut Memory,
-        applications: &mut Vec<Arc<Application>>,
-        problems: &mut Vec<Problem>,
-    ) -> Result<(), GitError> {
-        let mut old = std::mem::take(memory);
-        for set in sets {
-            let mut key = (set.file().clone(), set.name().to_owned(), 0);
-            while memory.contains_key(&key) {
-                key.2 += 1;
-            }
-            let last = old.remove(&key);
-            let is_same =
-                |last: &Expanded| Arc::ptr_eq(&last.set, &set) && last.met.iter().all(|met| self.is_same(met));
-            let found = match last {
-                Some(last) if is_same(&last) => last,
-                last => self.expand(set, last)?,
-            };
-            applications.extend(found.applications.iter().cloned());
-            problems.extend(found.problems.iter().cloned());
-            memory.insert(key, found);
+/// What sets generate, and what stood in the way of it.
+#[derive(Debug, Default)]
+pub(in crate::reconcile) struct Generated {
+    pub(in crate::reconcile) applications: Vec<Arc<Application>>,
+    pub(in crate::reconcile) problems: Vec<Problem>,
+    /// A file that a mirror lost: its parameters are not taken for absent.
+    pub(in crate::reconcile) lost: Option<GitError>,
+}
+
+/// Expands the sets of a repository, by its number, as far as something changed.
+pub(in crate::reconcile) fn generate(
+    repositories: &mut [Repository],
+    number: usize,
+    sets: &[Arc<ApplicationSet>],
+) -> Generated {
+    let mut old = repositories.get_mut(number).map(|own| std::mem::take(&mut own.expanded)).unwrap_or_default();
+    let (mut generated, mut memory) = (Generated::default(), Memory::new());
+    let Some(own) = repositories.get(number).filter(|_| !sets.is_empty()) else { return generated };
+    let ground = Ground { own, all: repositories };
+    for set in sets {
+        let mut key = (set.file().clone(), set.name().to_owned(), 0);
+        while memory.contains_key(&key) {
+            key.2 += 1;
         }
-        Ok(())
+        let last = old.remove(&key);
+        let is_same = |last: &Expanded| Arc::ptr_eq(&last.set, set) && last.met.iter().all(|met| ground.is_same(met));
+        let found = match last {
+            Some(last) if is_same(&last) => last,
+            last => match ground.expand(set, last.as_ref()) {
+                Ok(found) => found,
+                Err(error) => {
+                    generated.applications.extend(last.into_iter().flat_map(|last| last.applications));
+                    generated.lost.get_or_insert(error);
+                    continue;
+                }
+            },
+        };
+        generated.applications.extend(found.applications.iter().cloned());
+        generated.problems.extend(found.problems.iter().cloned());
+        memory.insert(key, found);
     }
+    if let Some(own) = repositories.get_mut(number) {
+        own.expanded = memory;
+    }
+    generated
+}
 
-    fn expand(&self, set: Arc<ApplicationSet>, last: Option<Expanded>) -> Result<Expanded, GitError> {
+impl Ground<'_> {
+    fn expand(&self, set: &Arc<ApplicationSet>, last: Option<&Expanded>) -> Result<Expanded, GitError> {
         let (met, lost) = (RefCell::new(Vec::new()), RefCell::new(None));
         let note = |one: Met| {
             let mut met = met.borrow_mut();
@@ -90,16 +106,23 @@ impl Defining<'_> {
                 met.push(one);
             }
         };
-        let below = |_: Option<&RemoteBranch>, directory: &RepoPath| {
-            let files = self.files(directory);
-            note(Met::Names(directory.clone(), self.directory(directory), hash(&files)));
+        let find = |url: &str, revision: &str| {
+            let found = self.find(url, revision);
+            note(Met::Tree(url.to_owned(), revision.to_owned(), found.clone()));
+            found
+        };
+        let below = |base: Option<&RemoteBranch>, directory: &RepoPath| {
+            let files = self.files(base, directory);
+            note(Met::Names(base.cloned(), directory.clone(), self.directory(base, directory), hash(&files)));
             files
         };
-        let read = |_: Option<&RemoteBranch>, path: &RepoPath| {
-            let blob = self.line.file(path).ok().flatten();
-            note(Met::Content(path.clone(), blob));
-            let Some(blob) = blob else { return Err("it is no regular file".to_owned()) };
-            match self.mirror.read(&blob, MAX_BYTES as u64) {
+        let read = |base: Option<&RemoteBranch>, path: &RepoPath| {
+            let blob = self.blob(base, path);
+            note(Met::Content(base.cloned(), path.clone(), blob));
+            let (Some(blob), Some((mirror, _))) = (blob, self.at(base)) else {
+                return Err("it is no regular file".to_owned());
+            };
+            match mirror.read(&blob, MAX_BYTES as u64) {
                 Ok(bytes) => String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned()),
                 Err(error @ GitError::TooLarge { .. }) => Err(error.to_string()),
                 Err(error) => {
@@ -109,67 +132,91 @@ impl Defining<'_> {
                 }
             }
         };
-        let find = |url: &str, revision: &str| self.find(url, revision).map(|()| None);
-        let files = Files { find: &find, below: &below, read: &read };
-        let found = guarded(|| expand(&set, files));
+        let found = guarded(|| expand(set, Files { find: &find, below: &below, read: &read }));
         let (applications, problems) =
-            found.unwrap_or_else(|| (Vec::new(), vec![defect(&self.options.name, set.file())]));
+            found.unwrap_or_else(|| (Vec::new(), vec![defect(&self.own.options.name, set.file())]));
         if let Some(error) = lost.into_inner() {
             return Err(error);
         }
         // What is the same as before stays the same: what it means is known by its address.
-        let known = last.map(|last| last.applications).unwrap_or_default();
+        let known = last.map(|last| last.applications.as_slice()).unwrap_or_default();
         let known: HashMap<_, _> = known.iter().map(|one| (&one.key, one)).collect();
         let kept = |one: Application| match known.get(&one.key) {
             Some(same) if ***same == one => (*same).clone(),
             _ => Arc::new(one),
         };
         let applications = applications.into_iter().map(kept).collect();
-        Ok(Expanded { set, applications, problems, met: met.into_inner() })
+        Ok(Expanded { set: set.clone(), applications, problems, met: met.into_inner() })
     }
 
     fn is_same(&self, met: &Met) -> bool {
         match met {
-            Met::Names(directory, id, names) => {
-                (id.is_some() && self.directory(directory) == *id) || hash(&self.files(directory)) == *names
+            Met::Tree(url, revision, found) => self.find(url, revision) == *found,
+            Met::Names(base, directory, id, names) => {
+                let base = base.as_ref();
+                (id.is_some() && self.directory(base, directory) == *id) || hash(&self.files(base, directory)) == *names
             }
-            Met::Content(path, blob) => self.line.file(path).ok().flatten() == *blob,
+            Met::Content(base, path, blob) => self.blob(base.as_ref(), path) == *blob,
         }
     }
 
-    fn directory(&self, path: &RepoPath) -> Option<DirectoryId> {
-        self.line.directory(path).map(|directory| directory.id())
+    /// Gives a repository at the head that is read.
+    fn at(&self, base: Option<&RemoteBranch>) -> Option<(&Mirror, &Line)> {
+        let named = |base: &RemoteBranch| self.all.iter().find(|one| one.options.name == base.repository);
+        let repository = base.map_or(Some(self.own), named)?;
+        Some((repository.mirror.as_ref()?, repository.lines.get(&repository.head.as_ref()?.branch)?))
+    }
+
+    fn directory(&self, base: Option<&RemoteBranch>, path: &RepoPath) -> Option<DirectoryId> {
+        self.at(base)?.1.directory(path).map(|directory| directory.id())
+    }
+
+    fn blob(&self, base: Option<&RemoteBranch>, path: &RepoPath) -> Option<BlobId> {
+        self.at(base)?.1.file(path).ok().flatten()
     }
 
     /// Gives the regular files below a directory, or the file of that name, sorted.
-    fn files(&self, path: &RepoPath) -> Vec<RepoPath> {
+    fn files(&self, base: Option<&RemoteBranch>, path: &RepoPath) -> Vec<RepoPath> {
         let mut files = Vec::new();
-        match self.line.directory(path) {
+        match self.at(base).and_then(|(_, line)| line.directory(path)) {
             Some(directory) => add(directory, path, &mut files),
-            None => files.extend(self.line.file(path).ok().flatten().map(|_| path.clone())),
+            None => files.extend(self.blob(base, path).map(|_| path.clone())),
         }
         files.sort_unstable();
         files
     }
 
-    /// Tells whether a git generator means this repository at this head, or says what it means instead.
-    fn find(&self, url: &str, revision: &str) -> Result<(), String> {
+    /// Finds the repository that a git generator means, at the head that is read, or says what it means instead.
+    fn find(&self, url: &str, revision: &str) -> Result<Option<RemoteBranch>, String> {
         let spelling = url.parse::<RemoteUrl>().map(|url| url.normalised());
-        let mut own = std::iter::once(&self.options.url).chain(&self.options.also).map(RemoteUrl::normalised);
-        if !spelling.is_ok_and(|spelling| own.any(|one| one == spelling)) {
-            return Err(format!(
-                "the generator `git` reads another repository than the one that defines it, `{}`",
-                self.options.name
-            ));
-        }
-        let branch = self.head.branch.as_str();
-        let default = self.head.default.as_ref().map_or(branch, |default| default.as_str());
+        let is_meant = |one: &&Repository| {
+            let mut urls = std::iter::once(&one.options.url).chain(&one.options.also).map(RemoteUrl::normalised);
+            spelling.as_ref().is_ok_and(|spelling| urls.any(|own| own == *spelling))
+        };
         let named = revision.strip_prefix("refs/heads/").unwrap_or(revision);
-        let named = if matches!(named, "" | "HEAD") { default } else { named };
-        if named == branch {
-            return Ok(());
+        let mut read = Vec::new();
+        let mut is_configured = false;
+        for one in std::iter::once(self.own).chain(self.all).filter(is_meant) {
+            is_configured = true;
+            let Some(head) = &one.head else { continue };
+            let default = head.default.as_ref().unwrap_or(&head.branch);
+            let wanted = if matches!(named, "" | "HEAD") { default.as_str() } else { named };
+            if head.branch.as_str() == wanted {
+                let base = RemoteBranch { repository: one.options.name.clone(), branch: head.branch.clone() };
+                return Ok(Some(base).filter(|_| !std::ptr::eq(one, self.own)));
+            }
+            read.push(format!("`{}`", head.branch));
         }
-        Err(format!("the generator `git` reads the revision `{named}`, and the ApplicationSet is read on `{branch}`"))
+        read.dedup();
+        let shown = spelling.map_or_else(|_| "a `repoURL` that is none".to_owned(), |spelling| spelling.to_string());
+        Err(match (is_configured, read.as_slice()) {
+            (false, _) => format!("the generator `git` reads {shown}, and no configured repository has this url"),
+            (true, []) => format!("the generator `git` reads {shown}, which could not be read yet"),
+            (true, read) => format!(
+                "the generator `git` reads the revision `{named}` of {shown}, and of that repin reads {}; another branch needs an entry of `repositories:` of its own",
+                read.join(", ")
+            ),
+        })
     }
 }
 
