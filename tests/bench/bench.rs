@@ -18,17 +18,19 @@ mod registry;
 mod report;
 mod repository;
 mod scan;
+mod search;
 
 use report::Report;
 
 type Scenario = (&'static str, fn(&mut Report));
 
-const SCENARIOS: [Scenario; 6] = [
+const SCENARIOS: [Scenario; 7] = [
     ("behind", behind::measure_all),
     ("scan", scan::measure_all),
     ("listings", listings::measure_all),
     ("growth", growth::measure_all),
     ("past", past::measure_all),
+    ("search", search::measure_all),
     ("edit", edit::measure_all),
 ];
 

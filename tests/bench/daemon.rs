@@ -44,6 +44,10 @@ pub struct Counts {
     pub advertisements: u64,
     pub fetches: u64,
     pub pushes: u64,
+    /// Directories of heads, directories of commits that were compared, and files.
+    pub trees: u64,
+    pub compared: u64,
+    pub blobs: u64,
     /// Seconds in cycles.
     pub seconds: f64,
 }
@@ -82,6 +86,9 @@ impl Daemon {
             advertisements: count("repin_git_requests_total{kind=\"advertisement\"}"),
             fetches: count("repin_git_requests_total{kind=\"fetch\"}"),
             pushes: count("repin_git_requests_total{kind=\"push\"}"),
+            trees: count("repin_git_objects_read_total{kind=\"tree\"}"),
+            compared: count("repin_git_objects_read_total{kind=\"compared\"}"),
+            blobs: count("repin_git_objects_read_total{kind=\"blob\"}"),
             seconds: read("repin_cycle_duration_seconds_sum"),
         }
     }
@@ -122,6 +129,9 @@ impl Daemon {
             advertisements: per(to.advertisements - from.advertisements),
             fetches: per(to.fetches - from.fetches),
             pushes: per(to.pushes - from.pushes),
+            trees: per(to.trees - from.trees),
+            compared: per(to.compared - from.compared),
+            blobs: per(to.blobs - from.blobs),
             seconds: wall.as_secs_f64(),
         };
         [begin, (Cost { wall, cpu, peak: self.peak() }, counts)]
