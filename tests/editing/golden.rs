@@ -1,6 +1,6 @@
 //! The folders of `tests/golden`: `before.yaml`, `change` (what is done, and `error <code>` if it is refused), `after.yaml`.
 //!
-//! What is done is one of `address value`, `@tag key tag digest`, `@fields image tag` for manifests,
+//! What is done is one of `address value`, `@tag key tag digest`, `@spec key image tag digest`, `@fields image tag` for manifests,
 //! `@entry image tag digest name list` for kustomizations, `list` being the address of a list that is not their `images`,
 //! `@shared key value key,key` with the keys that are agreed, `@named image tag digest` for whatever key of Helm values names the
 //! image, `@parameter list name tag digest` and `@spec-parameter …` for Helm parameters, `@strings list image tag digest` for
@@ -90,6 +90,10 @@ fn change(line: &str) -> Option<Change> {
             named: word(),
             list: word().map_or_else(|| kustomization::images().ok(), |list| list.parse().ok())?,
         },
+        "@spec" => {
+            let (place, image) = (Place::Spec(word()?.parse().ok()?), word()?.parse().ok()?);
+            Change::One { place, image, wanted: Wanted { tag: word(), digest: word() } }
+        }
         "@shared" => Change::Shared {
             key: word()?,
             value: word()?,

@@ -6,6 +6,7 @@ use std::thread;
 
 use repin::diagnostic::Diagnostic;
 use repin::manifest::{EditError, Found, Source, apply};
+use repin::model::address::Address;
 use repin::model::key_path::KeyPath;
 use repin::yaml::{Kind, Node};
 
@@ -75,11 +76,13 @@ struct Seed {
 fn seeds() -> Vec<Seed> {
     let text = |case: &golden::Golden| String::from_utf8(case.before.clone()).ok();
     let key = |case: &golden::Golden| match &case.change {
-        golden::Change::Value { key, .. }
-        | golden::Change::Spec { key, .. }
-        | golden::Change::Tag { key, .. }
-        | golden::Change::Shared { key, .. } => key.clone(),
+        golden::Change::Value { key, .. } | golden::Change::Tag { key, .. } | golden::Change::Shared { key, .. } => {
+            key.clone()
+        }
+        golden::Change::One { place, .. } => place.key(),
         golden::Change::Fields { .. } => "spec.image".to_owned(),
+        golden::Change::Named { .. } => "image.tag".to_owned(),
+        golden::Change::Strings { .. } => "spec.source.kustomize.images[0]".to_owned(),
         golden::Change::Entry { .. } => "images[0].newTag".to_owned(),
     };
     golden::all().iter().filter_map(|case| Some(Seed { text: text(case)?, key: key(case) })).collect()
@@ -210,7 +213,7 @@ fn check_text(random: &mut Random, text: &str, key: &str, tally: &mut Tally) {
 fn try_path(random: &mut Random, source: &Source, path: &KeyPath, all: &[KeyPath], tally: &mut Tally) {
     let tag = generate::tag(random);
     let read = source.read(path);
-    let _ = source.canonical(path);
+    let _ = source.canonical(&Address::first(path.clone()));
     let mut is_shared = false;
     let edited = match source.set(path, &tag) {
         Err(EditError::Shared { .. }) => {
