@@ -113,8 +113,7 @@ impl Source {
         let is_json = json::is_json(text);
         let parsed = yaml::parse(text);
         if let Some(line) = json::comment_line(text, parsed.as_deref().ok()).filter(|_| !is_json) {
-            let message = "comments with `//` and `/*` are neither JSON nor YAML".to_owned();
-            return Err(EditError::InvalidYaml { line, message, template: false });
+            return Err(EditError::JsonComment { line });
         }
         let documents = parsed.map_err(|error| EditError::InvalidYaml {
             line: error.line,
@@ -285,7 +284,12 @@ impl Source {
                 let Within::Yaml(inner) = self.within(number, value.node) else {
                     return Err(self.no_such_key(Some(number), path));
                 };
-                let edited = inner.set_part(0, part.split(*at).1, new, insertable, sharing)?;
+                let told = |error| match error {
+                    // What is like it is searched in the whole file.
+                    EditError::NoSuchKey { .. } => self.no_such_key(Some(number), path),
+                    error => error,
+                };
+                let edited = inner.set_part(0, part.split(*at).1, new, insertable, sharing).map_err(told)?;
                 if edited.edits.is_empty() {
                     return Ok(self.unchanged());
                 }

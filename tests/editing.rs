@@ -326,6 +326,87 @@ fn refusals_name_the_place_and_the_line_to_write() {
 }
 
 #[test]
+fn refusals_in_texts_json_and_shared_values_name_lines_of_the_file() {
+    let application =
+        "spec:\n  helm:\n    values: |\n      image:\n        tag: 1.2.0\n        tag: 1.3.0\n      map: {}\n";
+    told(
+        application,
+        "spec.helm.values.image.tag",
+        [
+            "edit/duplicate-key",
+            "6",
+            "`spec.helm.values.image.tag` is not one place: the key `tag` is at line 5 and again at line 6",
+            "remove line 5 or line 6",
+        ],
+    );
+    told(
+        application,
+        "spec.helm.values.map",
+        [
+            "edit/not-a-scalar",
+            "7",
+            "`spec.helm.values.map` (line 7) is a mapping, not a single value",
+            "name a value below it, such as `spec.helm.values.map.tag`",
+        ],
+    );
+    told(
+        &application.replace("        tag: 1.3.0\n", ""),
+        "spec.helm.values.image.tagg",
+        [
+            "edit/no-such-key",
+            "-",
+            "there is no `spec.helm.values.image.tagg`",
+            "did you mean `spec.helm.values.image.tag`? If the key is right, add it to the file once with its present value",
+        ],
+    );
+    let template =
+        application.replace("map: {}", "{{- if .x }}").replace("        tag: 1.3.0\n", "        pullPolicy: Always\n");
+    let error = set(&template, "spec.helm.values.image.tag", "1.3.0").unwrap_err();
+    assert_eq!((error.code(), error.line()), ("edit/invalid-yaml", Some(7)), "{error}");
+    assert_eq!(error.hint().as_deref(), Some("this looks like a template of a chart: name the values file instead"));
+    told(
+        "values: \"a: &a 1.2.0\\n\\\n  b: *a\"\n",
+        "values.a",
+        [
+            "edit/shared",
+            "1",
+            "`values.a` is shared by lines 1, 2: its anchor has aliases",
+            "write a value of its own in place of the alias at line 2",
+        ],
+    );
+    told(
+        "values: >\n  image:\n\n    repository: a\n",
+        "values.image.tag",
+        [
+            "edit/unproven",
+            "1",
+            "`values.image.tag` cannot be changed safely: folded blocks have no place for a new line: write the text as a \
+             literal block (`|`)",
+            "change line 1 by hand, or write it in a usual form",
+        ],
+    );
+    told(
+        "{\n  \"tag\": \"1\", // pinned\n  \"b\": 1\n}\n",
+        "tag",
+        [
+            "edit/invalid-yaml",
+            "2",
+            "line 2 has a comment with `//` or `/*`, which neither JSON nor YAML knows",
+            "take the comments out, or write the file as YAML, where `#` begins them",
+        ],
+    );
+    let shared = Source::parse("a:\n  tag: &t 1.2.0\nb:\n  tag: *t\nc: [*t]\n").unwrap();
+    let error = shared.set_shared(&path("b.tag"), "1.3.0", &[path("a.tag"), path("b.tag")]).unwrap_err();
+    assert_eq!(
+        (error.to_string().as_str(), error.hint().as_deref()),
+        (
+            "`b.tag` is shared by lines 2, 4, 5: the path goes through an alias, and not of the image are `c[0]`",
+            Some("write the value in place of the alias at line 4, with `tag: 1.3.0`")
+        )
+    );
+}
+
+#[test]
 fn what_is_too_large_or_no_text_is_a_problem_and_no_crash() {
     let code = |result: Result<Source, EditError>| result.map(|_| ()).unwrap_err().code();
     assert_eq!(code(Source::parse(&" ".repeat(4 * 1024 * 1024 + 1))), "edit/too-large");

@@ -20,6 +20,12 @@ pub enum EditError {
         /// Whether the file holds `{{`, as the templates of charts do.
         template: bool,
     },
+    /// The file would be JSON if it had no comments.
+    #[error("line {line} has a comment with `//` or `/*`, which neither JSON nor YAML knows")]
+    JsonComment {
+        /// Line, from 1.
+        line: u64,
+    },
     /// The key is not there and is none that may be added.
     #[error("there is no `{path}`")]
     NoSuchKey {
@@ -147,6 +153,7 @@ impl EditError {
     pub fn line(&self) -> Option<u64> {
         match self {
             Self::InvalidYaml { line, .. }
+            | Self::JsonComment { line }
             | Self::NotScalar { line, .. }
             | Self::Shared { line, .. }
             | Self::Sops { line, .. }
@@ -183,7 +190,7 @@ impl EditError {
 impl Diagnostic for EditError {
     fn code(&self) -> &'static str {
         match self {
-            Self::InvalidYaml { .. } => "edit/invalid-yaml",
+            Self::InvalidYaml { .. } | Self::JsonComment { .. } => "edit/invalid-yaml",
             Self::NoSuchKey { .. } => "edit/no-such-key",
             Self::NotScalar { .. } => "edit/not-a-scalar",
             Self::DuplicateKey { .. } => "edit/duplicate-key",
@@ -205,6 +212,9 @@ impl Diagnostic for EditError {
                 "this looks like a template of a chart: name the values file instead".to_owned()
             }
             Self::InvalidYaml { line, .. } => format!("correct line {line}"),
+            Self::JsonComment { .. } => {
+                "take the comments out, or write the file as YAML, where `#` begins them".to_owned()
+            }
             Self::NoSuchKey { nearest: Some(nearest), .. } => {
                 format!("did you mean `{nearest}`? If the key is right, add it to the file once with its present value")
             }

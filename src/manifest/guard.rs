@@ -73,7 +73,11 @@ pub(super) fn check_place(
 /// Checks what stands there, and what shall.
 pub(super) fn check_content(text: &str, place: &Reached<'_>, path: &KeyPath, new: &str) -> Result<(), EditError> {
     if new.contains("{{") {
-        return Err(EditError::unproven(path, None, "a text with `{{` would be a template to Helm's `tpl`"));
+        let line = match place {
+            Reached::Value(value) | Reached::Within(value, _) => value.node.line(),
+            Reached::Missing(missing) => missing.map.line(),
+        };
+        return Err(EditError::unproven(path, Some(line), "a text with `{{` would be a template to Helm's `tpl`"));
     }
     match place {
         Reached::Value(value) => check_value(text, value.node, path),

@@ -85,6 +85,9 @@ impl Source {
             Err(EditError::InvalidYaml { line: at, message, template }) => {
                 return Within::Broken(EditError::InvalidYaml { line: line(at), message, template });
             }
+            Err(EditError::JsonComment { line: at }) => {
+                return Within::Broken(EditError::JsonComment { line: line(at) });
+            }
             Err(error) => return Within::Broken(error),
         };
         let root = source.documents.first().map(|document| document.root().kind().clone());
