@@ -379,10 +379,10 @@ fn refusals_in_texts_json_and_shared_values_name_lines_of_the_file() {
         "values.image.tag",
         [
             "edit/unproven",
-            "1",
+            "2",
             "`values.image.tag` cannot be changed safely: folded blocks have no place for a new line: write the text as a \
              literal block (`|`)",
-            "change line 1 by hand, or write it in a usual form",
+            "change line 2 by hand, or write it in a usual form",
         ],
     );
     told(
