@@ -153,7 +153,7 @@ fn within(random: &mut Random, inner: Case) -> Case {
     };
     text.push_str(&format!("{name}: {head}"));
     let mut value = 0..0;
-    let lines: Vec<&str> = inner_text.split('\n').collect();
+    let lines: Vec<&str> = inner_text[mark..].split('\n').collect();
     let is_blank = |at: usize| lines.get(at).is_none_or(|line| line.trim().is_empty());
     let mut line = 0;
     // The indentation of a first line that is empty would stand alone.
