@@ -148,8 +148,13 @@ pub fn is_image(key: &KeyPath, value: &str, image: &ImageName, text: &dyn Fn(&Ke
     let beside = beside.iter().map(String::as_str).chain(["registry"]).filter_map(|key| below(parent.as_ref(), key));
     let global = ["global.imageRegistry", "global.image.registry"];
     let global = global.into_iter().filter_map(|text| text.parse::<KeyPath>().ok());
-    let registries = beside.chain(global).filter_map(|key| text(&key)).filter(|registry| !registry.is_empty());
-    is_image(value) || registries.into_iter().any(|registry| is_image(&format!("{registry}/{value}")))
+    let mut registries =
+        beside.chain(global).filter_map(|key| text(&key)).filter(|registry| !registry.is_empty()).peekable();
+    // Where a registry stands beside a name, that is none of the default registry, unless it has one of its own.
+    let has_host = value.parse::<ImageName>().is_ok_and(|name| value.starts_with(&format!("{}/", name.registry())));
+    let is_whole = has_host || registries.peek().is_none();
+    is_whole && is_image(value)
+        || registries.any(|registry| is_image(&format!("{}/{value}", registry.trim_end_matches('/'))))
 }
 
 /// Notes the key paths of a layer that may name an image.
@@ -442,6 +447,35 @@ mod tests {
             ("chart: {name: ghcr.io/acme/web, repository: https://charts.example, tag: 1}", ""),
         ] {
             assert_eq!(spoken(text).0.join("; "), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_registry_beside_its_name_makes_another_image_of_it() {
+        let names = |text: &str, image: &str| {
+            let source = Source::parse(text).unwrap();
+            let text = |key: &KeyPath| match source.read(key) {
+                Ok(crate::manifest::Found::Text { value, .. }) => Some(value),
+                _ => None,
+            };
+            let key = "image.repository".parse().unwrap();
+            is_image(&key, &text(&key).unwrap(), &image.parse().unwrap(), &text)
+        };
+        for (text, image, expected) in [
+            ("image: {repository: nginx}", "nginx", true),
+            ("image: {registry: '', repository: nginx}", "nginx", true),
+            ("image: {registry: docker.io, repository: library/nginx}", "nginx", true),
+            ("image: {registry: quay.io, repository: nginx}", "nginx", false),
+            ("image: {registry: quay.io/, repository: nginx}", "quay.io/nginx", true),
+            ("image: {registry: quay.io, repository: ghcr.io/acme/web}", "ghcr.io/acme/web", true),
+            (
+                "global: {imageRegistry: quay.io}\nimage: {registry: ghcr.io, repository: acme/web}",
+                "quay.io/acme/web",
+                true,
+            ),
+            ("global: {imageRegistry: quay.io}\nimage: {repository: acme/web}", "acme/web", false),
+        ] {
+            assert_eq!(names(text, image), expected, "{text} {image}");
         }
     }
 
