@@ -1,9 +1,10 @@
 //! Own commits: new blobs, trees and a commit in the object database, without a work tree.
 
 use std::fmt;
+use std::path::Path;
 
 use git2::build::TreeUpdateBuilder;
-use git2::{FileMode, ObjectType, Signature, Time};
+use git2::{FileMode, ObjectType, Signature, Time, Tree};
 use jiff::Timestamp;
 
 use crate::git::error::{GitError, plain};
@@ -116,8 +117,8 @@ impl Mirror {
         let mut update = TreeUpdateBuilder::new();
         for (path, content) in changes {
             let mode = match self.entry(parent, path)?.map(|entry| entry.kind) {
-                None if new.contains(path) => FileMode::Blob,
-                Some(_) if new.contains(path) => return Err(bad(format!("`{path}` is there already"))),
+                None if new.contains(path) && is_free(&base, path) => FileMode::Blob,
+                _ if new.contains(path) => return Err(bad(format!("`{path}` is there already, or is below a file"))),
                 Some(EntryKind::Regular) => FileMode::Blob,
                 Some(EntryKind::Executable) => FileMode::BlobExecutable,
                 Some(kind) => return Err(self.not_regular(path.as_str(), kind)),
@@ -150,6 +151,13 @@ impl Mirror {
             .map_err(|error| self.damaged(&error))?;
         commit_id(id, &self.remote)
     }
+}
+
+/// Tells whether nothing stands at a path, and only directories above it.
+fn is_free(tree: &Tree<'_>, path: &RepoPath) -> bool {
+    let kind = |path: &str| tree.get_path(Path::new(path)).ok().map(|entry| entry.kind());
+    let above = path.as_str().match_indices('/').filter_map(|(at, _)| path.as_str().get(..at));
+    kind(path.as_str()).is_none() && above.filter_map(kind).all(|kind| kind == Some(ObjectType::Tree))
 }
 
 /// Puts a signature into a commit: the last header, its further lines behind a blank each (gitformat-signature(5)).

@@ -69,6 +69,30 @@ fn modes_are_kept_and_only_existing_regular_files_are_written() {
 }
 
 #[test]
+fn a_new_file_comes_only_where_nothing_stands() {
+    let world = World::with_files(&[("apps/web/Chart.yaml", "name: web\n"), ("file", "1\n")]);
+    let (mirror, head) = world.synced();
+    let add = |name: &str| {
+        let changes = [(path(name), b"helm: {}\n".to_vec())];
+        mirror.commit_with(&head.commit, (&changes, &[path(name)]), "Add it", &bot(), time())
+    };
+    for taken in ["apps/web/Chart.yaml", "apps/web", "apps", "file/below", "file"] {
+        match add(taken) {
+            Err(error @ (GitError::BadCommit { .. } | GitError::NotRegular { .. })) => {
+                assert!(error.to_string().contains(taken), "{error}");
+            }
+            other => panic!("{taken}: {other:?}"),
+        }
+    }
+    let new = add("apps/web/.argocd-source-web.yaml").unwrap();
+    mirror.push(&head.branch, &head.commit, &new).unwrap();
+    assert!(world.remote.git(&["ls-tree", "main", "apps/web/.argocd-source-web.yaml"]).starts_with("100644 blob "));
+    assert_eq!(world.remote.show("apps/web/.argocd-source-web.yaml"), "helm: {}\n");
+    assert_eq!(world.remote.show("apps/web/Chart.yaml"), "name: web\n");
+    world.remote.fsck();
+}
+
+#[test]
 fn a_commit_that_changes_nothing_or_cannot_be_written_down_is_refused() {
     let world = World::with_files(&[("a", "1\n")]);
     let (mirror, head) = world.synced();
