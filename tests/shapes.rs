@@ -275,6 +275,41 @@ fn branches_and_sources() {
     ] {
         check(&[(&app(more), &[&format!("app=r.io/a held {code}")], &[&format!("{code} … {words}")])], ONE);
     }
+    // What the Application says itself is written where it stands, whatever its chart is.
+    let own = |helm: &str| {
+        format!("source: {{repoURL: 'https://charts.example', chart: web, targetRevision: 1.0.0, {helm}}}")
+    };
+    let inline = "app=r.io/a [semver *] main:apps.yaml#image.tag";
+    for (helm, image) in [
+        ("helm: {valuesObject: {image: {tag: 1.0.0}}}", inline),
+        ("helm: {values: 'image: {tag: 1.0.0}'}", inline),
+        ("helm: {parameters: [{name: image.tag, value: 1.0.0}]}", inline),
+        ("helm: {parameters: [{name: image.tag, value: 1.0.0}], values: 'a: 1'}", inline),
+    ] {
+        check(&[(&app(""), &[image], &[])], &own(helm));
+    }
+    let strings = "source: {repoURL: 'https://host/acme/gitops', path: a, targetRevision: v1, kustomize: {images: ['web=r.io/a:1']}}";
+    check(
+        &[(
+            "image-list: app=r.io/a",
+            &["app=r.io/a [semver *] main:apps.yaml#Application/web#spec.source.kustomize.images"],
+            &[],
+        )],
+        strings,
+    );
+    // Whoever names another repository or branch means it.
+    check(
+        &[(
+            &app("git-repository: https://elsewhere/acme/gitops"),
+            &["app=r.io/a held repository/unknown"],
+            &["repository/unknown"],
+        )],
+        &own("helm: {parameters: [{name: image.tag, value: 1.0.0}]}"),
+    );
+    for target in [".argocd-source-web.yaml", "./.argocd-source-other.yaml"] {
+        let file = format!("app=r.io/a [semver *] main:apps/web/{}", target.trim_start_matches("./"));
+        check(&[(&app(&format!("write-back-target: {target}")), &[&file], &[])], ONE);
+    }
     let both = "sources: [{repoURL: 'https://host/acme/gitops', path: a, helm: {valueFiles: [x.yaml]}}, {repoURL: 'https://host/acme/gitops', path: b, helm: {valueFiles: [x.yaml]}}]";
     check(
         &[
