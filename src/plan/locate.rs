@@ -87,6 +87,9 @@ pub struct Site {
     /// Where the image's name must be written, for it is absent, and as what: without its registry where the chart keeps
     /// that apart.
     pub write_name: Option<(Address, String)>,
+    /// The place of what is held, where it is another one: nothing stands at the place itself, and this counts until
+    /// something does.
+    pub below: Option<(RepoPath, Place)>,
 }
 
 impl Site {
@@ -237,7 +240,7 @@ fn site(
         None => None,
     };
     let held = place.read(source, name).map_err(failed)?;
-    Ok(Site { held, write_name })
+    Ok(Site { held, write_name, below: None })
 }
 
 fn unusable(file: &RepoPath, state: &FileState) -> Failure {

@@ -65,6 +65,9 @@ impl Repository {
         for (image, located) in images {
             if let (Some((place, name)), Some(target)) = (place_of(image, located), &image.target) {
                 wanted.entry((&target.base.branch, &located.file)).or_default().push((place, name));
+                if let Some((file, place)) = below(located) {
+                    wanted.entry((&target.base.branch, file)).or_default().push((place, name));
+                }
             }
         }
         for ((branch, file), places) in &wanted {
@@ -94,20 +97,25 @@ impl Repository {
     fn timeline(&self, image: &TrackedImage, located: &Located) -> Timeline {
         let line = image.target.as_ref().and_then(|target| self.lines.get(&target.base.branch));
         let (Some((place, name)), Some(line)) = (place_of(image, located), line) else { return Timeline::default() };
-        let versions = line.history.versions(&located.file);
-        let stood = |version: &FileVersion| match version.blob {
-            None => Stood::NoFile,
-            Some(blob) => self.stood.get(&(blob, place.clone(), name.clone())).cloned().unwrap_or(Stood::Unreadable),
-        };
-        let mut standings: Vec<Standing> = versions
-            .iter()
-            .map(|version| Standing {
+        let of_place = |file: &RepoPath, place: &Place| -> Vec<Standing> {
+            let stood = |version: &FileVersion| match version.blob {
+                None => Stood::NoFile,
+                Some(blob) => {
+                    self.stood.get(&(blob, place.clone(), name.clone())).cloned().unwrap_or(Stood::Unreadable)
+                }
+            };
+            let standing = |version: &FileVersion| Standing {
                 at: version.at,
                 commit: version.commit.clone(),
                 stood: stood(version),
                 claimed: None,
-            })
-            .collect();
+            };
+            line.history.versions(file).iter().map(standing).collect()
+        };
+        let mut standings = of_place(&located.file, place);
+        if let Some((file, place)) = below(located) {
+            standings = laid_over(standings, &of_place(file, place));
+        }
         // An own downgrade, a value without an order and a digest without its tag ask for what the trailers claim.
         let is_bare = |standing: &Standing| matches!(&standing.stood, Stood::Tag { tag, .. } if tag.is_empty());
         let asks = image.policy.allow_downgrade || image.policy.strategy == Strategy::Digest;
@@ -143,6 +151,30 @@ fn name_digests(standings: &mut [Standing]) {
 /// The place of an image, if it is known.
 fn place_of<'a>(image: &'a TrackedImage, located: &'a Located) -> Option<(&'a Place, &'a ImageName)> {
     Some((located.place.as_ref()?, image.image.as_ref()?))
+}
+
+/// The place of what counts while nothing stands at the place of an image, if there is one.
+pub(super) fn below(located: &Located) -> Option<(&RepoPath, &Place)> {
+    let (file, place) = located.site.as_ref().ok()?.below.as_ref()?;
+    Some((file, place))
+}
+
+/// Gives what counted at a place that leaves it to a lower one while nothing stands there.
+fn laid_over(upper: Vec<Standing>, lower: &[Standing]) -> Vec<Standing> {
+    let at_time = |standings: &[Standing], at: u64| -> Option<Standing> {
+        standings.iter().find(|standing| standing.at <= at).cloned()
+    };
+    let mut times: Vec<u64> = upper.iter().chain(lower).map(|standing| standing.at).collect();
+    times.sort_unstable_by(|one, other| other.cmp(one));
+    times.dedup();
+    let counts = |at: u64| {
+        let (above, below) = (at_time(&upper, at), at_time(lower, at));
+        let is_left = above.as_ref().is_none_or(|one| matches!(one.stood, Stood::NoKey | Stood::NoFile));
+        let stood = if is_left { below.as_ref() } else { above.as_ref() }.or(above.as_ref())?.stood.clone();
+        let commit = [above, below].into_iter().flatten().find(|one| one.at == at)?.commit;
+        Some(Standing { at, commit, stood, claimed: None })
+    };
+    times.into_iter().filter_map(counts).collect()
 }
 
 fn claimed(commit: &CommitInfo, file: &RepoPath, place: &Place) -> Option<Change> {

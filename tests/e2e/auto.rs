@@ -159,7 +159,7 @@ fn what_a_source_is_made_of_is_told_as_argo_cd_does() {
         ),
         (
             row("unnamed", "", &[("values.yaml", "-"), ("kustomization.yaml", "resources: [../base]\n")]),
-            "kustomization.yaml#null held target/not-found",
+            "kustomization.yaml#null failed edit/no-such-file",
         ),
         (row("chart-first", "", &[CHART, ("kustomization.yaml", entry)]), "values.yaml#image.tag pending pending"),
         (
@@ -171,7 +171,11 @@ fn what_a_source_is_made_of_is_told_as_argo_cd_does() {
             row(
                 "renames",
                 "",
-                &[("values.yaml", "-"), ("kustomization.yaml", "images: [{name: IMAGE}]\n"), ("pod.yaml", POD)],
+                &[
+                    ("values.yaml", "-"),
+                    ("kustomization.yaml", "resources: [pod.yaml]\nimages: [{name: IMAGE}]\n"),
+                    ("pod.yaml", POD),
+                ],
             ),
             "pod.yaml#spec.containers[name=app].image pending pending",
         ),

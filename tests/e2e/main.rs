@@ -43,6 +43,7 @@ mod login_check;
 mod logins;
 mod manifests;
 mod orders;
+mod overlays;
 mod pins;
 mod policy_test;
 mod race;

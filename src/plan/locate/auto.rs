@@ -4,15 +4,15 @@ mod directories;
 mod image_strings;
 mod kustomizations;
 mod overrides;
+mod render;
 mod values;
 
 use crate::manifest::place::Held;
-use crate::manifest::{EditError, kustomization};
 use crate::model::names::{ImageName, RepoPath};
 use crate::model::tracked::{AutoSearch, Tool, TrackedImage};
 use crate::plan::locate::auto::values::list;
 use crate::plan::locate::found::{Found, settle};
-use crate::plan::locate::{Failure, FileState, Files, Located, edit_failure};
+use crate::plan::locate::{Failure, FileState, Files, Located};
 
 /// The values that a chart has of its own.
 const VALUES: &str = "values.yaml";
@@ -41,23 +41,10 @@ impl Auto<'_> {
             Tool::Kustomize => self.kustomization_file(&auto.path)?,
             Tool::Directory => None,
         };
-        let shown = if auto.path.as_str().is_empty() { "the repository's root" } else { auto.path.as_str() };
         if let Some((file, source)) = kustomization {
-            let failed = |error: EditError| Box::new(broken(&file, edit_failure(&file, &error)));
-            let list = kustomization::images().map_err(failed)?;
-            let names = kustomization::find(&source, &list, self.name, None).map_err(failed)?;
-            let entries = names.into_iter().map(|name| self.entry(&file, &source, &list, name));
-            // An entry that only renames leaves the tag to the manifests.
-            let is_place = |entry: &Found| entry.held.as_ref().map_or(true, says_what_runs);
-            let (mut places, empty): Places = entries.partition(is_place);
-            let mut looked = format!("`images:` of {file}");
-            if places.is_empty() {
-                let below = self.below(&auto.path, true)?;
-                looked = format!("{looked} and the manifests below `{shown}`{}", below.unread());
-                places = below.places;
-            }
-            return Ok(settle(self.image, places, &empty, &file, &looked));
+            return self.rendered(&file, &source);
         }
+        let shown = if auto.path.as_str().is_empty() { "the repository's root" } else { auto.path.as_str() };
         let below = self.below(&auto.path, auto.is_recursive)?;
         let mut values = auto.values.clone();
         if !below.places.is_empty() {

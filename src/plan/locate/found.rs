@@ -20,6 +20,8 @@ pub(super) struct Found {
     pub(super) held: Result<Held, Failure>,
     /// The annotation that names it.
     pub(super) annotation: String,
+    /// Where what is held stands, if it is not there.
+    pub(super) below: Option<(RepoPath, Place)>,
 }
 
 impl Found {
@@ -32,7 +34,7 @@ impl Found {
         annotation: String,
     ) -> Self {
         let spot = place.canonical(source);
-        Self { file: file.clone(), place, spot, held, annotation }
+        Self { file: file.clone(), place, spot, held, annotation, below: None }
     }
 
     fn value(&self) -> Option<String> {
@@ -57,7 +59,7 @@ impl Found {
 
     fn located(self) -> Located {
         let (key, spot) = (Some(self.place.key()), self.spot);
-        let site = self.held.map(|held| Site { held, write_name: None });
+        let site = self.held.map(|held| Site { held, write_name: None, below: self.below });
         Located { file: self.file, place: Some(self.place), key, spot, site }
     }
 }

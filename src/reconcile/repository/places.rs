@@ -15,6 +15,7 @@ use crate::model::tracked::{Target, TrackedImage};
 use crate::plan::Subject;
 use crate::plan::locate::{FileState, Files, Located, locate};
 use crate::plan::rollback::{Stood, Timeline};
+use crate::reconcile::past::below;
 use crate::reconcile::repository::line::{Line, Met};
 use crate::reconcile::repository::words::Word;
 use crate::reconcile::repository::{Repository, StoodKey};
@@ -165,7 +166,11 @@ impl Repository {
         let line = placed.image.target.as_ref().and_then(|target| self.lines.get(&target.base.branch));
         placed.subjects.iter().all(|subject| {
             let (Some(line), Some(located)) = (line, &subject.located) else { return true };
-            let (versions, timeline) = (line.history.versions(&located.file), &subject.timeline);
+            let timeline = &subject.timeline;
+            let lower = below(located).map(|(file, _)| line.history.versions(file)).unwrap_or_default();
+            let mut versions: Vec<_> = line.history.versions(&located.file).iter().chain(lower).collect();
+            versions.sort_unstable_by_key(|version| std::cmp::Reverse(version.at));
+            versions.dedup_by_key(|version| version.at);
             let newest = |timeline: &Timeline| timeline.standings.first().map(|standing| Arc::as_ptr(&standing.commit));
             located.place.is_none()
                 || (versions.len() == timeline.standings.len()

@@ -60,7 +60,7 @@ impl Auto<'_> {
             Ok(Held { current: Current::Absent, .. }) => without,
             held => held,
         };
-        let site = held.map(|held| Site { held, write_name: None });
+        let site = held.map(|held| Site { held, write_name: None, below: None });
         Ok(Located { file, place: Some(place), key, spot, site })
     }
 
