@@ -69,7 +69,7 @@ fn at_origin(image: &TrackedImage, trace: &Trace, target: &Target, located: Loca
     let (key, spot) = (Some(place.key()), place.canonical(&source));
     let held = image.image.as_ref().map(|name| place.read(&source, name));
     let site = match held {
-        Some(Ok(held)) => Ok(Site { held, write_name: None }),
+        Some(Ok(held)) => Ok(Site { held, write_name: None, below: None }),
         Some(Err(error)) => Err(edit_failure(&file, &error)),
         None => return located,
     };
