@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use crate::annotations::destination::Destination;
 use crate::annotations::keys::Reading;
+use crate::model::address::Address;
 use crate::model::application::{Application, LEGACY_PREFIX, PREFIX};
 use crate::model::key_path::KeyPath;
 use crate::model::names::ImageName;
@@ -56,6 +57,10 @@ pub struct ImageRequest {
     pub key: Option<(KeyPath, Form)>,
     /// Where the image's name stands.
     pub name_key: Option<KeyPath>,
+    /// The same as addresses, which may name an object of a file.
+    pub address: Option<(Address, Form)>,
+    /// Where the image's name stands, as an address.
+    pub name_address: Option<Address>,
     /// The name of the entry of a kustomization's `images:`.
     pub kustomize_name: Option<String>,
     /// The targets, at least one unless refused.
@@ -133,10 +138,9 @@ impl<'a> Reader<'a> {
             Some(list) => image_list::read(&list.value),
             None if self.without_text.iter().any(|name| name == "image-list") => return Vec::new(),
             None => {
-                let message = format!(
-                    "the Application `{}` has annotations of repin, and no `image-list`",
-                    self.application.key.label()
-                );
+                let key = &self.application.key;
+                let (kind, namespace, name) = (&key.kind, &key.namespace, &key.name);
+                let message = format!("the {kind} `{namespace}/{name}` has annotations of repin, and no `image-list`");
                 self.problem(
                     Severity::Error,
                     "annotation/no-image-list",

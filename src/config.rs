@@ -10,6 +10,7 @@ mod checks;
 mod commit;
 mod cosign_keys;
 mod git_access;
+mod image_fields;
 pub mod interval;
 pub mod keys;
 mod limits;

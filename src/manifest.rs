@@ -10,10 +10,12 @@
 pub mod argocd;
 pub mod edit;
 pub mod error;
+pub mod flux;
 pub mod helm_values;
 pub mod image_strings;
 pub mod kustomization;
 pub mod manifests;
+pub mod marker;
 pub(crate) mod objects;
 pub mod overrides;
 pub(crate) mod parameters;

@@ -9,6 +9,7 @@ pub mod change;
 pub mod constraint;
 pub mod event;
 pub mod history;
+pub mod image_field;
 pub mod interval;
 pub mod key_path;
 pub mod metadata;

@@ -34,6 +34,7 @@ use crate::model::application::Application;
 use crate::model::asking::{Asking, Wish};
 use crate::model::change::ChangeSet;
 use crate::model::event::Pushed;
+use crate::model::image_field::ImageField;
 use crate::model::names::ImageName;
 use crate::model::outcome::{Outcome, OutcomeResult};
 use crate::model::problem::Problem;
@@ -60,6 +61,8 @@ pub struct Options {
     pub pull_secrets: Vec<PullSecret>,
     /// What `write-back-method: argocd` means.
     pub argocd: ArgocdMethod,
+    /// Where objects of some kinds name an image.
+    pub image_fields: Arc<[ImageField]>,
     /// Public keys with which images may have to be signed, by name.
     pub cosign_keys: BTreeMap<KeyName, Vec<PublicKey>>,
     /// Applications that no manifest defines.

@@ -6,11 +6,13 @@ mod ground;
 mod pull_secret;
 mod targets;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::annotations::{self, ArgocdMethod, ImageRequest};
 use crate::model::application::Application;
 use crate::model::asking::Asking;
+use crate::model::image_field::ImageField;
 use crate::model::interval::in_words;
 use crate::model::names::Branch;
 use crate::model::problem::{Problem, Severity};
@@ -46,6 +48,8 @@ pub struct Configured<'a> {
     pub cosign_keys: &'a [KeyName],
     /// What `write-back-method: argocd` means.
     pub argocd: ArgocdMethod,
+    /// Where objects of some kinds name an image; none = nowhere else than where all do.
+    pub image_fields: Option<&'a Arc<[ImageField]>>,
     /// How often registries are asked, and may be; none = as annotations wish.
     pub asking: Option<&'a Asking>,
 }
@@ -92,7 +96,7 @@ fn targets(
     configured: &Configured<'_>,
     problems: &mut Vec<Problem>,
 ) -> Vec<TrackedImage> {
-    let Stop { refusal, hint, annotation } = match ground(application, configured.repositories, request) {
+    let Stop { refusal, hint, annotation } = match ground(application, configured, request) {
         Ok(ground) if request.targets.is_empty() => {
             problems.extend(unused_value_files(application, &ground));
             return vec![image(application, request, None)];
@@ -106,7 +110,7 @@ fn targets(
         Err(stop) => stop,
     };
     // The Application itself may hold the image, wherever its sources are.
-    if let (None, Some(own)) = (annotation, of_own_object(application, request, configured.repositories)) {
+    if let (None, Some(own)) = (annotation, of_own_object(application, request, configured)) {
         return own;
     }
     let line = annotation.map_or_else(|| source_line(application), |key| annotation_line(application, key));

@@ -21,6 +21,7 @@ use repin::git::{Authorship, Identity, Signer};
 use repin::message::template::Template;
 use repin::message::{self, Wording};
 use repin::model::change::{CommitText, WrittenPlace};
+use repin::model::image_field::{FieldPlace, ImageField};
 use repin::model::problem::{Problem, Severity};
 use repin::model::remote_url::{RemoteUrl, Transport};
 use repin::model::rule::{Delivery, Glob, Match, Per, PullSecret, Rule};
@@ -210,6 +211,7 @@ rules:
         docker_config: None,
         credential_helpers: BTreeMap::new(),
         cosign_keys: vec![],
+        image_fields: vec![],
         rules: vec![Rule {
             matches: Match { path: Some("apps/**".parse().unwrap()), ..Match::default() },
             environment: Some("dev".into()),
@@ -443,6 +445,22 @@ fn every_setting_of_the_example_is_read() {
                 name: "qa".parse().unwrap(),
                 keys: vec![public_key("p256"), public_key("ed25519")],
                 line: line("- name: qa"),
+            },
+        ],
+        image_fields: vec![
+            ImageField {
+                kind: "Cluster".into(),
+                group: Some("postgresql.cnpg.io".into()),
+                place: FieldPlace::Whole("spec.imageName".parse().unwrap()),
+            },
+            ImageField {
+                kind: "Broker".into(),
+                group: None,
+                place: FieldPlace::Parts {
+                    name: "spec.nodes[*].imageName".parse().unwrap(),
+                    tag: "spec.nodes[*].imageTag".parse().unwrap(),
+                    digest: Some("spec.nodes[*].imageDigest".parse().unwrap()),
+                },
             },
         ],
         rules: vec![
@@ -1662,6 +1680,37 @@ environments: {}
             "16 unsupported/environments: `environments` is known, and this build does not carry it out",
         ],
     );
+}
+
+#[test]
+fn a_declared_image_field_says_which_kind_and_where() {
+    let field = |text: &str| format!("image_fields:\n- {text}\n");
+    for text in [
+        "{kind: Cluster, image: spec.imageName}",
+        "{kind: Pod, group: '', image: 'spec.volumes[*].image.reference'}",
+        "{kind: Prometheus, group: monitoring.coreos.com, name: spec.baseImage, tag: spec.version, digest: spec.sha}",
+        "{kind: Broker, name: spec.imageName, tag: 'spec.nodes[*].tag'}",
+    ] {
+        check(&field(text), &[]);
+    }
+    let at = "`image_fields[0]`";
+    for (text, expected) in [
+        ("{image: a}", "4 config/missing-key: `image_fields[0].kind` is missing, and it is required".to_owned()),
+        ("{kind: Cluster}", format!("4 config/missing-key: {at} does not say where the image stands")),
+        ("{kind: Cluster, name: a}", format!("4 config/missing-key: {at} does not say where the image stands")),
+        ("{kind: Cluster, tag: a}", format!("4 config/missing-key: {at} does not say where the image stands")),
+        ("{kind: Cluster, image: a, tag: b}", format!("4 config/invalid-value: {at} has `image`, which is the whole, and a part of it as well")),
+        ("{kind: Cluster, image: a, digest: b}", format!("4 config/invalid-value: {at} has `image`, which is the whole, and a part of it as well")),
+        ("{kind: apps/Cluster, image: a}", "4 config/invalid-value: `image_fields[0].kind` is `apps/Cluster`: it is no kind: letters and digits".to_owned()),
+        ("{kind: A, group: acme.io/v1, image: a}", "4 config/invalid-value: `image_fields[0].group` is `acme.io/v1`: it is no API group".to_owned()),
+        ("{kind: A, image: 'a[*'}", "4 config/invalid-value: `image_fields[0].image` is `a[*`: `a[*` is no key path, at character 2: `[` is closed by `]`".to_owned()),
+        ("{kind: A, name: 'a[*].b', tag: c}", format!("4 config/invalid-value: {at} has its `tag` in other lists than its `name`: `c` and `a[*].b`")),
+        ("{kind: A, name: 'a[*].b', tag: 'd[*].c'}", format!("4 config/invalid-value: {at} has its `tag` in other lists than its `name`: `d[*].c` and `a[*].b`")),
+        ("{kind: A, name: n, tag: 'a[*].t', digest: d}", format!("4 config/invalid-value: {at} has its `digest` in other lists than its `tag`: `d` and `a[*].t`")),
+        ("{kind: A, path: a}", "4 config/unknown-key: `image_fields[0].path` is not a known key".to_owned()),
+    ] {
+        check(&field(text), &[&expected]);
+    }
 }
 
 #[test]

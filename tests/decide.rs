@@ -186,7 +186,8 @@ impl World {
                 let naming = |directory: &RepoPath, is_recursive| {
                     list(directory, is_recursive).into_iter().filter(speaks).collect()
                 };
-                let files = Files { read: &read, count: &count, naming: &naming };
+                let holding = |directory: &RepoPath, is_recursive, _: &str| list(directory, is_recursive);
+                let files = Files { read: &read, count: &count, naming: &naming, holding: &holding };
                 let located = tracked.target.as_ref().and_then(|target| locate(&tracked, target, files).pop());
                 let branch = tracked.target.as_ref().map(Target::written_branch).unwrap_or_default();
                 let rule = located.as_ref().map(|located| {

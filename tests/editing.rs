@@ -12,6 +12,8 @@ mod leaves;
 mod mutate;
 #[path = "editing/places.rs"]
 mod places;
+#[path = "editing/search.rs"]
+mod search;
 
 use std::fs;
 

@@ -72,6 +72,11 @@ fn shown(image: &TrackedImage) -> String {
         Search::Images(images) => format!("{}#{}", images.file, images.list),
         Search::Overrides(overrides) => format!("{}", overrides.files[0]),
         Search::Auto(auto) => format!("{} by name", auto.path),
+        Search::Address(search) => format!("{} at {}", search.file, search.address),
+        Search::Object(search) => match &search.key {
+            Some((key, _)) => format!("{} of {} at {key}", search.object, search.file),
+            None => format!("{} of {}", search.object, search.file),
+        },
     };
     let mut policy = selection::describe(&image.policy);
     if let Some(allow) = &image.policy.allow {

@@ -2,8 +2,8 @@
 
 use crate::annotations::values::Obstacles;
 use crate::annotations::{ArgocdMethod, Given, ImageRequest, Reader, WriteBack, keys};
+use crate::model::address::Address;
 use crate::model::application::PREFIX;
-use crate::model::key_path::KeyPath;
 use crate::model::names::ImageName;
 use crate::model::problem::Severity;
 use crate::model::tracked::Form;
@@ -12,9 +12,9 @@ impl Reader<'_> {
     /// Reads the key paths of `helm.image-*`.
     pub(super) fn places(&mut self, request: &mut ImageRequest, obstacles: &mut Obstacles) {
         let alias = request.alias.clone();
-        let mut path = |name: &str| -> Option<KeyPath> {
+        let mut path = |name: &str| -> Option<Address> {
             let (key, given) = self.owned(&alias, name)?;
-            match given.value.parse::<KeyPath>() {
+            match given.value.parse::<Address>() {
                 Ok(path) => Some(path),
                 Err(error) => {
                     self.invalid(
@@ -30,8 +30,10 @@ impl Reader<'_> {
         };
         let (name, tag, spec) = (path("helm.image-name"), path("helm.image-tag"), path("helm.image-spec"));
         let both = tag.is_some() && spec.is_some();
-        request.key = spec.clone().map(|key| (key, Form::Spec)).or(tag.map(|key| (key, Form::Tag)));
-        request.name_key = name.filter(|_| spec.is_none());
+        request.name_address = name.filter(|_| spec.is_none());
+        request.address = spec.map(|address| (address, Form::Spec)).or(tag.map(|address| (address, Form::Tag)));
+        request.key = request.address.as_ref().map(|(address, form)| (address.key.clone(), *form));
+        request.name_key = request.name_address.as_ref().map(|address| address.key.clone());
         if both {
             let line = self.owned(&alias, "helm.image-tag").map_or(self.application.line, |(_, given)| given.line);
             let message = format!("`{alias}.helm.image-tag` has no effect beside `{alias}.helm.image-spec`");
@@ -48,7 +50,9 @@ impl Reader<'_> {
     }
 
     pub(super) fn write_back(&mut self, request: &mut ImageRequest, obstacles: &mut Obstacles) {
-        let legacy = self.given.get("image-list").is_some_and(|list| list.legacy);
+        // What the legacy prefix means without these keys is of Applications: nothing else had it.
+        let is_of_argocd = self.application.own_object().is_none();
+        let legacy = is_of_argocd && self.given.get("image-list").is_some_and(|list| list.legacy);
         let at_method = keys::position("write-back-method");
         match self.given.get("write-back-method").cloned() {
             Some(given) if given.value == "git" => {}
@@ -102,6 +106,13 @@ impl Reader<'_> {
         ["helm.image-name", "helm.image-tag", "helm.image-spec"].iter().find_map(|name| self.owned(alias, name))
     }
 
+    /// Gives the first key of an alias that names an object.
+    fn key_with_object(&self, request: &ImageRequest) -> Option<(String, Given)> {
+        let names = ["helm.image-name", "helm.image-tag", "helm.image-spec"];
+        let mut given = names.iter().filter_map(|name| self.owned(&request.alias, name));
+        given.find(|(_, given)| given.value.parse::<Address>().is_ok_and(|address| address.object.is_some()))
+    }
+
     /// Reports keys of one kind of target where all targets are of another kind.
     fn contradictions(&mut self, request: &ImageRequest, obstacles: &mut Obstacles) {
         if request.targets.is_empty() {
@@ -111,11 +122,20 @@ impl Reader<'_> {
         let is_helm = |target: &WriteBack| {
             matches!(target, WriteBack::HelmValues | WriteBack::HelmValuesFile(_) | WriteBack::Overrides(_))
         };
-        if !request.targets.iter().any(is_helm)
+        let is_path = |target: &WriteBack| matches!(target, WriteBack::Manifests(_));
+        if !request.targets.iter().all(is_path)
+            && let Some((key, given)) = self.key_with_object(request)
+        {
+            let rule = "names an object, and only the path of a manifest as `write-back-target` leads to one";
+            let hint = "write the key path alone, or the path of the object's file as `write-back-target`".to_owned();
+            self.invalid(&key, &given, rule, hint, obstacles);
+        }
+        if !request.targets.iter().any(|target| is_helm(target) || is_path(target))
             && let Some((key, given)) = self.helm_key(&alias)
         {
             let target = self.owned(&alias, "write-back-target").map(|(_, given)| given.value).unwrap_or_default();
-            let rule = format!("says where Helm values hold the tag, and the target `{target}` is none of them");
+            let rule =
+                format!("says where Helm values or a manifest hold the tag, and the target `{target}` is none of them");
             let hint = "remove the `helm.image-*` keys, or write `write-back-target: helmvalues`".to_owned();
             self.invalid(&key, &given, &rule, hint, obstacles);
         }

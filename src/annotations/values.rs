@@ -28,6 +28,8 @@ impl Reader<'_> {
             policy: Policy::default(),
             key: None,
             name_key: None,
+            address: None,
+            name_address: None,
             kustomize_name: None,
             targets: Vec::new(),
             interval: None,

@@ -5,12 +5,14 @@
 
 mod commit;
 mod cosign;
+mod image_fields;
 mod login;
 mod registries;
 mod webhook;
 
 pub use self::commit::{COMMIT, IDENTITY, SIGNING};
 pub use self::cosign::COSIGN_KEY;
+pub use self::image_fields::IMAGE_FIELD;
 pub use self::login::{AZURE, CREDENTIALS, ECR, GOOGLE, PEER_FILE, PEER_REGISTRY};
 pub use self::registries::{REGISTRY, REGISTRY_LIMITS};
 pub use self::webhook::WEBHOOK;
@@ -131,6 +133,11 @@ pub const TOP: Table = Table {
         optional("registries_conf", Shape::Text, "registries.conf of argocd-image-updater, read as it is."),
         optional("webhooks", Shape::List(&WEBHOOK), "Who may tell of pushes, at POST /webhooks/<name> of the server."),
         optional("cosign_keys", Shape::List(&COSIGN_KEY), "Public keys that `verify` may demand signatures of."),
+        optional(
+            "image_fields",
+            Shape::List(&IMAGE_FIELD),
+            "Where objects of some kinds name an image, beside fields that are called `image`.",
+        ),
         optional("cache", Shape::Map(&CACHE), "Where what can be fetched again is kept."),
         optional("server", Shape::Map(&SERVER), "The HTTP server; null = off."),
         optional("log", Shape::Map(&LOG), "What is logged, and how."),

@@ -29,6 +29,7 @@ pub fn reconcile(settings: &Settings, file: &Path) -> Options {
         pull_secrets: settings.pull_secrets.iter().map(|one| one.secret.clone()).collect(),
         cosign_keys: cosign_keys(settings),
         argocd: settings.argocd,
+        image_fields: settings.image_fields.clone().into(),
         applications: settings.applications.iter().map(application).collect(),
         cache: settings.cache.path.clone(),
         asking: asking(settings),

@@ -10,6 +10,7 @@ use crate::config::access::path;
 use crate::config::checks;
 use crate::config::commit::commit;
 use crate::config::cosign_keys;
+use crate::config::image_fields;
 use crate::config::keys;
 use crate::config::limits::limits;
 use crate::config::login;
@@ -76,6 +77,7 @@ pub(super) fn settings(root: &Value<'_>) -> Option<Settings> {
     let cosign_keys: Vec<_> = cosign_keys.iter().map(|value| (value, cosign_keys::entry(value))).collect();
     cosign_keys::check(&cosign_keys, &rules);
     checks::between_sections(&repositories, &registries, &rules, &applications);
+    let image_fields: Vec<_> = list("image_fields").iter().map(image_fields::entry).collect();
     let commit = top.get("commit").map(commit).unwrap_or_default();
     let server = server(&top);
     let webhooks = top.get("webhooks").map(|value| webhooks::webhooks(value, server, &registries, &peers));
@@ -97,6 +99,7 @@ pub(super) fn settings(root: &Value<'_>) -> Option<Settings> {
         docker_config,
         credential_helpers,
         cosign_keys: cosign_keys.into_iter().map(|(_, read)| read).collect::<Option<_>>()?,
+        image_fields: image_fields.into_iter().collect::<Option<_>>()?,
         rules: rules.into_iter().map(|(_, read)| read).collect(),
         commit,
         applications: applications.into_iter().map(|(_, read)| read).collect::<Option<_>>()?,

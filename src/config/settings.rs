@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::annotations::ArgocdMethod;
 use crate::git::Authorship;
 use crate::message::Wording;
+use crate::model::image_field::ImageField;
 use crate::model::names::{Branch, RepoPath};
 use crate::model::remote_url::RemoteUrl;
 use crate::model::rule::{Glob, PullSecret, Rule};
@@ -42,6 +43,8 @@ pub struct Settings {
     pub credential_helpers: BTreeMap<String, PathBuf>,
     /// Names are unique.
     pub cosign_keys: Vec<CosignKeySettings>,
+    /// Where objects of some kinds name an image.
+    pub image_fields: Vec<ImageField>,
     /// In file order.
     pub rules: Vec<Rule>,
     /// Who commits are by, and what they say.

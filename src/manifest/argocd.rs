@@ -1,7 +1,8 @@
-//! Argo CD manifests: finds Applications and ApplicationSets that carry annotations of repin.
+//! Objects that carry annotations of repin: Applications and ApplicationSets of Argo CD, and any other object.
 //!
-//! Reads what argoproj.io/v1alpha1 defines for `Application`; decides nothing about it. What an ApplicationSet generates is
-//! in [`applicationset`].
+//! Reads what argoproj.io/v1alpha1 defines for `Application`, and of other objects only which ones they are; decides nothing
+//! about them. What an ApplicationSet generates is in [`applicationset`]. Annotations of a pod template are none of its
+//! workload.
 
 pub mod applicationset;
 pub mod generator;
@@ -17,16 +18,17 @@ use std::collections::BTreeMap;
 
 use crate::manifest::argocd::applicationset::ApplicationSet;
 use crate::manifest::helm_values::inline_values;
+use crate::manifest::objects::{Object, Objects};
 use crate::manifest::parameters;
 use crate::model::address::ObjectName;
 use crate::model::application::{
-    Annotation, Application, ApplicationSource, DEFAULT_NAMESPACE, Inline, LEGACY_PREFIX, PREFIX,
+    Annotation, Application, ApplicationSource, DEFAULT_NAMESPACE, Inline, LEGACY_PREFIX, PLAIN_NAMESPACE, PREFIX,
 };
 use crate::model::key_path::KeyPath;
 use crate::model::names::{APPLICATION, ApplicationKey, RepoPath};
 use crate::model::problem::{Problem, Severity};
 use crate::model::tracked::{Shape, Tool};
-use crate::yaml::{Document, Node, parse_each};
+use crate::yaml::{Node, parse_each};
 
 /// A file without one of these is not parsed for discovery.
 const SIGNS: [&str; 3] = [PREFIX, LEGACY_PREFIX, "argoproj.io/"];
@@ -60,8 +62,8 @@ pub fn read_applications(repository: &str, file: &RepoPath, text: &str) -> Defin
             "mend the document; Argo CD cannot read it either",
         );
     }
-    for document in &documents {
-        reader.document(document);
+    for object in Objects::among(&documents).all() {
+        reader.object(object);
     }
     Definitions { applications: reader.applications, sets: reader.sets, problems: reader.problems }
 }
@@ -79,25 +81,13 @@ impl<'a> Reader<'a> {
         Self { repository, file, applications: Vec::new(), sets: Vec::new(), problems: Vec::new() }
     }
 
-    fn document(&mut self, document: &Document) {
-        let root = document.root();
-        match text(root.get("kind")) {
-            // `ApplicationList` is what the API itself answers.
-            Some("List" | "ApplicationList") => {
-                root.get("items").map(Node::items).unwrap_or_default().into_iter().for_each(|item| self.object(item))
-            }
-            _ => self.object(root),
-        }
-    }
-
-    fn object(&mut self, object: Node<'_>) {
-        if !text(object.get("apiVersion")).is_some_and(|version| version.starts_with("argoproj.io/")) {
-            return;
-        }
-        match text(object.get("kind")) {
-            Some("Application") => self.application(object),
-            Some("ApplicationSet") => self.application_set(object),
-            _ => {}
+    fn object(&mut self, object: &Object<'_>) {
+        match (object.group.as_str(), object.kind.as_str()) {
+            ("argoproj.io", APPLICATION) => self.application(object.node, APPLICATION, DEFAULT_NAMESPACE),
+            ("argoproj.io", "ApplicationSet") => self.application_set(object.node),
+            // Commands and reports take this word for one of Argo CD.
+            (_, APPLICATION) => {}
+            (_, kind) => self.application(object.node, kind, PLAIN_NAMESPACE),
         }
     }
 
@@ -117,7 +107,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn application(&mut self, object: Node<'_>) {
+    /// Reads an object with annotations; all but those of Argo CD are what they are about themselves.
+    fn application(&mut self, object: Node<'_>, kind: &str, default_namespace: &str) {
         let Some(metadata) = object.get("metadata") else { return };
         let annotations = self.annotations(metadata);
         if annotations.is_empty() {
@@ -125,7 +116,7 @@ impl<'a> Reader<'a> {
         }
         let line = object.line();
         let Some(name) = text(metadata.get("name")).filter(|name| is_object_name(name)) else {
-            let message = "an annotated Application has no usable `metadata.name`".to_owned();
+            let message = format!("an annotated {kind} has no usable `metadata.name`");
             self.problem(
                 Severity::Error,
                 "manifest/no-name",
@@ -135,9 +126,9 @@ impl<'a> Reader<'a> {
             );
             return;
         };
-        let namespace = text(metadata.get("namespace")).unwrap_or(DEFAULT_NAMESPACE);
+        let namespace = text(metadata.get("namespace")).unwrap_or(default_namespace);
         if !is_object_name(namespace) {
-            let message = format!("the Application `{name}` has a `metadata.namespace` that is no name");
+            let message = format!("the {kind} `{name}` has a `metadata.namespace` that is no name");
             self.problem(
                 Severity::Error,
                 "manifest/no-name",
@@ -151,7 +142,7 @@ impl<'a> Reader<'a> {
         let labels: BTreeMap<String, String> =
             metadata.get("labels").map(Node::entries).unwrap_or_default().into_iter().filter_map(label).collect();
         let key = ApplicationKey {
-            kind: APPLICATION.to_owned(),
+            kind: kind.to_owned(),
             repository: self.repository.to_owned(),
             file: Some(self.file.clone()),
             namespace: namespace.to_owned(),
@@ -159,18 +150,25 @@ impl<'a> Reader<'a> {
         };
         if self.applications.iter().any(|known| known.key == key) {
             let message =
-                format!("the Application `{}` is defined twice in this file; the first definition counts", key.label());
+                format!("the {kind} `{namespace}/{name}` is defined twice in this file; the first definition counts");
             self.problem(Severity::Error, "manifest/duplicate", line, message, "remove or rename one of them");
             return;
         }
-        let project = text(object.get_path(&["spec", "project"])).unwrap_or("default").to_owned();
+        let is_of_argocd = kind == APPLICATION;
+        let project = text(object.get_path(&["spec", "project"])).filter(|_| is_of_argocd);
         let written = text(metadata.get("namespace")).map(str::to_owned);
-        let (kind, name) = (APPLICATION.to_owned(), name.to_owned());
-        let defined = Some(ObjectName::Named { kind, namespace: written, name });
-        let sources = sources(object);
-        let object = defined;
-        let rendered = None;
-        self.applications.push(Application { key, object, rendered, line, project, labels, annotations, sources });
+        let defined = ObjectName::Named { kind: kind.to_owned(), namespace: written, name: name.to_owned() };
+        let own = || ApplicationSource { line, path: self.file.parent().to_string(), ..ApplicationSource::default() };
+        self.applications.push(Application {
+            object: Some(defined),
+            line,
+            project: project.unwrap_or("default").to_owned(),
+            labels,
+            annotations,
+            sources: if is_of_argocd { sources(object) } else { vec![own()] },
+            key,
+            rendered: None,
+        });
     }
 
     fn annotations(&mut self, metadata: Node<'_>) -> Vec<Annotation> {

@@ -1,16 +1,20 @@
-//! `image:` fields of Kubernetes manifests: where an image stands in the objects of a file, and which object is meant.
+//! Images in Kubernetes manifests: where an image stands in the objects of a file, and which object is meant.
 //!
 //! Any depth, lists and custom resources included. Not looked into: definitions of custom resources, the data of ConfigMaps
-//! and Secrets, sealed objects, and documents that are no objects.
+//! and Secrets, sealed objects, values of a HelmRelease, and documents that are no objects.
+
+mod fields;
 
 use std::collections::HashMap;
 
 use crate::manifest::Source;
 use crate::manifest::objects::Objects;
-use crate::manifest::place::split_spec;
-use crate::model::address::Address;
+use crate::manifest::place::{Place, split_spec};
+use crate::manifest::values::{self, Named};
+use crate::model::image_field::ImageField;
 use crate::model::key_path::KeyPath;
 use crate::model::names::ImageName;
+use crate::model::tracked::Form;
 use crate::yaml::{Kind, Node};
 
 /// Kinds whose objects are not looked into.
@@ -19,13 +23,30 @@ const CLOSED: [&str; 3] = ["SealedSecret", "ExternalSecret", "CustomResourceDefi
 const WITH_DATA: [&str; 2] = ["ConfigMap", "Secret"];
 const DATA: [&str; 3] = ["data", "stringData", "binaryData"];
 
-/// Finds the `image:` fields that hold an image, in the order of the text.
-pub fn fields(source: &Source, image: &ImageName) -> Vec<Address> {
+/// Finds what names an image: `image:` fields, a `repository` with its `tag`, and the fields that the operator declares.
+pub fn places(source: &Source, image: &ImageName, declared: &[ImageField]) -> Vec<Place> {
     let objects = Objects::of(source);
-    let mut found = Vec::new();
-    for object in objects.all() {
-        let meant = each(object.node).into_iter().filter(|(_, text)| names(text, image));
-        found.extend(meant.map(|(key, _)| objects.address(object, key)));
+    let mut found: Vec<Place> = Vec::new();
+    for object in objects.all().iter().filter(|object| is_open(&object.kind) && !object.is_of_image_automation()) {
+        // Helm values have rules of their own.
+        let values = object.values_key();
+        let is_own =
+            |key: &KeyPath| values.as_ref().is_none_or(|values| !key.segments().starts_with(values.segments()));
+        let specs = each(object.node).into_iter().filter(|(key, text)| is_own(key) && names(text, image));
+        let mut places: Vec<Place> = specs.map(|(key, _)| Place::Spec(objects.address(object, key))).collect();
+        if !WITH_DATA.contains(&object.kind.as_str()) {
+            let tags = values::each(object.node).into_iter().filter(|(around, named)| {
+                named.form == Form::Tag && is_own(&named.key) && is_split(*around, named, image)
+            });
+            places.extend(tags.map(|(_, named)| Place::Tag(objects.address(object, named.key))));
+        }
+        for place in fields::declared(&objects, object, image, declared) {
+            // A field that is known anyway may be declared as well.
+            if !places.iter().any(|known| known.tag() == place.tag()) {
+                places.push(place);
+            }
+        }
+        found.append(&mut places);
     }
     found
 }
@@ -82,6 +103,21 @@ fn walk<'d>(node: Node<'d>, path: Option<&KeyPath>, found: &mut Vec<(KeyPath, &'
             }
         }
         Kind::Scalar { .. } | Kind::Alias(_) => {}
+    }
+}
+
+/// Tells whether a mapping names the image by a `repository`, with or without its `registry`, beside its `tag`.
+fn is_split(node: Node<'_>, named: &Named, image: &ImageName) -> bool {
+    let text = |key: &str| node.get(key).and_then(Node::as_str);
+    let has_tag = node.get("tag").is_some_and(|tag| tag.is_null() || tag.as_str().is_some());
+    // What it has by a merge alone is found where that stands.
+    let is_written = node.entries().iter().any(|(key, _)| matches!(key.as_str(), Some("repository" | "tag")));
+    let is_image = |name: &str| name.parse::<ImageName>().is_ok_and(|name| name == *image);
+    let is_repository = named.name.last_key() == Some("repository") && has_tag && is_written;
+    let Some(repository) = text("repository").filter(|_| is_repository) else { return false };
+    match text("registry").filter(|registry| !registry.is_empty()) {
+        Some(registry) => is_image(&format!("{registry}/{repository}")) || is_image(repository),
+        None => is_image(repository),
     }
 }
 

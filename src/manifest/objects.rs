@@ -1,7 +1,8 @@
 //! The objects of a file: documents of their own and items of a `List`, and what an address means among them.
 
-use crate::manifest::Source;
 use crate::manifest::error::EditError;
+use crate::manifest::locate::OF_CHARTS;
+use crate::manifest::{Found, Source};
 use crate::model::address::{Address, ObjectName, Shown};
 use crate::model::key_path::KeyPath;
 use crate::yaml::{Document, Kind, Node};
@@ -22,27 +23,31 @@ pub(crate) struct Object<'d> {
     pub(crate) node: Node<'d>,
     /// Its kind.
     pub(crate) kind: String,
+    /// The group of its `apiVersion`, empty for the core.
+    pub(crate) group: String,
     /// The number of its document, from 0.
     pub(crate) document: usize,
     /// Where it stands in its document, if it is an item of a list.
     path: Option<KeyPath>,
-    namespace: Option<String>,
-    name: Option<String>,
+    /// `metadata.namespace`.
+    pub(crate) namespace: Option<String>,
+    /// `metadata.name`.
+    pub(crate) name: Option<String>,
 }
 
 impl<'d> Objects<'d> {
     /// Finds the objects of a file.
     pub(crate) fn of(source: &'d Source) -> Self {
+        Self::among(source.documents())
+    }
+
+    /// Finds the objects of documents.
+    pub(crate) fn among(documents: &'d [Document]) -> Self {
         let mut all = Vec::new();
-        for (document, root) in source.documents().iter().map(Document::root).enumerate() {
-            match listed(root) {
-                Some(items) => {
-                    all.extend(items.into_iter().filter_map(|(path, item)| object(document, item, Some((root, path)))))
-                }
-                None => all.extend(object(document, root, None)),
-            }
+        for (number, root) in documents.iter().map(Document::root).enumerate() {
+            collect(number, root, None, &mut all);
         }
-        let is_alone = source.documents().iter().filter(|document| !document.root().is_null()).count() == 1;
+        let is_alone = documents.iter().filter(|document| !document.root().is_null()).count() == 1;
         Self { all, is_alone }
     }
 
@@ -128,6 +133,31 @@ pub(crate) fn find(source: &Source, address: &Address) -> Result<Option<(usize, 
     }
 }
 
+/// Gives the address of a key path in every object that has it, and in every document that is no object.
+pub(crate) fn holding(source: &Source, key: &KeyPath) -> Vec<Address> {
+    let objects = Objects::of(source);
+    let has = |document: usize, key: &KeyPath| {
+        !matches!(source.read_in(document, key, OF_CHARTS), Ok(Found::Absent { insertable: false }))
+    };
+    let mut found = Vec::new();
+    for object in &objects.all {
+        if object.key_of(key).is_some_and(|key| has(object.document, &key)) {
+            found.push(objects.address(object, key.clone()));
+        }
+    }
+    let is_object = |number: usize| objects.all.iter().any(|object| object.document == number);
+    for number in (0..source.documents().len()).filter(|number| !is_object(*number) && has(*number, key)) {
+        let shown = if objects.is_alone { Shown::Key } else { Shown::Name };
+        found.push(Address { object: Some(ObjectName::Number(number)), shown, key: key.clone() });
+    }
+    found
+}
+
+/// Gives the names of the objects of a file.
+pub(crate) fn names(source: &Source) -> Vec<ObjectName> {
+    Objects::of(source).all.iter().filter_map(Object::named).collect()
+}
+
 /// Gives an address of an object with as much of its name as people need to read beside the other objects of its file.
 pub(crate) fn shown(source: &Source, address: Address) -> Address {
     let Some(wanted) = &address.object else { return address };
@@ -182,16 +212,35 @@ fn nearest_object(source: &Source, address: &Address) -> Option<String> {
     Some(Address { shown: found.shown.max(Shown::Name), ..found }.to_string())
 }
 
+/// Finds the object that a node is, or those of the list that it is; lists may hold lists.
+fn collect<'d>(document: usize, node: Node<'d>, list: Option<(Node<'d>, KeyPath)>, all: &mut Vec<Object<'d>>) {
+    match listed(node) {
+        None => all.extend(object(document, node, list)),
+        Some(items) => {
+            for (path, item) in items {
+                let whole = match &list {
+                    None => Ok(path),
+                    Some((_, outer)) => outer.join(&path),
+                };
+                if let Ok(path) = whole {
+                    collect(document, item, Some((node, path)), all);
+                }
+            }
+        }
+    }
+}
+
 /// Reads an object; an item takes what it does not say of itself from its list, as the API leaves it out there.
 fn object<'d>(document: usize, node: Node<'d>, list: Option<(Node<'d>, KeyPath)>) -> Option<Object<'d>> {
     let text = |node: Node<'_>, keys: &[&str]| node.get_path(keys).and_then(Node::as_str).map(str::to_owned);
     let of_list = |key: &str| text(list.as_ref()?.0, &[key]);
     let listed_kind = || of_list("kind")?.strip_suffix("List").filter(|kind| !kind.is_empty()).map(str::to_owned);
     let kind = text(node, &["kind"]).or_else(listed_kind)?;
-    text(node, &["apiVersion"]).or_else(|| of_list("apiVersion"))?;
+    let version = text(node, &["apiVersion"]).or_else(|| of_list("apiVersion"))?;
+    let group = version.rsplit_once('/').map_or("", |(group, _)| group).to_owned();
     let (name, namespace) = (text(node, &["metadata", "name"]), text(node, &["metadata", "namespace"]));
     let path = list.map(|(_, path)| path);
-    Some(Object { document, node, path, kind, namespace, name })
+    Some(Object { document, node, path, kind, group, namespace, name })
 }
 
 /// Gives the objects that a list of Kubernetes writes itself, with their paths; none if it is no such list.

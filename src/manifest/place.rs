@@ -2,6 +2,8 @@
 //!
 //! Knows files and images; nothing of policies, and nothing is decided here.
 
+mod version;
+
 use crate::manifest::error::EditError;
 use crate::manifest::locate::OF_CHARTS;
 use crate::manifest::overrides::Override;
@@ -21,6 +23,15 @@ pub enum Place {
     Tag(Address),
     /// The image with its tag and digest.
     Spec(Address),
+    /// The tag, and the digest at a key of its own; without one there is no place for a digest.
+    Parts {
+        /// The tag.
+        tag: Address,
+        /// The digest.
+        digest: Option<Address>,
+    },
+    /// The version of a Helm chart, in which a `+` stands for the `_` of its tag.
+    Version(Address),
     /// Tag and digest of an entry of `images:`, as kustomize has them.
     Entry {
         /// The list.
@@ -86,10 +97,22 @@ pub struct Wanted {
 }
 
 impl Place {
+    /// Gives where the tag stands, if it has an address of its own.
+    pub fn tag(&self) -> Option<&Address> {
+        match self {
+            Self::Tag(address) | Self::Spec(address) | Self::Version(address) | Self::Parts { tag: address, .. } => {
+                Some(address)
+            }
+            Self::Entry { .. } | Self::Parameter { .. } | Self::Image { .. } | Self::Override(_) => None,
+        }
+    }
+
     /// Gives the key path as people read it.
     pub fn key(&self) -> String {
         match self {
-            Self::Tag(address) | Self::Spec(address) => address.to_string(),
+            Self::Tag(address) | Self::Spec(address) | Self::Version(address) | Self::Parts { tag: address, .. } => {
+                address.to_string()
+            }
             Self::Entry { list, name, is_digest } => {
                 kustomization::shown(list, name, if *is_digest { "digest" } else { "newTag" }).to_string()
             }
@@ -102,7 +125,9 @@ impl Place {
     /// Gives where the place stands: the value, or the list that it is an item of; none for one that may not be there.
     pub fn address(&self) -> Option<&Address> {
         match self {
-            Self::Tag(address) | Self::Spec(address) => Some(address),
+            Self::Tag(address) | Self::Spec(address) | Self::Version(address) | Self::Parts { tag: address, .. } => {
+                Some(address)
+            }
             Self::Entry { list, .. } | Self::Parameter { list, .. } | Self::Image { list, .. } => Some(list),
             Self::Override(_) => None,
         }
@@ -118,7 +143,9 @@ impl Place {
     pub fn was_called(&self, key: &str) -> bool {
         let is_it = |address: &Address| address.names().iter().any(|name| name == key);
         match self {
-            Self::Tag(address) | Self::Spec(address) => is_it(address),
+            Self::Tag(address) | Self::Spec(address) | Self::Version(address) | Self::Parts { tag: address, .. } => {
+                is_it(address)
+            }
             Self::Entry { list, name, .. } => {
                 ["newTag", "digest"].iter().any(|field| is_it(&kustomization::shown(list, name, field)))
             }
@@ -131,7 +158,9 @@ impl Place {
     /// Gives the place without predicates and aliases, so that two spellings of one scalar are equal.
     pub fn canonical(&self, source: &Source) -> String {
         match self {
-            Self::Tag(address) | Self::Spec(address) => source.canonical(address),
+            Self::Tag(address) | Self::Spec(address) | Self::Version(address) | Self::Parts { tag: address, .. } => {
+                source.canonical(address)
+            }
             Self::Entry { list, name, .. } => kustomization::canonical(source, list, name),
             Self::Parameter { list, name, .. } => source.canonical(&parameter(list, name)),
             Self::Image { list, name } => source.canonical(&image_strings::shown(source, list, name)),
@@ -146,7 +175,15 @@ impl Place {
     /// As [`Source::read`], and `edit/no-such-key`, `edit/template` and `edit/other-image` for what is no tag of the image.
     pub fn read(&self, source: &Source, image: &ImageName) -> Result<Held, EditError> {
         match self {
-            Self::Tag(address) => read_tag(source, &objects::at(source, address)?, image),
+            Self::Tag(address) => {
+                let at = objects::at(source, address)?;
+                read_tag(source, &at, beside(&at).as_ref(), image)
+            }
+            Self::Parts { tag, digest } => {
+                let digest = digest.as_ref().map(|digest| objects::at(source, digest)).transpose()?;
+                read_tag(source, &objects::at(source, tag)?, digest.as_ref(), image)
+            }
+            Self::Version(address) => version::read(source, &objects::at(source, address)?, image),
             Self::Spec(address) => read_spec(source, &objects::at(source, address)?, image),
             Self::Entry { list, name, .. } => kustomization::read(source, list, image, name),
             Self::Parameter { list, name, is_spec: true } => {
@@ -165,6 +202,11 @@ impl Place {
     pub fn write(&self, source: &Source, image: &ImageName, wanted: &Wanted) -> Result<String, EditError> {
         match self {
             Self::Tag(address) => write_tag(source, &objects::at(source, address)?, image, wanted),
+            Self::Parts { tag, digest } => {
+                let digest = digest.as_ref().map(|digest| objects::at(source, digest)).transpose()?;
+                write_parts(source, &objects::at(source, tag)?, digest.as_ref(), image, wanted)
+            }
+            Self::Version(address) => version::write(source, &objects::at(source, address)?, image, wanted),
             Self::Spec(address) => write_spec(source, &objects::at(source, address)?, image, wanted),
             Self::Entry { list, name, .. } => kustomization::write(source, list, image, name, wanted),
             Self::Parameter { list, name, is_spec: true } => {
@@ -189,7 +231,7 @@ fn image_string(list: &Address, name: &str) -> Address {
 
 /// Reads the tag of a parameter; its digest may stand in another one beside it.
 fn read_parameter(source: &Source, list: &Address, name: &str, image: &ImageName) -> Result<Held, EditError> {
-    let held = read_tag(source, &objects::at(source, &parameter(list, name))?, image)?;
+    let held = read_tag(source, &objects::at(source, &parameter(list, name))?, None, image)?;
     let Some(digest) = parameters::digest_of(source, list, name).filter(|_| held.digest.is_none()) else {
         return Ok(held);
     };
@@ -228,14 +270,14 @@ fn write_parameter(
 }
 
 /// A key path of a document by its number.
-type At = (usize, KeyPath);
+pub(super) type At = (usize, KeyPath);
 
-fn empty(current: Current, line: Option<u64>) -> Held {
+pub(super) fn empty(current: Current, line: Option<u64>) -> Held {
     Held { current, tag: None, digest: None, name: None, line }
 }
 
 /// Reads the text at a key path, or gives what stands there instead of one.
-fn text_at(
+pub(super) fn text_at(
     source: &Source,
     (document, key): &At,
     image: &ImageName,
@@ -254,17 +296,17 @@ fn text_at(
     })
 }
 
-fn read_tag(source: &Source, at: &At, image: &ImageName) -> Result<Held, EditError> {
+fn read_tag(source: &Source, at: &At, digest_at: Option<&At>, image: &ImageName) -> Result<Held, EditError> {
     let (value, line) = match text_at(source, at, image, Form::Tag)? {
         Ok(found) => found,
-        Err(held) => return Ok(Held { digest: digest_beside(source, at, image)?, ..held }),
+        Err(held) => return Ok(Held { digest: digest_at_key(source, digest_at, image)?, ..held }),
     };
     let (tag, digest) = value.split_once('@').map_or((value.as_str(), None), |(tag, digest)| (tag, Some(digest)));
     // A wrong key path must not overwrite what is no tag.
     check_written(&at.1.to_string(), line, &value, Some(tag), digest, image)?;
     let digest = match digest {
         Some(digest) => Some(digest.to_owned()),
-        None => digest_beside(source, at, image)?,
+        None => digest_at_key(source, digest_at, image)?,
     };
     Ok(Held { tag: Some(tag.to_owned()), digest, name: None, line: Some(line), current: Current::Text(value) })
 }
@@ -288,10 +330,11 @@ fn read_spec(source: &Source, at: &At, image: &ImageName) -> Result<Held, EditEr
 
 fn write_tag(source: &Source, at: &At, image: &ImageName, wanted: &Wanted) -> Result<String, EditError> {
     let (document, key) = (at.0, &at.1);
-    let held = read_tag(source, at, image)?;
+    let beside = beside(at);
+    let held = read_tag(source, at, beside.as_ref(), image)?;
     let tag = wanted.tag.as_deref().unwrap_or_default();
-    let beside = match beside(key) {
-        Some(path) if !matches!(source.read_in(document, &path, OF_CHARTS)?, Found::Absent { .. }) => Some(path),
+    let beside = match beside {
+        Some(at) if !matches!(source.read_in(at.0, &at.1, OF_CHARTS)?, Found::Absent { .. }) => Some(at),
         _ => None,
     };
     let Some(beside) = beside else {
@@ -305,14 +348,33 @@ fn write_tag(source: &Source, at: &At, image: &ImageName, wanted: &Wanted) -> Re
         };
         return Ok(agreement::set(source, (document, key), &value, image, Form::Tag)?.text);
     };
-    let tagged = agreement::set(source, (document, key), tag, image, Form::Tag)?.text;
-    // Charts take an empty text for no digest; a key without a digest stays as it is.
-    let digest = match (&wanted.digest, source.read_in(document, &beside, OF_CHARTS)?) {
+    write_parts(source, at, Some(&beside), image, wanted)
+}
+
+/// Writes tag and digest at keys of their own.
+fn write_parts(
+    source: &Source,
+    at: &At,
+    digest_at: Option<&At>,
+    image: &ImageName,
+    wanted: &Wanted,
+) -> Result<String, EditError> {
+    let held = read_tag(source, at, digest_at, image)?;
+    let tag = wanted.tag.as_deref().unwrap_or_default();
+    let Some((document, digest_key)) = digest_at else {
+        if wanted.digest.is_some() {
+            return Err(EditError::unproven(&at.1, held.line, "there is no field beside it that holds a digest"));
+        }
+        return Ok(agreement::set(source, (at.0, &at.1), tag, image, Form::Tag)?.text);
+    };
+    let tagged = agreement::set(source, (at.0, &at.1), tag, image, Form::Tag)?.text;
+    // An empty text is no digest to charts and to Flux; a key without a digest stays as it is.
+    let digest = match (&wanted.digest, source.read_in(*document, digest_key, OF_CHARTS)?) {
         (Some(digest), _) => digest.as_str(),
         (None, Found::Text { value, .. }) if !value.is_empty() => "",
         (None, _) => return Ok(tagged),
     };
-    Ok(agreement::set(&Source::parse(&tagged)?, (document, &beside), digest, image, Form::Tag)?.text)
+    Ok(agreement::set(&Source::parse(&tagged)?, (*document, digest_key), digest, image, Form::Tag)?.text)
 }
 
 fn write_spec(source: &Source, at: &At, image: &ImageName, wanted: &Wanted) -> Result<String, EditError> {
@@ -361,10 +423,10 @@ pub fn split_spec(value: &str) -> (&str, Option<&str>, Option<&str>) {
     }
 }
 
-/// Charts that know `digest` beside `tag` prefer the digest.
-fn digest_beside(source: &Source, at: &At, image: &ImageName) -> Result<Option<String>, EditError> {
-    let Some(key) = beside(&at.1) else { return Ok(None) };
-    match source.read_in(at.0, &key, OF_CHARTS) {
+/// Reads the digest that stands at its key: who knows it prefers it to the tag.
+fn digest_at_key(source: &Source, at: Option<&At>, image: &ImageName) -> Result<Option<String>, EditError> {
+    let Some((document, key)) = at else { return Ok(None) };
+    match source.read_in(*document, key, OF_CHARTS) {
         Ok(Found::Text { value, line }) if !value.is_empty() => {
             check_written(&key.to_string(), line, &value, None, Some(&value), image)?;
             Ok(Some(value))
@@ -373,7 +435,8 @@ fn digest_beside(source: &Source, at: &At, image: &ImageName) -> Result<Option<S
     }
 }
 
-/// Gives the key path of `digest` beside a tag.
-fn beside(key: &KeyPath) -> Option<KeyPath> {
-    key.parent().map_or_else(|| KeyPath::of_key("digest"), |parent| parent.child("digest")).ok()
+/// Gives where `digest` stands beside a tag.
+fn beside((document, key): &At) -> Option<At> {
+    let key = key.parent().map_or_else(|| KeyPath::of_key("digest"), |parent| parent.child("digest"));
+    Some((*document, key.ok()?))
 }

@@ -2,7 +2,7 @@
 //!
 //! A survey knows one file alone. Which layer of values counts, what a kustomization puts over its base and what is
 //! rendered at all is said elsewhere; here stands where a file names images, and what it holds there. The walks are those
-//! of the searches for one image ([`manifests::fields`], [`values::named`], [`kustomization::find`]).
+//! of the searches for one image ([`manifests::places`], [`values::named`], [`kustomization::find`]).
 
 use std::collections::BTreeSet;
 

@@ -15,6 +15,8 @@ pub const PREFIX: &str = "repin.dev/";
 pub const LEGACY_PREFIX: &str = "argocd-image-updater.argoproj.io/";
 /// Namespace of an Application that names none.
 pub const DEFAULT_NAMESPACE: &str = "argocd";
+/// Namespace of another object that names none, as the API has it.
+pub const PLAIN_NAMESPACE: &str = "default";
 
 /// One annotation as written.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -32,9 +34,10 @@ pub struct Annotation {
 pub struct ApplicationSource {
     /// Line of `repoURL`, from 1.
     pub line: u64,
-    /// Where it stands in the defining object, such as `spec.source`; none in repin.yaml.
+    /// Where it stands in the defining object, such as `spec.source`; none in repin.yaml, and where the defining object is
+    /// itself what is deployed.
     pub at: Option<KeyPath>,
-    /// `repoURL` as written.
+    /// `repoURL` as written; empty where [`Self::is_at_home`].
     pub repo_url: String,
     /// `path`, empty where there is none.
     pub path: String,
@@ -54,6 +57,20 @@ pub struct ApplicationSource {
     pub tool: Option<Tool>,
     /// `directory.recurse`.
     pub is_recursive: bool,
+}
+
+impl ApplicationSource {
+    /// Tells whether its files are those of the repository that the Application itself belongs to.
+    pub fn is_at_home(&self) -> bool {
+        self.at.is_none() && self.repo_url.is_empty()
+    }
+}
+
+impl Application {
+    /// Gives the object that the annotations are about, if that is the one that carries them: all but Argo CD's own.
+    pub fn own_object(&self) -> Option<&ObjectName> {
+        self.object.as_ref().filter(|_| self.sources.iter().any(ApplicationSource::is_at_home))
+    }
 }
 
 /// Helm values that stand in a source itself.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::model::address::{Address, ObjectName, Shown};
 use crate::model::application::Parameter;
 use crate::model::branch_template::BranchTemplate;
+use crate::model::image_field::ImageField;
 use crate::model::key_path::KeyPath;
 use crate::model::names::{ApplicationKey, Branch, ImageName, RepoPath};
 use crate::model::origin::Rendered;
@@ -54,6 +55,8 @@ pub struct Target {
     pub listed: Vec<RepoPath>,
     /// Where to look.
     pub search: Search,
+    /// Where objects of some kinds name an image, as the operator declares it.
+    pub declared: Arc<[ImageField]>,
 }
 
 /// A branch that is created from the head of the base, once for each change.
@@ -95,6 +98,10 @@ pub enum Search {
     Images(ImageStrings),
     /// In the file that overrides a source for one Application.
     Overrides(OverrideSearch),
+    /// At a key path of a file, in one of its objects.
+    Address(AddressSearch),
+    /// In the object that carries the annotations.
+    Object(ObjectSearch),
     /// In each of several sources of one Application, the home source first.
     Sources(Vec<Search>),
 }
@@ -239,6 +246,34 @@ pub struct HelmSearch {
     pub name_key: Option<KeyPath>,
 }
 
+/// A key path of a file of manifests.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AddressSearch {
+    /// The file.
+    pub file: RepoPath,
+    /// Where in it; without an object, in whichever has the key path, and only one may.
+    pub address: Address,
+    /// What stands there.
+    pub form: Form,
+    /// Where the image's name stands, which is checked.
+    pub name: Option<Address>,
+}
+
+/// An object that carries its annotations itself and is what they are about.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ObjectSearch {
+    /// The file that defines it.
+    pub file: RepoPath,
+    /// The object.
+    pub object: ObjectName,
+    /// The key path that the annotations name, and what stands there: of the values of a HelmRelease, else of the object.
+    pub key: Option<(KeyPath, Form)>,
+    /// The key path of the image's name.
+    pub name_key: Option<KeyPath>,
+    /// The `name` of an entry of `images:`; none = the one that means the image.
+    pub entry: Option<String>,
+}
+
 impl Search {
     /// Gives the parts of objects that the search may mean: a file, the object in it, and where in that.
     pub fn parts(&self) -> Vec<(&RepoPath, &ObjectName, &KeyPath)> {
@@ -255,7 +290,11 @@ impl Search {
                 object.map(|object| (&images.file, object, &images.list.key)).into_iter().collect()
             }
             Self::Sources(all) => all.iter().flat_map(Self::parts).collect(),
-            Self::Kustomization { .. } | Self::Manifests(_) | Self::Overrides(_) => Vec::new(),
+            Self::Kustomization { .. }
+            | Self::Manifests(_)
+            | Self::Overrides(_)
+            | Self::Address(_)
+            | Self::Object(_) => Vec::new(),
         }
     }
 
@@ -276,6 +315,8 @@ impl Search {
                 files.extend(Self::Auto(overrides.source.clone()).files());
                 files
             }
+            Self::Address(search) => vec![search.file.clone()],
+            Self::Object(search) => vec![search.file.clone()],
             Self::Sources(all) => all.iter().flat_map(Self::files).collect(),
             Self::Auto(auto) => {
                 let mut files = of_values(&auto.values);
@@ -306,6 +347,11 @@ impl AutoSearch {
 /// Gives the files that may be the kustomization of a directory.
 pub fn kustomizations(directory: &RepoPath) -> Vec<RepoPath> {
     KUSTOMIZATIONS.iter().filter_map(|name| directory.join(name)).collect()
+}
+
+/// Tells whether a file is that of a kustomization, by its name.
+pub fn may_be_kustomization(file: &RepoPath) -> bool {
+    file.parts().last().is_some_and(|name| KUSTOMIZATIONS.contains(&name))
 }
 
 /// One image of one Application.

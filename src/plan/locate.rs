@@ -31,6 +31,8 @@ pub struct Files<'a> {
     pub count: &'a dyn Fn(&RepoPath, bool) -> usize,
     /// Gives those of them that may name the image, sorted; others are not worth reading. Templates of a chart are none.
     pub naming: &'a dyn Fn(&RepoPath, bool) -> Vec<RepoPath>,
+    /// Gives those of them in which a word stands; it has no capitals, and no character that a name cannot have.
+    pub holding: &'a dyn Fn(&RepoPath, bool, &str) -> Vec<RepoPath>,
 }
 
 /// Tells whether a file may be a manifest, by its name.
@@ -124,12 +126,12 @@ pub fn locate(image: &TrackedImage, target: &Target, files: Files<'_>) -> Vec<Lo
     };
     match &image.rendered {
         Some(rendered) => generated::locate(image, rendered, target, files),
-        None => search(&target.search, auto::Auto { image, name, files }),
+        None => search(&target.search, auto::Auto { image, name, files, declared: &target.declared }),
     }
 }
 
 fn search(wanted: &Search, search: auto::Auto<'_>) -> Vec<Located> {
-    let auto::Auto { image, name, files } = search;
+    let auto::Auto { image, name, files, .. } = search;
     match wanted {
         Search::Helm(helm) => vec![helm_values(name, helm, files)],
         Search::Values(values) => search.values(values),
@@ -138,6 +140,8 @@ fn search(wanted: &Search, search: auto::Auto<'_>) -> Vec<Located> {
         Search::Images(images) => search.image_strings(images),
         Search::Overrides(overrides) => vec![search.overrides(overrides)],
         Search::Auto(auto) => search.anywhere(auto),
+        Search::Address(address) => search.address(address),
+        Search::Object(object) => search.object(object),
         Search::Sources(all) => found::across(image, all.iter().map(|one| self::search(one, search)).collect()),
     }
 }

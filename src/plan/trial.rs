@@ -93,9 +93,11 @@ impl Trial<'_> {
                 own_paths: vec![RepoPath::default()],
                 listed: vec![file.clone()],
                 search: Search::Helm(helm),
+                declared: Arc::default(),
             };
             let read = |_: &RepoPath| state.clone();
-            let files = Files { read: &read, count: &|_, _| 0, naming: &|_, _| Vec::new() };
+            let files =
+                Files { read: &read, count: &|_, _| 0, naming: &|_, _| Vec::new(), holding: &|_, _, _| Vec::new() };
             located = locate(&tracked, &target, files).pop();
             tracked.target = Some(target);
             snapshot.heads.insert(base.clone(), head);

@@ -167,6 +167,7 @@ impl Reconciler {
                     pull_secrets: &self.options.pull_secrets,
                     cosign_keys: &cosign_keys,
                     argocd: self.options.argocd,
+                    image_fields: Some(&self.options.image_fields),
                     asking: Some(&self.options.asking),
                 };
                 let (images, mut problems) = resolve(application, &configured);
@@ -357,8 +358,7 @@ fn in_configuration(problem: &mut Problem, file: &str) {
 /// The images of the explained Application, and those that share a place with it.
 fn explained(tracked: Vec<Arc<TrackedImage>>, name: &str) -> Vec<Arc<TrackedImage>> {
     let is_meant = |image: &TrackedImage| image.application.is_named(name);
-    let places: BTreeSet<String> =
-        tracked.iter().filter(|image| is_meant(image)).flat_map(|image| place_names(image)).collect();
+    let places: HashSet<_> = tracked.iter().filter(|one| is_meant(one)).flat_map(|one| place_names(one)).collect();
     tracked
         .into_iter()
         .filter(|image| is_meant(image) || place_names(image).iter().any(|place| places.contains(place)))

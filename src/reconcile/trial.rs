@@ -39,6 +39,7 @@ impl Reconciler {
             pull_secrets: Vec::new(),
             cosign_keys,
             argocd: ArgocdMethod::Held,
+            image_fields: Arc::default(),
             applications: Vec::new(),
             cache: cache.map(Path::to_owned).unwrap_or_default(),
             // It is asked once, and nothing is due later.

@@ -11,15 +11,18 @@ mod branch;
 mod home;
 mod own;
 
+use std::sync::Arc;
+
 use crate::annotations::{ImageRequest, WriteBack};
 use crate::model::application::{Application, ApplicationSource, Parameter};
+use crate::model::image_field::ImageField;
 use crate::model::names::{Branch, RepoPath};
 use crate::model::problem::{Problem, Severity};
 use crate::model::tracked::{Layer, MadeBranch, Refusal, RemoteBranch, Search, Target, Tool};
 use crate::resolve::ground::branch::{branch, entries};
 use crate::resolve::ground::home::{Home, owns_its_path};
 pub(super) use crate::resolve::ground::own::{Own, search_in};
-use crate::resolve::{KnownRepository, problem, source_line};
+use crate::resolve::{Configured, KnownRepository, problem, source_line};
 
 /// The repository, branches and files that an Application means.
 pub(super) struct Ground<'a> {
@@ -47,6 +50,8 @@ pub(super) struct Ground<'a> {
     pub(super) is_ambiguous: bool,
     /// The object that defines the Application.
     pub(super) own_object: Option<Own<'a>>,
+    /// Where objects of some kinds name an image, as the operator declares it.
+    pub(super) declared: Arc<[ImageField]>,
     sources: &'a [ApplicationSource],
     home: Home<'a>,
 }
@@ -85,6 +90,7 @@ impl Ground<'_> {
             own_paths: self.own.clone(),
             listed: self.listed.clone(),
             search,
+            declared: self.declared.clone(),
         }
     }
 
@@ -136,9 +142,10 @@ impl Ground<'_> {
 /// Finds out where one image's changes go.
 pub(super) fn ground<'a>(
     application: &'a Application,
-    known: &'a [KnownRepository],
+    configured: &Configured<'a>,
     request: &ImageRequest,
 ) -> Result<Ground<'a>, Stop> {
+    let (known, declared) = (configured.repositories, configured.image_fields.cloned().unwrap_or_default());
     let sources = application.sources.as_slice();
     let Some(source) = home(application, known, &request.targets) else {
         let message = "the Application has no `spec.source`".to_owned();
@@ -213,6 +220,7 @@ pub(super) fn ground<'a>(
         default,
         is_ambiguous,
         own_object: Own::of(application, known),
+        declared,
         sources,
         home,
     })

@@ -1,14 +1,20 @@
 //! What `write-back-target` and the key annotations mean for one source: where the tag is looked for.
 
+use std::sync::Arc;
+
 use crate::annotations::{ImageRequest, WriteBack};
+use crate::manifest::flux::KUSTOMIZATION;
+use crate::model::address::ObjectName;
 use crate::model::application::{Application, DEFAULT_NAMESPACE};
+use crate::model::image_field::ImageField;
 use crate::model::names::ApplicationKey;
 use crate::model::problem::Problem;
 use crate::model::tracked::{
-    AutoSearch, HelmSearch, Layer, OverrideSearch, Refusal, Search, Target, TrackedImage, ValuesSearch,
+    AddressSearch, AutoSearch, HelmSearch, Layer, ObjectSearch, OverrideSearch, Refusal, Search, Target, TrackedImage,
+    ValuesSearch,
 };
 use crate::resolve::ground::{Ground, Own, Part, made, search_in};
-use crate::resolve::{KnownRepository, annotation_line, problem, source_line};
+use crate::resolve::{Configured, annotation_line, problem, source_line};
 
 /// Turns one target of a request into a tracked image.
 pub(super) fn targeted(
@@ -27,11 +33,9 @@ pub(super) fn targeted(
         problems.push(problem(application, source_line(application), &refusal, hint));
         return refused(application, request, refusal);
     }
-    match search(application, request, ground, target) {
-        Ok(search) => {
-            let target = ground.target(search);
-            image(application, request, Some(target))
-        }
+    let own = application.own_object().and_then(|object| of_object(application, object, request, target));
+    match own.map_or_else(|| search(application, request, ground, target), Ok) {
+        Ok(search) => image(application, request, Some(ground.target(search))),
         Err(reason) => {
             let refusal = Refusal { code: "target/outside".to_owned(), message: reason };
             problems.push(problem(
@@ -60,7 +64,7 @@ fn own(
         let values = own.values(request, target, false).into_iter();
         searches = values.map(|search| of_values(request, search)).collect();
     }
-    in_own(application, request, own, searches)
+    in_own(application, request, own, &ground.declared, searches)
 }
 
 /// Turns the targets of a request into tracked images of the Application's own object, where nothing else can be reached;
@@ -68,9 +72,11 @@ fn own(
 pub(super) fn of_own_object(
     application: &Application,
     request: &ImageRequest,
-    known: &[KnownRepository],
+    configured: &Configured<'_>,
 ) -> Option<Vec<TrackedImage>> {
-    let own = Own::of(application, known).filter(|own| own.is_meant(request) && !request.targets.is_empty())?;
+    let declared = configured.image_fields.cloned().unwrap_or_default();
+    let own = Own::of(application, configured.repositories)
+        .filter(|own| own.is_meant(request) && !request.targets.is_empty())?;
     // A chart of a Helm repository has no files that could hold the image.
     let is_last_resort = application.sources.iter().all(|source| source.chart.is_some());
     let searches = |target: &WriteBack| {
@@ -78,13 +84,14 @@ pub(super) fn of_own_object(
         let values = own.values(request, target, is_last_resort).into_iter();
         strings.chain(values.map(|search| of_values(request, search))).collect::<Vec<Search>>()
     };
-    request.targets.iter().map(|target| in_own(application, request, own, searches(target))).collect()
+    request.targets.iter().map(|target| in_own(application, request, own, &declared, searches(target))).collect()
 }
 
 fn in_own(
     application: &Application,
     request: &ImageRequest,
     own: Own<'_>,
+    declared: &Arc<[ImageField]>,
     searches: Vec<Search>,
 ) -> Option<TrackedImage> {
     let mut searches = searches.into_iter();
@@ -93,7 +100,8 @@ fn in_own(
         Ok(made) => (made, None),
         Err(stop) => (None, Some(stop.refusal)),
     };
-    let target = Target { base: own.base(), made, own_paths: Vec::new(), listed: Vec::new(), search };
+    let declared = declared.clone();
+    let target = Target { base: own.base(), made, own_paths: Vec::new(), listed: Vec::new(), search, declared };
     let mut image = image(application, request, Some(target));
     image.refusal = image.refusal.or(refusal);
     Some(image)
@@ -103,6 +111,30 @@ fn refused(application: &Application, request: &ImageRequest, refusal: Refusal) 
     let mut image = image(application, request, None);
     image.refusal.get_or_insert(refusal);
     image
+}
+
+/// Says where a target looks that means the object which carries the annotations; none if it means another file.
+fn of_object(
+    application: &Application,
+    object: &ObjectName,
+    request: &ImageRequest,
+    target: &WriteBack,
+) -> Option<Search> {
+    match target {
+        WriteBack::Auto | WriteBack::HelmValues => {}
+        WriteBack::Kustomization(None) if application.key.kind == KUSTOMIZATION => {}
+        WriteBack::Kustomization(_)
+        | WriteBack::HelmValuesFile(_)
+        | WriteBack::Manifests(_)
+        | WriteBack::Overrides(_) => return None,
+    }
+    Some(Search::Object(ObjectSearch {
+        file: application.key.file.clone()?,
+        object: object.clone(),
+        key: request.key.clone(),
+        name_key: request.name_key.clone(),
+        entry: request.kustomize_name.clone(),
+    }))
 }
 
 /// Says where a target looks, or why its path cannot be written.
@@ -134,7 +166,15 @@ fn search(
             directory: directory.as_ref().map_or(Ok(ground.path.clone()), join)?,
             name: request.kustomize_name.clone(),
         },
-        WriteBack::Manifests(path) => Search::Manifests(join(path)?),
+        WriteBack::Manifests(path) => match &request.address {
+            None => Search::Manifests(join(path)?),
+            Some((address, form)) => Search::Address(AddressSearch {
+                file: join(path)?,
+                address: address.clone(),
+                form: *form,
+                name: request.name_address.clone(),
+            }),
+        },
         WriteBack::Overrides(file) => Search::Overrides(overrides(application, request, ground, file.as_ref())?),
         WriteBack::Auto => {
             let of_part = |part: &Part| {
@@ -229,6 +269,8 @@ pub(super) fn image(application: &Application, request: &ImageRequest, target: O
     let is_of_key = match target.as_ref().map(|target| &target.search) {
         None | Some(Search::Helm(_) | Search::Overrides(_)) => true,
         Some(Search::Sources(all)) => matches!(all.first(), Some(Search::Helm(_))),
+        Some(Search::Address(_)) => true,
+        Some(Search::Object(search)) => search.key.is_some(),
         Some(
             Search::Values(_)
             | Search::Kustomization { .. }

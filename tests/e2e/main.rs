@@ -33,6 +33,7 @@ mod contract;
 mod daemon;
 mod explain;
 mod files;
+mod flux;
 mod git_faults;
 mod going_back;
 mod images;

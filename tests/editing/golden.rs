@@ -7,9 +7,14 @@
 //! image strings, and `@override-parameter`, `@override-spec` and `@override-string` with `name image tag digest` for files of
 //! overrides, with what the Application has behind it: `name=value` (`name:=value` with `forceString`), image strings, and
 //! `+name` for the parameter of the image's name. What comes last may be left out, `-` is nothing.
+//!
+//! `@search image tag digest field…` searches the file as a source of manifests, with the fields that an operator declares
+//! (`Kind.group:path`, or `Kind.group:name,tag[,digest]`), and `@object Kind/name image tag digest` the object alone.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use std::collections::BTreeSet;
 
@@ -17,11 +22,14 @@ use repin::manifest::helm_values::{Spoken, image_keys};
 use repin::manifest::overrides::Override;
 use repin::manifest::place::{Place, Wanted};
 use repin::manifest::{EditError, Found, Source, image_strings, kustomization, manifests};
-use repin::model::address::Address;
+use repin::model::address::{Address, ObjectName};
 use repin::model::application::Parameter;
+use repin::model::image_field::{FieldPath, FieldPlace, ImageField};
 use repin::model::key_path::KeyPath;
-use repin::model::names::ImageName;
-use repin::model::tracked::Form;
+use repin::model::names::{ApplicationKey, ImageName, RepoPath};
+use repin::model::policy::Policy;
+use repin::model::tracked::{Form, ObjectSearch, RemoteBranch, Search, Target, TrackedImage};
+use repin::plan::locate::{FileState, Files, Located, locate};
 
 /// One golden case.
 #[derive(Debug)]
@@ -43,6 +51,8 @@ pub(crate) enum Change {
     Tag { key: String, wanted: Wanted },
     /// Every `image:` field of an image.
     Fields { image: ImageName, wanted: Wanted },
+    /// Whatever a search of the file finds, or of one of its objects.
+    Search { object: Option<ObjectName>, image: ImageName, wanted: Wanted, declared: Vec<ImageField> },
     /// The entry of an image in a kustomization.
     Entry { image: ImageName, wanted: Wanted, named: Option<String>, list: Address },
     /// One value that others share, who are all meant.
@@ -117,6 +127,18 @@ fn change(line: &str) -> Option<Change> {
             let place = Place::Override(overridden(first, name, &image, seed));
             Change::One { place, image, wanted }
         }
+        "@search" => Change::Search {
+            object: None,
+            image: word()?.parse().ok()?,
+            wanted: Wanted { tag: word(), digest: word() },
+            declared: words.flatten().map(|field| declared(&field)).collect(),
+        },
+        "@object" => Change::Search {
+            object: format!("{}#key", word()?).parse::<Address>().ok()?.object,
+            image: word()?.parse().ok()?,
+            wanted: Wanted { tag: word(), digest: word() },
+            declared: Vec::new(),
+        },
         key => Change::Value { key: key.to_owned(), value: rest.to_owned() },
     })
 }
@@ -155,6 +177,113 @@ fn named(source: &Source, image: &ImageName) -> Vec<Place> {
     .collect()
 }
 
+/// Reads a field that an operator declares.
+fn declared(text: &str) -> ImageField {
+    let (kind, paths) = text.split_once(':').unwrap();
+    let (kind, group) = kind.split_once('.').map_or((kind, None), |(kind, group)| (kind, Some(group)));
+    let paths: Vec<FieldPath> = paths.split(',').map(|path| path.parse().unwrap()).collect();
+    let place = match paths.as_slice() {
+        [whole] => FieldPlace::Whole(whole.clone()),
+        [name, tag, digest @ ..] => {
+            FieldPlace::Parts { name: name.clone(), tag: tag.clone(), digest: digest.first().cloned() }
+        }
+        [] => panic!("{text}"),
+    };
+    ImageField { kind: kind.to_owned(), group: group.map(str::to_owned), place }
+}
+
+/// Searches some files for an image, as the planner does.
+pub(crate) fn search(
+    files: &[(&str, &str)],
+    search: Search,
+    image: &ImageName,
+    declared: &[ImageField],
+) -> Vec<Located> {
+    let sources: BTreeMap<RepoPath, FileState> = files
+        .iter()
+        .map(|(path, text)| {
+            let state = match Source::parse(text) {
+                Ok(source) => FileState::Parsed(Arc::new(source)),
+                Err(error) => FileState::Unreadable(Arc::new(error)),
+            };
+            (path.parse().unwrap(), state)
+        })
+        .collect();
+    let tracked = TrackedImage {
+        application: ApplicationKey {
+            kind: "Application".to_owned(),
+            repository: "gitops".to_owned(),
+            file: None,
+            namespace: "argocd".to_owned(),
+            name: "web".to_owned(),
+        },
+        line: 1,
+        project: "default".to_owned(),
+        labels: BTreeMap::new(),
+        alias: "app".to_owned(),
+        image_text: image.to_string(),
+        image: Some(image.clone()),
+        asked: Some(image.clone()),
+        policy: Policy::default(),
+        interval: None,
+        target: None,
+        group: None,
+        key: None,
+        refusal: None,
+    };
+    let target = Target {
+        base: RemoteBranch { repository: "gitops".to_owned(), branch: "main".parse().unwrap() },
+        made: None,
+        own_paths: vec![RepoPath::default()],
+        listed: Vec::new(),
+        search,
+        declared: declared.to_vec().into(),
+    };
+    let below = |directory: &RepoPath, is_recursive: bool| -> Vec<RepoPath> {
+        let is_meant = |path: &&RepoPath| path.is_within(directory) && (is_recursive || path.parent() == *directory);
+        sources.keys().filter(is_meant).cloned().collect()
+    };
+    let holding = |directory: &RepoPath, is_recursive: bool, word: &str| -> Vec<RepoPath> {
+        let has = |path: &RepoPath| files.iter().any(|(name, text)| *name == path.as_str() && text.contains(word));
+        below(directory, is_recursive).into_iter().filter(has).collect()
+    };
+    let last = image.repository().rsplit('/').next().unwrap();
+    let files = Files {
+        read: &|path| sources.get(path).cloned().unwrap_or(FileState::Missing),
+        count: &|directory, is_recursive| below(directory, is_recursive).len(),
+        naming: &|directory, is_recursive| holding(directory, is_recursive, last),
+        holding: &holding,
+    };
+    locate(&tracked, &target, files)
+}
+
+/// Finds the places of a search in one file.
+fn searched(
+    text: &str,
+    object: Option<&ObjectName>,
+    image: &ImageName,
+    declared: &[ImageField],
+) -> Result<Vec<Place>, EditError> {
+    let file: RepoPath = "deploy.yaml".parse().unwrap();
+    let wanted = match object {
+        None => Search::Manifests(file.clone()),
+        Some(object) => Search::Object(ObjectSearch {
+            file: file.clone(),
+            object: object.clone(),
+            key: None,
+            name_key: None,
+            entry: None,
+        }),
+    };
+    let located = search(&[(file.as_str(), text)], wanted, image, declared);
+    let place = |one: Located| {
+        // No place is no refusal of an edit: the case fails with what the search said.
+        let said = format!("{:?}", one.site);
+        one.place.ok_or(EditError::InvalidYaml { line: 0, message: said, template: false })
+    };
+    located.into_iter().map(place).collect()
+}
+
 /// Makes a change of an image's places as the planner does, one place after the other.
 pub(crate) fn write(text: &str, change: &Change) -> Result<String, EditError> {
     let source = Source::parse(text)?;
@@ -167,8 +296,12 @@ pub(crate) fn write(text: &str, change: &Change) -> Result<String, EditError> {
             (vec![Place::Tag(key.parse().unwrap())], "ghcr.io/acme/web".parse().unwrap(), wanted)
         }
         Change::Fields { image, wanted } => {
-            let places: Vec<Place> = manifests::fields(&source, image).into_iter().map(Place::Spec).collect();
+            let places: Vec<Place> = manifests::places(&source, image, &[]);
+            assert!(!places.is_empty(), "no field of {image} in\n{text}");
             (places, image.clone(), wanted)
+        }
+        Change::Search { object, image, wanted, declared } => {
+            (searched(text, object.as_ref(), image, declared)?, image.clone(), wanted)
         }
         Change::Entry { image, wanted, named, list } => {
             let found = kustomization::find(&source, list, image, named.as_deref())?;
@@ -213,7 +346,7 @@ pub(crate) fn written(after: &str, change: &Change) -> Vec<(String, String)> {
         // They may stand in any document.
         // Other lists may stand in any document.
         Change::Entry { list, .. } if list.object.is_some() => Vec::new(),
-        Change::Fields { .. } | Change::Strings { .. } | Change::One { .. } => Vec::new(),
+        Change::Fields { .. } | Change::Search { .. } | Change::Strings { .. } | Change::One { .. } => Vec::new(),
         Change::Named { image, .. } => {
             let source = Source::parse(after).unwrap();
             let keys = named(&source, image).into_iter().map(|place| place.key());

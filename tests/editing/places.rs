@@ -205,11 +205,10 @@ fn generated_manifests_change_in_the_fields_of_the_image() {
         let (text, specs) = objects(&mut random);
         let wanted = wanted(&mut random);
         let source = Source::parse(&text).unwrap();
-        let fields = manifests::fields(&source, &image());
+        let fields = manifests::places(&source, &image(), &[]);
         assert_eq!(fields.len(), specs.len(), "{text}");
         let mut after = text.clone();
-        for field in fields {
-            let place = Place::Spec(field);
+        for place in fields {
             after = place.write(&Source::parse(&after).unwrap(), &image(), &wanted).unwrap();
             written += 1;
         }

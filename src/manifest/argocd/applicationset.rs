@@ -14,7 +14,7 @@ use crate::manifest::argocd::{Definitions, Reader, is_ours, patch, text};
 use crate::model::address::{Address, ObjectName, Shown};
 use crate::model::application::{Application, DEFAULT_NAMESPACE};
 use crate::model::key_path::KeyPath;
-use crate::model::names::RepoPath;
+use crate::model::names::{APPLICATION, RepoPath};
 use crate::model::origin::{Origin, Rendered};
 use crate::model::problem::{Problem, Severity};
 use crate::yaml::{Node, parse_each};
@@ -287,7 +287,7 @@ fn generate(
     let (documents, _) = parse_each(&text);
     let (known, told) = (reader.applications.len(), reader.problems.len());
     if let Some(document) = documents.first() {
-        reader.application(document.root());
+        reader.application(document.root(), APPLICATION, DEFAULT_NAMESPACE);
     }
     // Lines are those of the set: what was rendered has none.
     for problem in reader.problems.iter_mut().skip(told) {

@@ -3,11 +3,13 @@
 mod directories;
 mod image_strings;
 mod kustomizations;
+mod objects;
 mod overrides;
 mod render;
 mod values;
 
 use crate::manifest::place::Held;
+use crate::model::image_field::ImageField;
 use crate::model::names::{ImageName, RepoPath};
 use crate::model::tracked::{AutoSearch, Tool, TrackedImage};
 use crate::plan::locate::auto::values::list;
@@ -23,6 +25,8 @@ pub(super) struct Auto<'a> {
     pub(super) image: &'a TrackedImage,
     pub(super) name: &'a ImageName,
     pub(super) files: Files<'a>,
+    /// Where objects of some kinds name an image, as the operator declares it.
+    pub(super) declared: &'a [ImageField],
 }
 
 /// Places with a tag, and those that name the image without one.

@@ -26,7 +26,8 @@ pub(super) fn locate(image: &TrackedImage, rendered: &Rendered, target: &Target,
     let read = |path: &RepoPath| {
         if path == defining { FileState::Parsed(source.clone()) } else { (files.read)(path) }
     };
-    let found = search(&target.search, Auto { image, name, files: Files { read: &read, ..files } });
+    let found =
+        search(&target.search, Auto { image, name, files: Files { read: &read, ..files }, declared: &target.declared });
     let trace = Trace::of(rendered);
     let is_rendered = |located: &Located| {
         let address = located.place.as_ref().and_then(Place::address);
@@ -78,7 +79,9 @@ fn at_origin(image: &TrackedImage, trace: &Trace, target: &Target, located: Loca
 
 fn traced(trace: &Trace, place: &Place) -> Option<Traced> {
     match place {
-        Place::Tag(address) => trace.at(&address.key, Form::Tag),
+        Place::Tag(address) | Place::Version(address) | Place::Parts { tag: address, .. } => {
+            trace.at(&address.key, Form::Tag)
+        }
         Place::Spec(address) => trace.at(&address.key, Form::Spec),
         Place::Parameter { list, name, is_spec } => {
             let value = list.key.where_is("name", name).and_then(|item| item.child("value")).ok()?;

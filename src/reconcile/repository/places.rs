@@ -132,6 +132,7 @@ impl Repository {
             read: &|path| seen.read(path),
             count: &|directory, is_recursive| seen.count(directory, is_recursive),
             naming: &|directory, is_recursive| seen.naming(directory, is_recursive),
+            holding: &|directory, is_recursive, word| seen.holding(directory, is_recursive, word),
         };
         let located = locate(image, target, files);
         if let Some(error) = seen.lost.into_inner() {
@@ -197,12 +198,21 @@ impl Seen<'_> {
 
     /// Gives those that may name the image, by their words.
     fn naming(&self, directory: &RepoPath, is_recursive: bool) -> Vec<RepoPath> {
-        let (image, mirror) = (&self.image.image, &self.repository.mirror);
-        let (Some(image), Some(mirror), Some(found)) = (image, mirror, self.line.directory(directory)) else {
+        self.image.image.as_ref().map_or_else(Vec::new, |image| self.found(directory, is_recursive, Word::of(image)))
+    }
+
+    /// Gives those in which a word may stand.
+    fn holding(&self, directory: &RepoPath, is_recursive: bool, word: &str) -> Vec<RepoPath> {
+        self.met.borrow_mut().push((directory.clone(), self.line.meet_below(directory)));
+        self.found(directory, is_recursive, Word::of_text(word))
+    }
+
+    fn found(&self, directory: &RepoPath, is_recursive: bool, word: Word) -> Vec<RepoPath> {
+        let (Some(mirror), Some(found)) = (&self.repository.mirror, self.line.directory(directory)) else {
             return Vec::new();
         };
         let mut index = self.repository.index.borrow_mut();
-        self.kept(index.naming(mirror, (found, directory), is_recursive, Word::of(image))).unwrap_or_default()
+        self.kept(index.naming(mirror, (found, directory), is_recursive, word)).unwrap_or_default()
     }
 
     /// Keeps the first error: what was looked for may have been in what is lost.

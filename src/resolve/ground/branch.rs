@@ -30,7 +30,7 @@ pub(super) fn branch<'a>(
     let destination = &request.destination;
     let (same, shown) = repositories(application, home, known, destination.repository.as_deref())?;
     let default = || same.iter().find_map(|one| one.default.as_ref()).map(Branch::as_str);
-    let follows_source = destination.repository.is_none() && application.key.file.is_some();
+    let follows_source = destination.repository.is_none() && !home.is_at_home();
     let wanted = match &destination.base {
         Some(BaseBranch::Named(branch)) => Some(branch.as_str()),
         Some(BaseBranch::Default) => default(),
@@ -83,11 +83,11 @@ fn repositories<'a>(
     known: &'a [KnownRepository],
     elsewhere: Option<&str>,
 ) -> Result<(Vec<&'a KnownRepository>, String), Stop> {
-    let (same, url) = match (elsewhere, &application.key.file) {
+    let (same, url) = match (elsewhere, home.is_at_home()) {
         (Some(url), _) => (at(url, known), url),
-        (None, Some(_)) => (entries(home, known), home.repo_url.as_str()),
-        // Applications of repin.yaml name the repository itself.
-        (None, None) => {
+        (None, false) => (entries(home, known), home.repo_url.as_str()),
+        // Applications of repin.yaml name the repository itself, and other objects are what stands in it.
+        (None, true) => {
             let name = &application.key.repository;
             let Some(found) = known.iter().find(|one| one.name == *name) else {
                 let message = format!("the repository `{name}` is not configured");

@@ -1,10 +1,12 @@
-//! Finds an image in the `image:` fields of manifests.
+//! Finds an image in manifests: in fields of objects, in the charts and artifacts of Flux, in marked scalars.
 
+use crate::manifest::flux::Surroundings;
 use crate::manifest::place::Place;
-use crate::manifest::{EditError, Source, manifests};
+use crate::manifest::{EditError, Source, flux, kustomization, manifests, marker};
 use crate::model::application::PREFIX;
 use crate::model::names::RepoPath;
-use crate::plan::locate::auto::{Auto, broken};
+use crate::model::tracked::{Layer, ValuesSearch};
+use crate::plan::locate::auto::{Auto, broken, says_what_runs};
 use crate::plan::locate::found::{Found, nowhere, settle};
 use crate::plan::locate::{FileState, Located, MAX_LISTED, MAX_NAMING, edit_failure, unusable};
 
@@ -29,12 +31,14 @@ impl Below {
 }
 
 impl Auto<'_> {
-    /// Finds the `image:` fields of a file, or of the files below a directory.
+    /// Finds what names the image in a file, or in the files below a directory.
     pub(in crate::plan::locate) fn manifests(&self, path: &RepoPath) -> Vec<Located> {
         let annotation = |file: &RepoPath| format!("`{PREFIX}write-back-target: /{file}`");
         match (self.files.read)(path) {
             FileState::Parsed(source) => {
-                settle(self.image, self.fields(path, &source, &annotation(path)), &[], path, &format!("`{path}`"))
+                let around = self.around(&[&source]);
+                let (places, empty) = self.fields(path, &source, &annotation(path), &around);
+                settle(self.image, places, &empty, path, &format!("`{path}`"))
             }
             state @ (FileState::NotRegular(_) | FileState::Unreadable(_)) => vec![broken(path, unusable(path, &state))],
             FileState::Missing => match self.below(path, true) {
@@ -55,7 +59,7 @@ impl Auto<'_> {
         }
     }
 
-    /// Finds the fields of the manifests below a directory.
+    /// Finds what names the image in the manifests below a directory.
     pub(super) fn below(&self, directory: &RepoPath, is_recursive: bool) -> Result<Below, Box<Located>> {
         let refused = |what: String| {
             let message = format!("{what}, and none was looked into");
@@ -66,32 +70,112 @@ impl Auto<'_> {
         if count > MAX_LISTED {
             return Err(refused(format!("more than {MAX_LISTED} files stand below `{directory}`")));
         }
-        let files = (self.files.naming)(directory, is_recursive);
+        let mut files = (self.files.naming)(directory, is_recursive);
         if files.len() > MAX_NAMING {
             let image = &self.image.image_text;
             return Err(refused(format!("more than {MAX_NAMING} files below `{directory}` may name `{image}`")));
         }
-        let mut below = Below { places: Vec::new(), unread: Vec::new(), is_there: count > 0 };
+        files.extend((self.files.holding)(directory, is_recursive, marker::WORD));
+        files.sort();
+        files.dedup();
+        let (mut sources, mut unread) = (Vec::new(), Vec::new());
         for file in &files {
             match (self.files.read)(file) {
-                FileState::Parsed(source) => {
-                    let annotation = format!("`{PREFIX}write-back-target: /{file}`");
-                    below.places.extend(self.fields(file, &source, &annotation));
-                }
+                FileState::Parsed(source) => sources.push((file, source)),
                 // A broken manifest is nobody's place, and stands in nobody's way.
-                state @ FileState::Unreadable(_) => below.unread.push(unusable(file, &state).message),
+                state @ FileState::Unreadable(_) => unread.push(unusable(file, &state).message),
                 FileState::Missing | FileState::NotRegular(_) => {}
             }
         }
-        Ok(below)
+        let around = self.around(&sources.iter().map(|(_, source)| &**source).collect::<Vec<_>>());
+        let mut places = Vec::new();
+        for (file, source) in sources {
+            let annotation = format!("`{PREFIX}write-back-target: /{file}`");
+            places.append(&mut self.fields(file, &source, &annotation, &around).0);
+        }
+        Ok(Below { places, unread, is_there: count > 0 })
     }
 
-    fn fields(&self, file: &RepoPath, source: &Source, annotation: &str) -> Vec<Found> {
-        let read = |field| {
-            let place = Place::Spec(field);
-            let held = place.read(source, self.name).map_err(|error: EditError| edit_failure(file, &error));
-            Found::read(file, place, source, held, annotation.to_owned())
-        };
-        manifests::fields(source, self.name).into_iter().map(read).collect()
+    /// Finds everything in a file of manifests that names the image.
+    pub(super) fn fields(
+        &self,
+        file: &RepoPath,
+        source: &Source,
+        annotation: &str,
+        around: &Surroundings,
+    ) -> (Vec<Found>, Vec<Found>) {
+        let mut found = self.outside_values(file, source, annotation, around);
+        let mut empty = Vec::new();
+        for layer in flux::values(source).into_iter().map(|part| Layer { file: file.clone(), part: Some(part) }) {
+            let (name_key, values) = (None, vec![layer.clone()]);
+            let search = ValuesSearch { files: values.clone(), fallback: layer, values, name_key };
+            if let Ok((places, mut without)) = self.in_values(&search) {
+                found.extend(places);
+                empty.append(&mut without);
+            }
+        }
+        self.add_marked(file, source, annotation, around, &mut found);
+        (found, empty)
+    }
+
+    /// Finds what names the image in the objects of a file, but for the values of a HelmRelease.
+    pub(super) fn outside_values(
+        &self,
+        file: &RepoPath,
+        source: &Source,
+        annotation: &str,
+        around: &Surroundings,
+    ) -> Vec<Found> {
+        let places = manifests::places(source, self.name, self.declared).into_iter();
+        let places = places.chain(flux::places(source, self.name, around));
+        let mut found: Vec<Found> = places.map(|place| self.found(file, source, place, annotation)).collect();
+        for list in flux::image_lists(source) {
+            // An entry that means another image is nobody's place here.
+            let names = kustomization::find(source, &list, self.name, None).unwrap_or_default();
+            let entries = names.into_iter().map(|name| self.entry(file, source, &list, name));
+            let is_place = |entry: &Found| entry.held.as_ref().map_or(true, says_what_runs);
+            found.extend(entries.filter(is_place).map(|entry| Found { annotation: annotation.to_owned(), ..entry }));
+        }
+        found
+    }
+
+    /// Adds what only markers tell.
+    pub(super) fn add_marked(
+        &self,
+        file: &RepoPath,
+        source: &Source,
+        annotation: &str,
+        around: &Surroundings,
+        found: &mut Vec<Found>,
+    ) {
+        for place in marker::places(source, self.name, around) {
+            let marked = self.found(file, source, place, annotation);
+            if !found.iter().any(|known| (&known.file, &known.spot) == (&marked.file, &marked.spot)) {
+                found.push(marked);
+            }
+        }
+    }
+
+    fn found(&self, file: &RepoPath, source: &Source, place: Place, annotation: &str) -> Found {
+        let held = place.read(source, self.name).map_err(|error: EditError| edit_failure(file, &error));
+        Found::read(file, place, source, held, annotation.to_owned())
+    }
+
+    /// Learns what names mean in these files: from the files themselves, else from all of the repository.
+    pub(super) fn around(&self, sources: &[&Source]) -> Surroundings {
+        let mut around = Surroundings::default();
+        sources.iter().for_each(|source| around.add(source));
+        if !sources.iter().any(|source| flux::asks(source, self.name, &around) || marker::asks(source, &around)) {
+            return around;
+        }
+        let mut all = Surroundings::default();
+        for word in flux::WORDS {
+            for file in (self.files.holding)(&RepoPath::default(), true, word) {
+                if let FileState::Parsed(source) = (self.files.read)(&file) {
+                    all.add(&source);
+                }
+            }
+        }
+        all
     }
 }

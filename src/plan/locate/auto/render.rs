@@ -67,7 +67,13 @@ impl Spot {
     pub(super) fn entry(&self) -> Option<&str> {
         match &self.place {
             Place::Entry { name, .. } => Some(name),
-            Place::Tag(_) | Place::Spec(_) | Place::Parameter { .. } | Place::Image { .. } | Place::Override(_) => None,
+            Place::Tag(_)
+            | Place::Spec(_)
+            | Place::Parts { .. }
+            | Place::Version(_)
+            | Place::Parameter { .. }
+            | Place::Image { .. }
+            | Place::Override(_) => None,
         }
     }
 }

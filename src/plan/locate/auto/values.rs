@@ -75,6 +75,7 @@ impl Auto<'_> {
                 elsewhere.push(found);
             }
         }
+        self.add_marked_values(&values, search, &mut places);
         if places.is_empty() && !elsewhere.is_empty() {
             let (image, target) = (&self.image.image_text, &search.fallback.file);
             let message = format!("{target} does not set the tag of `{image}`: it stands at {}", listed(&elsewhere));
@@ -116,6 +117,28 @@ impl Auto<'_> {
             shown.join("; ")
         );
         failure.hint = Some(format!("if one of them is its tag, say so: {}", annotations.join(", ")));
+    }
+}
+
+impl Auto<'_> {
+    /// Adds what only markers in value files tell, where it counts.
+    fn add_marked_values(&self, values: &Values, search: &ValuesSearch, places: &mut Vec<Found>) {
+        for layer in search.files.iter().filter(|layer| layer.part.is_none()) {
+            let FileState::Parsed(source) = (self.files.read)(&layer.file) else { continue };
+            let annotation = format!("`{PREFIX}write-back-target: /{}`", layer.file);
+            let mut marked = Vec::new();
+            self.add_marked(&layer.file, &source, &annotation, &self.around(&[&source]), &mut marked);
+            let counts = |found: &Found| {
+                let key = found.place.tag().filter(|at| at.object.is_none()).map(|at| &at.key);
+                key.and_then(|key| values.holder(key)).is_some_and(|(holder, ..)| holder == layer)
+            };
+            let is_known = |found: &Found, known: &Found| (&known.file, &known.spot) == (&found.file, &found.spot);
+            for found in marked.into_iter().filter(counts) {
+                if !places.iter().any(|known| is_known(&found, known)) {
+                    places.push(found);
+                }
+            }
+        }
     }
 }
 

@@ -114,6 +114,8 @@ fn origin(owner: usize, file: RepoPath, place: Place) -> Origin {
     let place = match place {
         Place::Tag(address) => Place::Tag(plain(address)),
         Place::Spec(address) => Place::Spec(plain(address)),
+        Place::Version(address) => Place::Version(plain(address)),
+        Place::Parts { tag, digest } => Place::Parts { tag: plain(tag), digest: digest.map(plain) },
         other @ (Place::Entry { .. } | Place::Parameter { .. } | Place::Image { .. } | Place::Override(_)) => other,
     };
     Origin::Place { owner, file, place }
