@@ -351,3 +351,30 @@ fn pull_secrets() {
     let used = "app=r.io/a (pull secret `harbor`) [semver *] main:apps/web/values.yaml#image.tag";
     check(&[(&list("pull-secret: harbor"), &[used, held[1]], &[words])], ONE);
 }
+
+#[test]
+fn key_paths_of_manifests() {
+    let rows: &[(&str, &[&str], &[&str])] = &[
+        (
+            "image-list: app=r.io/a\nwrite-back-target: site.yaml\napp.helm.image-spec: Site/web#spec.image",
+            &["app=r.io/a [semver *] main:apps/web/site.yaml at Site/web#spec.image"],
+            &[],
+        ),
+        (
+            "image-list: app=r.io/a\nwrite-back-target: /site.yaml\napp.helm.image-tag: '[1]#spec.tag'\napp.helm.image-name: spec.name",
+            &["app=r.io/a [semver *] main:site.yaml at [1]#spec.tag"],
+            &[],
+        ),
+        (
+            "image-list: app=r.io/a\napp.helm.image-tag: Site/web#spec.tag",
+            &["app=r.io/a held annotation/invalid"],
+            &["annotation/invalid … names an object, and only the path of a manifest … write the key path alone"],
+        ),
+        (
+            "image-list: app=r.io/a\nwrite-back-target: kustomization\napp.helm.image-tag: image.tag",
+            &["app=r.io/a held annotation/invalid"],
+            &["annotation/invalid … where Helm values or a manifest hold the tag … `kustomization` is none of them"],
+        ),
+    ];
+    check(rows, ONE);
+}

@@ -320,6 +320,24 @@ mod tests {
     }
 
     #[test]
+    fn any_object_may_carry_annotations_and_lists_may_hold_lists() {
+        let (found, problems) = read(
+            "apiVersion: v1\nkind: List\nitems:\n- apiVersion: apps/v1\n  kind: DeploymentList\n  items:\n  - metadata: {name: web, annotations: {repin.dev/image-list: a}}\n\
+             - apiVersion: helm.toolkit.fluxcd.io/v2\n  kind: HelmRelease\n  metadata: {name: web, namespace: shop, annotations: {repin.dev/image-list: a}}\n\
+             - apiVersion: apps/v1\n  kind: StatefulSet\n  metadata: {name: db}\n  spec: {template: {metadata: {annotations: {repin.dev/image-list: a}}}}\n\
+             - apiVersion: app.k8s.io/v1beta1\n  kind: Application\n  metadata: {name: x, annotations: {repin.dev/image-list: a}}\n",
+        );
+        assert_eq!(problems, Vec::<String>::new());
+        let labels: Vec<String> = found.iter().map(|one| one.key.label()).collect();
+        assert_eq!(labels, ["Deployment/default/web", "HelmRelease/shop/web"]);
+        assert!(found.iter().all(|one| one.own_object().is_some() && one.sources.len() == 1));
+        let (found, _) = read(
+            "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: web, annotations: {repin.dev/image-list: a}}\n",
+        );
+        assert_eq!(found[0].own_object(), None, "what an Application is about is what its sources hold");
+    }
+
+    #[test]
     fn what_cannot_be_read_is_a_problem_and_the_rest_goes_on() {
         let app = "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: web, annotations: {repin.dev/image-list: x}}\n";
         for (text, names, expected) in [
