@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use repin::manifest::Source;
-use repin::manifest::argocd::read_applications;
+use repin::manifest::argocd::{Definitions, read_applications};
 use repin::manifest::place::Wanted;
 use repin::model::names::{ImageName, RepoPath};
 use repin::plan::locate::{FileState, Files, Located, locate};
@@ -43,7 +43,8 @@ impl Tree {
             "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata:\n  name: web\n  annotations:\n    \
              repin.dev/image-list: app={image}\n{lines}spec:\n  source: {{repoURL: \"{url}\", path: apps/web, targetRevision: main}}\n"
         );
-        let (applications, problems) = read_applications("gitops", &"apps.yaml".parse().unwrap(), &text);
+        let Definitions { applications, problems, .. } =
+            read_applications("gitops", &"apps.yaml".parse().unwrap(), &text);
         assert_eq!(problems, [], "{text}");
         let known = [KnownRepository {
             name: "gitops".into(),
