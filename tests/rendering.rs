@@ -70,7 +70,8 @@ impl Tree {
             files
         };
         let count = |directory: &RepoPath, is_recursive: bool| naming(directory, is_recursive).len();
-        let files = Files { read: &read, count: &count, naming: &naming };
+        let holding = |directory: &RepoPath, is_recursive: bool, _: &str| naming(directory, is_recursive);
+        let files = Files { read: &read, count: &count, naming: &naming, holding: &holding };
         locate(tracked, tracked.target.as_ref().unwrap(), files)
     }
 

@@ -217,6 +217,7 @@ pub(crate) fn search(
             namespace: "argocd".to_owned(),
             name: "web".to_owned(),
         },
+        rendered: None,
         line: 1,
         project: "default".to_owned(),
         labels: BTreeMap::new(),

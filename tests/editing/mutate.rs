@@ -80,7 +80,7 @@ fn seeds() -> Vec<Seed> {
             key.clone()
         }
         golden::Change::One { place, .. } => place.key(),
-        golden::Change::Fields { .. } => "spec.image".to_owned(),
+        golden::Change::Fields { .. } | golden::Change::Search { .. } => "spec.image".to_owned(),
         golden::Change::Named { .. } => "image.tag".to_owned(),
         golden::Change::Strings { .. } => "spec.source.kustomize.images[0]".to_owned(),
         golden::Change::Entry { .. } => "images[0].newTag".to_owned(),

@@ -97,7 +97,7 @@ impl<'a> Render<'a> {
             text: leaf.text.clone(),
             from: match &*leaf.from {
                 Origin::Place { owner, file, place } => {
-                    Ok(Spot { is_own: *owner == 0, file: file.clone(), place: place.clone() })
+                    Ok(Spot { is_own: *owner == 0, file: file.clone(), place: (**place).clone() })
                 }
                 Origin::Closed(why) => Err(why.clone()),
             },
@@ -315,7 +315,7 @@ impl<'a> Render<'a> {
         let Ok(list) = kustomization::images() else { return Vec::new() };
         let place = |name: &str| {
             let place = Place::Entry { list: list.clone(), name: name.to_owned(), is_digest: false };
-            Origin::Place { owner, file: file.clone(), place }
+            Origin::Place { owner, file: file.clone(), place: Box::new(place) }
         };
         let items = root.get(kustomization::IMAGES).map(Node::items).unwrap_or_default();
         items.into_iter().filter_map(|item| Entry::of(item, &place)).collect()

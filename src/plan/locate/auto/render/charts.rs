@@ -118,5 +118,5 @@ fn origin(owner: usize, file: RepoPath, place: Place) -> Origin {
         Place::Parts { tag, digest } => Place::Parts { tag: plain(tag), digest: digest.map(plain) },
         other @ (Place::Entry { .. } | Place::Parameter { .. } | Place::Image { .. } | Place::Override(_)) => other,
     };
-    Origin::Place { owner, file, place }
+    Origin::Place { owner, file, place: Box::new(place) }
 }

@@ -47,7 +47,7 @@ pub(super) struct Reached {
 #[derive(Clone, Debug)]
 pub(super) enum Origin {
     /// At a place of a file that this kustomization, by its number, names itself.
-    Place { owner: usize, file: RepoPath, place: Place },
+    Place { owner: usize, file: RepoPath, place: Box<Place> },
     /// Where nothing can be written, and why.
     Closed(String),
 }
@@ -67,7 +67,7 @@ impl Ground<'_> {
             return Origin::Closed(format!("{} holds it at a key that no key path can name", self.file));
         };
         let place = Place::Spec(self.address.at(path.clone()));
-        Origin::Place { owner: self.owner, file: self.file.clone(), place }
+        Origin::Place { owner: self.owner, file: self.file.clone(), place: Box::new(place) }
     }
 
     /// Reads a node that stands at a key path; none is the root. What is not nameable stands where no key path leads.
