@@ -118,8 +118,8 @@ fn a_release_says_what_was_looked_into() {
     assert_eq!(
         of_release(&[("apps/web.yaml", &other)]),
         [
-            "target/ambiguous: `ghcr.io/acme/web` stands at several places that differ: apps/web.yaml:5 spec.values.image.tag 1.0.0; \
-             apps/web.yaml:5 spec.values.b.image 2.0.0"
+            "target/ambiguous: `ghcr.io/acme/web` stands at several places that differ: apps/web.yaml:5 spec.values.b.image 2.0.0; \
+             apps/web.yaml:5 spec.values.image.tag 1.0.0"
         ]
     );
 }

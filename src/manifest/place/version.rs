@@ -3,7 +3,8 @@
 use crate::manifest::Source;
 use crate::manifest::error::EditError;
 use crate::manifest::locate::OF_CHARTS;
-use crate::manifest::place::{At, Current, Held, Wanted, clean, text_at};
+use crate::manifest::place::scalars::{At, text_at};
+use crate::manifest::place::{Current, Held, Wanted, clean};
 use crate::model::names::ImageName;
 use crate::model::tracked::Form;
 use crate::model::version::Version;
