@@ -7,6 +7,7 @@ mod demo;
 pub mod document;
 mod explain;
 mod get;
+mod images;
 mod login_check;
 mod once;
 mod plan;
@@ -125,6 +126,8 @@ enum Command {
     Set(set::Asked),
     /// Prints one value of a YAML or JSON file
     Get(get::Asked),
+    /// Lists where files name images, with the key paths that `set` and annotations take
+    Images(images::Asked),
     /// Shows the main job on an embedded registry and a local Git repository
     Demo {
         /// Goes on until it is interrupted
@@ -178,6 +181,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Policy { command: PolicyCommand::Test { files } } => policy_test::run(&cli.global, &files),
             Command::Set(asked) => set::run(&cli.global, &asked),
             Command::Get(asked) => get::run(&cli.global, &asked),
+            Command::Images(asked) => images::run(&cli.global, &asked),
             Command::Demo { keep } => demo::run(&cli.global, keep).await,
         }
     });
@@ -211,7 +215,8 @@ fn usage(arguments: &[OsString], error: &clap::Error) -> u8 {
 
 /// Finds the command among words that could not be understood; the value of a flag is none.
 fn command_of(words: &[String]) -> &str {
-    let known = ["run", "once", "plan", "explain", "check", "tags", "policy", "login-check", "set", "get", "demo"];
+    let known =
+        ["run", "once", "plan", "explain", "check", "tags", "policy", "login-check", "set", "get", "images", "demo"];
     let takes_value = |word: &str| ["--config", "--output", "--now"].contains(&word);
     let mut before = "";
     for word in words {
@@ -246,6 +251,7 @@ fn empty_document(command: &str, problems: &[Problem]) {
         }
         "set" => set::refuse("", problems),
         "get" => get::refuse("", "", problems),
+        "images" => images::refuse(problems),
         "login-check" => render::json(&LoginDocument { version: VERSION, registries: &[], problems }),
         _ => render::json(&CheckDocument { version: VERSION, problems }),
     }

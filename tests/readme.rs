@@ -256,6 +256,10 @@ fn every_field_of_the_documents_is_in_the_readme() {
     for part in [&logins, &logins["registries"][0]] {
         fields(part).iter().for_each(|field| has(field));
     }
+    let listed = example.json(&["images", "apps/web"]);
+    for part in [&listed, &listed["images"][0]] {
+        fields(part).iter().for_each(|field| has(field));
+    }
     let got = example.json(&["get", "apps/web/values.yaml", "image.tag"]);
     let set = example.json(&["set", "apps/web/values.yaml", "image.tag", "1.1.0"]);
     for part in [&got, &set, &set["changes"][0], &set["changes"][0]["edits"][0]] {

@@ -175,6 +175,36 @@ pub struct GetDocument<'a> {
     pub problems: &'a [Problem],
 }
 
+/// The document of `images`.
+#[derive(Debug, Serialize)]
+pub struct ImagesDocument<'a> {
+    /// Always [`VERSION`].
+    pub version: u32,
+    /// One for each location, in the order of the files and of what is found in them.
+    pub images: &'a [FoundImage],
+    /// What could not be read, with hints.
+    pub problems: &'a [Problem],
+}
+
+/// One location of an image.
+#[derive(Debug, Serialize)]
+pub struct FoundImage {
+    /// The file as it was named, or found.
+    pub file: String,
+    /// The line of what stands there, from 1.
+    pub line: Option<u64>,
+    /// The key path of what says which tag or digest runs.
+    pub key: String,
+    /// The image without its tag.
+    pub image: String,
+    /// The tag.
+    pub tag: Option<String>,
+    /// The digest.
+    pub digest: Option<String>,
+    /// Why it cannot be said what stands there, such as `edit/template`.
+    pub code: Option<&'static str>,
+}
+
 /// The document of `login-check`.
 #[derive(Debug, Serialize)]
 pub struct LoginDocument<'a> {

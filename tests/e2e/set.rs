@@ -397,3 +397,38 @@ fn no_bytes_make_it_panic() {
         }
     }
 }
+
+#[test]
+fn every_image_location_is_listed_with_the_key_that_set_takes() {
+    let manifests = "kind: Service\napiVersion: v1\nmetadata: {name: web}\n---\nkind: CronJob\napiVersion: batch/v1\nmetadata: {name: tidy}\n\
+                     spec: {jobTemplate: {spec: {template: {spec: {containers: [{name: tidy, image: 'busybox:1.36'}]}}}}}\n";
+    let kustomization = "resources: [jobs.yaml]\nimages:\n- name: busybox\n  digest: sha256:00\n";
+    let folder = folder(&[("values.yaml", VALUES), ("jobs.yaml", manifests), ("kustomization.yaml", kustomization)]);
+    fs::create_dir_all(folder.path().join("templates")).unwrap();
+    fs::create_dir_all(folder.path().join(".git")).unwrap();
+    fs::write(folder.path().join("templates/web.yaml"), "image: {{ .Values.image }}\n{{- end }}\n").unwrap();
+    fs::write(folder.path().join(".git/values.yaml"), VALUES).unwrap();
+    fs::write(folder.path().join("notes.txt"), VALUES).unwrap();
+    symlink("values.yaml", folder.path().join("link.yaml")).unwrap();
+    let key = "spec.jobTemplate.spec.template.spec.containers[name=tidy].image";
+    let listed = said(&repin(&folder, &["images", "."]));
+    let expected = format!(
+        "./jobs.yaml:8  CronJob/tidy#{key}  docker.io/library/busybox  1.36\n\
+         ./kustomization.yaml:4  images[name=busybox].digest  docker.io/library/busybox  sha256:00\n\
+         ./values.yaml:4  image.tag  ghcr.io/acme/web  1.0.0\n"
+    );
+    assert_eq!(listed, (0, expected, String::new()));
+    let output = repin(&folder, &["images", "values.yaml", "values.yaml", "missing.yaml", "--output", "json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let found = document(&output);
+    let expected = json!({"file": "values.yaml", "line": 4, "key": "image.tag", "image": "ghcr.io/acme/web",
+        "tag": "1.0.0", "digest": null, "code": null});
+    assert_eq!(found["images"], json!([expected]));
+    assert_eq!(found["problems"][0]["code"], "edit/no-such-file");
+    // What is listed can be written.
+    let address = format!("CronJob/tidy#{key}");
+    assert_eq!(said(&repin(&folder, &["set", "jobs.yaml", &address, "busybox:1.37"])).0, 0);
+    assert!(read(&folder, "jobs.yaml").contains("image: 'busybox:1.37'"));
+    let template = said(&piped(&folder, &["images", "-"], b"image: {{ .Values.image }}\n{{- end }}\n"));
+    assert_eq!((template.0, template.1.as_str()), (1, ""));
+}
