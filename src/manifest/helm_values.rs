@@ -5,6 +5,8 @@
 //! tag belong together if they are called alike but for the word that says which of the two they are.
 //! Names of parameters are read as `helm --set` reads them. How layers are laid over each other is for others.
 
+mod meant;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::manifest::manifests::{items, names};
@@ -16,6 +18,8 @@ use crate::model::key_path::{KeyPath, Segment};
 use crate::model::names::ImageName;
 use crate::model::tracked::{Form, Shape, ValuesPart};
 use crate::yaml::{self, Kind, Node};
+
+use meant::meant;
 
 /// Where values name an image.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -50,6 +54,11 @@ enum Role {
 impl Spoken<'_> {
     /// Finds every key path at which the values name an image.
     pub fn named(&self, image: &ImageName) -> Vec<Named> {
+        self.named_if(&|text| names(text, image), &|name, text| self.is_image(name, text, image))
+    }
+
+    /// Finds where a text is whole one of the images that are meant, or a name is one of them.
+    fn named_if(&self, is_spec: &dyn Fn(&str) -> bool, is_name: &dyn Fn(&KeyPath, &str) -> bool) -> Vec<Named> {
         let mut found = BTreeSet::new();
         for (parent, keys) in self.mappings() {
             for key in &keys {
@@ -61,7 +70,7 @@ impl Spoken<'_> {
                 }
                 let has_version = split_spec(&text) != (text.as_str(), None, None);
                 if matches!(role, Role::Image | Role::Other) && (has_version || role == Role::Other) {
-                    if has_version && names(&text, image) {
+                    if has_version && is_spec(&text) {
                         found.insert(Named { name: name.clone(), key: name, form: Form::Spec });
                     }
                     continue;
@@ -69,7 +78,7 @@ impl Spoken<'_> {
                 if role == Role::Name && !self.is_name_of_image(parent.as_ref(), &keys, key, &text) {
                     continue;
                 }
-                if !self.is_image(&name, &text, image) {
+                if !is_name(&name, &text) {
                     continue;
                 }
                 let tags: Vec<&&str> = keys.iter().filter(|tag| is_tag_of(tag, &stem)).collect();
@@ -142,19 +151,7 @@ impl Spoken<'_> {
 
 /// Tells whether a name is the image: whole, or without its registry where a chart keeps that apart.
 pub fn is_image(key: &KeyPath, value: &str, image: &ImageName, text: &dyn Fn(&KeyPath) -> Option<String>) -> bool {
-    let is_image = |text: &str| text.parse::<ImageName>().is_ok_and(|name| name == *image);
-    let parent = key.parent();
-    let beside = key.last_key().map(|key| with_word(key, "registry"));
-    let beside = beside.iter().map(String::as_str).chain(["registry"]).filter_map(|key| below(parent.as_ref(), key));
-    let global = ["global.imageRegistry", "global.image.registry"];
-    let global = global.into_iter().filter_map(|text| text.parse::<KeyPath>().ok());
-    let mut registries =
-        beside.chain(global).filter_map(|key| text(&key)).filter(|registry| !registry.is_empty()).peekable();
-    // Where a registry stands beside a name, that is none of the default registry, unless it has one of its own.
-    let has_host = value.parse::<ImageName>().is_ok_and(|name| value.starts_with(&format!("{}/", name.registry())));
-    let is_whole = has_host || registries.peek().is_none();
-    is_whole && is_image(value)
-        || registries.any(|registry| is_image(&format!("{}/{value}", registry.trim_end_matches('/'))))
+    meant(key, value, text).contains(image)
 }
 
 /// Notes the key paths of a layer that may name an image.
@@ -221,6 +218,16 @@ fn in_layer(source: &Source, part: Option<&ValuesPart>, note: &mut Note<'_>) {
     if let Some(node) = node_of(source, part) {
         in_values(node, part.shape, note);
     }
+}
+
+/// Gives the key paths below a node that may name an image, be it a mapping or a text that holds one.
+pub(super) fn image_keys_below(node: Node<'_>) -> BTreeSet<KeyPath> {
+    let mut found = BTreeSet::new();
+    let is_meant = |key: &str| role(key).is_some();
+    in_values(node, Shape::Values, &mut |steps, key, _| {
+        found.extend(is_meant(key).then(|| path_of(steps, key)).flatten());
+    });
+    found
 }
 
 /// Gives what stands at the part of an object that holds values.

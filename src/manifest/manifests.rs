@@ -116,7 +116,11 @@ fn is_split(node: Node<'_>, named: &Named, image: &ImageName) -> bool {
     let is_repository = named.name.last_key() == Some("repository") && has_tag && is_written;
     let Some(repository) = text("repository").filter(|_| is_repository) else { return false };
     match text("registry").filter(|registry| !registry.is_empty()) {
-        Some(registry) => is_image(&format!("{registry}/{repository}")) || is_image(repository),
+        // Beside a registry, a name without one is none of the default registry.
+        Some(registry) => {
+            let has_host = repository.starts_with(&format!("{}/", image.registry()));
+            is_image(&format!("{}/{repository}", registry.trim_end_matches('/'))) || has_host && is_image(repository)
+        }
         None => is_image(repository),
     }
 }

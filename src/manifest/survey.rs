@@ -2,19 +2,19 @@
 //!
 //! A survey knows one file alone. Which layer of values counts, what a kustomization puts over its base and what is
 //! rendered at all is said elsewhere; here stands where a file names images, and what it holds there. The walks are those
-//! of the searches for one image ([`manifests::places`], [`values::named`], [`kustomization::find`]).
+//! of the searches for one image ([`manifests::places`], [`Spoken`], [`kustomization::find`]).
 
 use std::collections::BTreeSet;
 
+use crate::manifest::helm_values::{Named, Spoken, image_keys_below, walk_to};
 use crate::manifest::objects::{Object, Objects};
 use crate::manifest::place::{Held, Place, split_spec};
-use crate::manifest::values::Named;
-use crate::manifest::{EditError, Source, kustomization, manifests, values};
+use crate::manifest::{EditError, Found, Source, kustomization, manifests};
 use crate::model::address::Address;
 use crate::model::key_path::KeyPath;
 use crate::model::names::ImageName;
 use crate::model::tracked::{Form, KUSTOMIZATIONS};
-use crate::yaml::{Kind, Node, Style, scalar};
+use crate::yaml::{Node, scalar};
 
 /// One location of an image.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -41,7 +41,7 @@ pub fn survey(source: &Source, file_name: &str) -> Vec<Surveyed> {
     }
     let is_object = objects.all().iter().any(|object| object.document == 0);
     if let Some(first) = source.documents().first().filter(|_| !is_object && !is_kustomization) {
-        survey.values(first.root(), &|named| Some(Address::first(named.key.clone())));
+        survey.values(first.root(), &|key| Some(Address::first(key)), &|_| true);
     }
     survey.found
 }
@@ -78,72 +78,67 @@ impl<'d> Survey<'d> {
         for (key, text) in manifests::each(object.node) {
             self.note(Place::Spec(objects.address(object, key)), split_spec(text).0.parse().ok());
         }
-        // What nobody calls values may hold a `repository` of anything: there a tag stands beside that of an image.
-        let has_tag = |around: Node<'_>| around.get("tag").is_some();
-        for (around, named) in values::each(object.node) {
-            if named.form == Form::Tag && (has_tag(around) || is_of_values(&object.kind, &named.key)) {
-                let image = image_of(object.node, around, &named);
-                self.note(Place::Tag(objects.address(object, named.key)), image);
-            }
+        for part in parts_of(object) {
+            let Some(node) = walk_to(object.node, &part) else { continue };
+            let address = |key: KeyPath| Some(objects.address(object, part.join(&key).ok()?));
+            self.values(node, &address, &|_| true);
         }
+        // What nobody calls values may hold names of anything: there a tag stands beside that of an image.
+        let is_image = |named: &Named| {
+            let is_name = named.name.last_key().is_some_and(|key| key == "repository" || key == "image");
+            named.form == Form::Tag && is_name && walk_to(object.node, &named.key).is_some()
+        };
+        self.values(object.node, &|key| Some(objects.address(object, key)), &is_image);
         if let Some(list) = images_of(&object.kind) {
             self.entries(&objects.address(object, list));
         }
     }
 
-    fn values(&mut self, root: Node<'d>, address: &dyn Fn(&Named) -> Option<Address>) {
-        for (around, named) in values::each(root) {
-            let Some(address) = address(&named) else { continue };
-            let image = image_of(root, around, &named);
-            self.note(if named.form == Form::Tag { Place::Tag(address) } else { Place::Spec(address) }, image);
+    /// Notes what values below a node say, be it a mapping or a text that holds one.
+    fn values(
+        &mut self,
+        node: Node<'d>,
+        address: &dyn Fn(KeyPath) -> Option<Address>,
+        is_meant: &dyn Fn(&Named) -> bool,
+    ) {
+        let is_text = node.as_str().is_some();
+        let text = |key: &KeyPath| match is_text {
+            false => walk_to(node, key)?.as_str().map(str::to_owned),
+            true => match self.source.read_at(&address(key.clone())?) {
+                Ok(Found::Text { value, .. }) => Some(value),
+                Ok(_) | Err(_) => None,
+            },
+        };
+        let keys = image_keys_below(node);
+        let mut found = Spoken { text: &text, keys: &keys }.all();
+        // `image: true` names nothing.
+        found.retain(|(named, _)| is_meant(named) && text(&named.name).is_some_and(|name| scalar::is_string(&name)));
+        for (named, image) in found {
+            let Some(address) = address(named.key) else { continue };
+            self.note(if named.form == Form::Tag { Place::Tag(address) } else { Place::Spec(address) }, Some(image));
         }
     }
 }
 
-/// Tells whether a key path of an object of this kind leads into values of a chart.
-fn is_of_values(kind: &str, key: &KeyPath) -> bool {
-    let parts: &[&str] = match kind {
-        "HelmRelease" => &["spec.values."],
-        "Application" => &["spec.source.helm.valuesObject.", "spec.sources["],
-        _ => return false,
-    };
-    let key = key.to_string();
-    parts.iter().any(|part| key.starts_with(part))
+/// Gives where an object carries values of a chart.
+fn parts_of(object: &Object<'_>) -> Vec<KeyPath> {
+    let parse = |texts: Vec<String>| texts.iter().filter_map(|text| text.parse().ok()).collect();
+    match object.kind.as_str() {
+        "HelmRelease" => parse(vec!["spec.values".to_owned()]),
+        "Application" => {
+            let sources = object.node.get_path(&["spec", "sources"]).map(Node::items).unwrap_or_default().len();
+            let several = (0..sources).map(|number| format!("spec.sources[{number}]"));
+            let all = std::iter::once("spec.source".to_owned()).chain(several);
+            parse(all.flat_map(|one| ["valuesObject", "values"].map(|part| format!("{one}.helm.{part}"))).collect())
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Gives the list of images that objects of this kind hand over to kustomize.
 fn images_of(kind: &str) -> Option<KeyPath> {
     (kind == "Kustomization")
         .then(|| KeyPath::of_key("spec").and_then(|path| path.child(kustomization::IMAGES)).ok())?
-}
-
-/// Reads the name of an image: with the registry beside it, else with the one for all images of a chart.
-fn image_of(root: Node<'_>, around: Node<'_>, named: &Named) -> Option<ImageName> {
-    let name = around.get(named.name.last_key()?)?;
-    let text = name.as_str().filter(|_| is_text(name))?;
-    if named.form == Form::Spec {
-        return split_spec(text).0.parse().ok();
-    }
-    let plain = || text.parse::<ImageName>().ok();
-    let has_host = || plain().is_some_and(|image| text.starts_with(&format!("{}/", image.registry())));
-    let global = || filled(root.get_path(&["global", "imageRegistry"])).filter(|_| !has_host());
-    match filled(around.get("registry")).or_else(global) {
-        Some(registry) => format!("{}/{text}", registry.trim_end_matches('/')).parse().ok(),
-        None => plain(),
-    }
-}
-
-fn filled(node: Option<Node<'_>>) -> Option<&str> {
-    node.and_then(Node::as_str).filter(|text| !text.is_empty())
-}
-
-/// Tells whether a scalar is a text to every reader: `image: true` names nothing.
-fn is_text(node: Node<'_>) -> bool {
-    match node.resolve().map(Node::kind) {
-        Some(Kind::Scalar { value, style: Style::Plain }) => scalar::is_string(value),
-        Some(Kind::Scalar { .. }) => true,
-        _ => false,
-    }
 }
 
 #[cfg(test)]
@@ -177,14 +172,14 @@ mod tests {
         assert_eq!(
             listed("values.yaml", text),
             [
-                "image.tag reg.example/acme/web 1.2@sha256:ab",
-                "proxy.image.tag quay.io/acme/proxy v2",
-                "init.image docker.io/library/busybox 1.36",
-                "old.tag ghcr.io/acme/old -",
-                "jobs[name=a].image ghcr.io/acme/job 3@sha256:cd",
-                "jobs[1].image ghcr.io/acme/job -",
-                "late.image.tag reg.example/acme/late -",
                 "filled.image.tag reg.example/acme/filled edit/template",
+                "image.tag reg.example/acme/web 1.2@sha256:ab",
+                "init.image docker.io/library/busybox 1.36",
+                "jobs[1].image ghcr.io/acme/job -",
+                "jobs[name=a].image ghcr.io/acme/job 3@sha256:cd",
+                "late.image.tag reg.example/acme/late -",
+                "old.tag ghcr.io/acme/old -",
+                "proxy.image.tag quay.io/acme/proxy v2",
             ]
         );
     }
@@ -210,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn kustomizations_name_images_in_entries() {
+    fn kustomizations_and_applications_name_images_too() {
         let text = "images:\n- name: web\n  newName: ghcr.io/acme/web\n  newTag: v1\n- name: ghcr.io/acme/api\n  digest: sha256:ab\n- name: redis\n";
         assert_eq!(
             listed("kustomization.yaml", text),
@@ -218,6 +213,15 @@ mod tests {
                 "images[name=web].newTag ghcr.io/acme/web v1",
                 "images[name=ghcr.io/acme/api].digest ghcr.io/acme/api -@sha256:ab",
                 "images[name=redis].newTag docker.io/library/redis -",
+            ]
+        );
+        let texts = "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: web}\nspec:\n  sources:\n  - helm:\n      \
+                     values: |\n        image: {repository: acme/web, tag: v1}\n  - helm: {valuesObject: {image: {name: acme/api, tag: v2}}}\n";
+        assert_eq!(
+            listed("app.yaml", texts),
+            [
+                "spec.sources[0].helm.values.image.tag docker.io/acme/web v1",
+                "spec.sources[1].helm.valuesObject.image.tag docker.io/acme/api v2",
             ]
         );
         let flux = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: apps}\nspec:\n  images: [{name: acme/web, newTag: v1}]\n";
