@@ -241,6 +241,7 @@ fn what_is_found_is_listed_with_the_line_that_settles_it() {
         row("several", "", &several),
         row("empty", "", &[CHART, ("values.yaml", "image:\n  repository: IMAGE\n  tag: \"\"\n")]),
         row("nothing", "", &[CHART, ("values.yaml", "a: 1\n")]),
+        row("off", "", &[CHART, ("values.yaml", "cloud:\n  enabled: false\n  web: {image: 'IMAGE:1.0.0'}\n")]),
         row("unread", "", &unread),
         row("twice", "", &twice),
     ];
@@ -266,6 +267,14 @@ fn what_is_found_is_listed_with_the_line_that_settles_it() {
             &world,
             "`IMAGE` is named without a tag, so nothing says what runs: apps/empty/values.yaml:3 image.tag (no tag)\n\
              to have the tag written there, add `repin.dev/app.helm.image-tag: image.tag`"
+        )
+    );
+    assert_eq!(
+        told("off"),
+        fill(
+            &world,
+            "`IMAGE` stands only where the values say `enabled: false`, so it may not be what runs: apps/off/values.yaml:3 \
+             cloud.web.image 1.0.0\nto have the tag written there all the same, add `repin.dev/app.helm.image-spec: cloud.web.image`"
         )
     );
     assert!(told("nothing").contains("looked into `apps/nothing/values.yaml`"), "{}", told("nothing"));

@@ -4,11 +4,11 @@ use crate::manifest::Source;
 use crate::manifest::place::{Held, Place};
 use crate::model::application::PREFIX;
 use crate::model::names::RepoPath;
-use crate::model::tracked::TrackedImage;
+use crate::model::tracked::{KUSTOMIZATIONS, TrackedImage};
 use crate::plan::locate::{Failure, Located, Site, shown};
 
 /// How many places a message lists.
-const LISTED: usize = 8;
+pub(super) const LISTED: usize = 8;
 
 /// A place that names the image.
 pub(super) struct Found {
@@ -37,7 +37,7 @@ impl Found {
         Self { file: file.clone(), place, spot, held, annotation, below: None }
     }
 
-    fn value(&self) -> Option<String> {
+    pub(super) fn value(&self) -> Option<String> {
         let held = self.held.as_ref().ok()?;
         Some(shown(held.tag.as_deref(), held.digest.as_deref())).filter(|value| !value.is_empty())
     }
@@ -160,10 +160,16 @@ fn not_found(image: &TrackedImage, empty: &[Found], fallback: &RepoPath, looked:
     let (message, hint) = match empty {
         [] => (
             format!("nothing names `{}`: looked into {looked}", image.image_text),
-            format!(
-                "name the place: `{PREFIX}{alias}.helm.image-tag: <key path>`, or `{PREFIX}write-back-target: kustomization` \
-                 or a manifest's path"
-            ),
+            match fallback.parts().last() {
+                Some(file) if KUSTOMIZATIONS.contains(&file) => format!(
+                    "to have an entry added to `images:`, write `{PREFIX}write-back-target: kustomization`; else name the \
+                     manifest: `{PREFIX}write-back-target: <path>`"
+                ),
+                _ => format!(
+                    "name the place: `{PREFIX}{alias}.helm.image-tag: <key path>`, or a manifest: \
+                     `{PREFIX}write-back-target: <path>`"
+                ),
+            },
         ),
         [first, ..] => (
             format!("`{}` is named without a tag, so nothing says what runs: {}", image.image_text, listed(empty)),

@@ -85,6 +85,19 @@ impl Values {
         is_image(key, value, image, &|key| self.text(key).map(|text| text.value))
     }
 
+    /// Tells whether a mapping on the way to a key path says `enabled: false`, as charts have it for what is not rendered.
+    pub(super) fn is_switched_off(&self, key: &KeyPath) -> bool {
+        let mut around = key.parent();
+        while let Some(path) = around {
+            let switch = path.child("enabled").ok().and_then(|switch| self.text(&switch));
+            if switch.is_some_and(|text| text.value.eq_ignore_ascii_case("false")) {
+                return true;
+            }
+            around = path.parent();
+        }
+        false
+    }
+
     /// Finds every key path at which the values that count name an image.
     pub(super) fn named(&self, image: &ImageName) -> Vec<Named> {
         let keys = self.keys();
@@ -172,4 +185,79 @@ pub(super) fn read(layer: &Layer, source: &Source, key: &KeyPath) -> Result<Foun
 
 fn is_key(segment: &Segment) -> bool {
     matches!(segment, Segment::Key(_))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn with<T>(texts: &[&str], ask: impl FnOnce(&Values) -> T) -> T {
+        let sources: Vec<Arc<Source>> = texts.iter().map(|text| Arc::new(Source::parse(text).unwrap())).collect();
+        let layers: Vec<Layer> =
+            (0..sources.len()).map(|number| Layer::of(format!("{number}.yaml").parse().unwrap())).collect();
+        let number = |file: &RepoPath| layers.iter().position(|layer| layer.file == *file);
+        let read = |file: &RepoPath| {
+            number(file).map_or(FileState::Missing, |number| FileState::Parsed(sources[number].clone()))
+        };
+        ask(&Values::new(
+            &layers,
+            Files { read: &read, count: &|_, _| 0, naming: &|_, _| Vec::new(), holding: &|_, _, _| Vec::new() },
+        ))
+    }
+
+    fn key_paths(values: &str, image: &str) -> Vec<String> {
+        let found = with(&[values], |values| values.named(&image.parse().unwrap()));
+        found.into_iter().map(|named| named.key.to_string()).collect()
+    }
+
+    #[test]
+    fn what_stands_below_enabled_false_is_switched_off_until_a_later_file_switches_it_on() {
+        let chart = "cloud: {enabled: false, images: {proxy: {image: web, tag: v1}}}\nimage: {repository: web, tag: v1}\n\
+                     jobs: [{name: a, enabled: False, image: {repository: web, tag: v1}}]\nside: {enabled: true, image: {tag: v1}}\n";
+        let off = |texts: &[&str], key: &str| with(texts, |values| values.is_switched_off(&key.parse().unwrap()));
+        for (key, expected) in [
+            ("cloud.images.proxy.tag", true),
+            ("image.tag", false),
+            ("jobs[name=a].image.tag", true),
+            ("side.image.tag", false),
+        ] {
+            assert_eq!(off(&[chart], key), expected, "{key}");
+        }
+        assert!(!off(&[chart, "cloud: {enabled: true}\n"], "cloud.images.proxy.tag"));
+        assert!(off(&[chart, "side: {enabled: false}\n"], "side.image.tag"));
+    }
+
+    #[test]
+    fn a_registry_that_stands_beside_a_repository_is_part_of_the_image() {
+        let values = "reload: {registry: ghcr.io, repository: acme/reload, tag: v1}\n\
+                      web: {registry: docker.io, repository: acme/web, tag: v2}\n\
+                      api: {registry: '', repository: acme/api, tag: v3}\n\
+                      job: {registry: quay.io/, repository: acme/job, tag: v4}\n\
+                      old: {registry: mirror.example, repository: ghcr.io/acme/old, tag: v5}\n";
+        for (image, expected) in [
+            ("ghcr.io/acme/reload", vec!["reload.tag"]),
+            ("acme/reload", vec![]),
+            ("quay.io/acme/reload", vec![]),
+            ("acme/web", vec!["web.tag"]),
+            ("docker.io/acme/api", vec!["api.tag"]),
+            ("quay.io/acme/job", vec!["job.tag"]),
+            ("ghcr.io/acme/old", vec!["old.tag"]),
+        ] {
+            assert_eq!(key_paths(values, image), expected, "{image}");
+        }
+    }
+
+    #[test]
+    fn a_registry_for_all_images_names_them_too() {
+        let values =
+            "global: {imageRegistry: mirror.example}\nimage: {registry: quay.io, repository: acme/web, tag: v1}\n";
+        for image in ["mirror.example/acme/web", "quay.io/acme/web"] {
+            assert_eq!(key_paths(values, image), ["image.tag"], "{image}");
+        }
+        assert!(key_paths(values, "acme/web").is_empty());
+        let plain = "global: {image: {registry: registry.example}}\nimage: {image: acme/web, tag: v1}\n";
+        assert_eq!(key_paths(plain, "registry.example/acme/web"), ["image.tag"]);
+        assert!(key_paths(plain, "acme/web").is_empty());
+    }
 }

@@ -6,12 +6,9 @@ use crate::model::application::PREFIX;
 use crate::model::key_path::KeyPath;
 use crate::model::tracked::{Form, Layer, ValuesSearch};
 use crate::plan::locate::auto::{Auto, Places, broken, says_what_runs};
-use crate::plan::locate::found::{Found, listed, nowhere, settle};
+use crate::plan::locate::found::{Found, LISTED, listed, nowhere, settle};
 use crate::plan::locate::values::{Values, place};
 use crate::plan::locate::{Failure, FileState, Located, edit_failure, unusable};
-
-/// How many tags without a name a message lists.
-const LISTED: usize = 8;
 
 impl Auto<'_> {
     /// Finds the places in value files.
@@ -38,7 +35,7 @@ impl Auto<'_> {
             }
         }
         let values = Values::new(&search.values, self.files);
-        let (mut places, mut empty, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut places, mut empty, mut elsewhere, mut off) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let is_meant = |named: &Named| search.name_key.as_ref().is_none_or(|key| *key == named.name);
         for named in values.named(self.name).into_iter().filter(is_meant) {
             let annotation = self.annotation(&named.key, named.form);
@@ -69,6 +66,8 @@ impl Auto<'_> {
             let found = Found::read(file, place, source, held, annotation);
             if !says_what_runs {
                 empty.push(found);
+            } else if search.name_key.is_none() && values.is_switched_off(&named.key) {
+                off.push(found);
             } else if search.files.contains(layer) {
                 places.push(found);
             } else {
@@ -82,7 +81,28 @@ impl Auto<'_> {
             let hint = format!("set it in {target} once, or name the file that holds it in `write-back-target`");
             return Err(Box::new(nowhere(target.clone(), "target/not-found", message, hint)));
         }
+        if places.is_empty() && !off.is_empty() {
+            return Err(Box::new(self.switched_off(&off, search)));
+        }
+        // What does not run is no place of its own; where it holds the same it is written along, for the day it runs.
+        let is_same = |one: &Found| places.iter().all(|place| place.value().is_some() && place.value() == one.value());
+        let along: Vec<Found> = off.into_iter().filter(is_same).collect();
+        places.extend(along);
         Ok((places, empty))
+    }
+
+    /// Says that the image stands only in parts of the values that do not run: something else may name what does.
+    fn switched_off(&self, off: &[Found], search: &ValuesSearch) -> Located {
+        let file = off.first().map_or(&search.fallback.file, |one| &one.file).clone();
+        let message = format!(
+            "`{}` stands only where the values say `enabled: false`, so it may not be what runs: {}",
+            self.image.image_text,
+            listed(off)
+        );
+        let mut lines: Vec<&str> = off.iter().map(|one| one.annotation.as_str()).take(LISTED).collect();
+        lines.dedup();
+        let hint = format!("to have the tag written there all the same, add {}", lines.join(", or "));
+        nowhere(file, "target/not-found", message, hint)
     }
 
     /// Gives the annotation that says where the image stands.
