@@ -5,7 +5,7 @@ BUILT := $(or $(CARGO_TARGET_DIR),target)/debug
 ENVIRONMENT := target/test-environment
 
 .DEFAULT_GOAL := help
-.PHONY: help demo bench check deny lint prepare test test-heavy
+.PHONY: help demo bench check deny lint prepare test test-corpus test-heavy
 
 help: ## Shows this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -33,6 +33,13 @@ test-heavy: prepare ## What takes long: contention, histories of random events, 
 	$(CARGO) test --locked --features failpoints --test incremental; \
 	$(CARGO) test --locked --features failpoints --test readers; \
 	$(CARGO) test --locked --features failpoints --test editing
+
+# Optimised, for it parses some thousand files and makes some ten thousand edits.
+test-corpus: export CARGO_PROFILE_DEV_OPT_LEVEL = 2
+test-corpus: prepare ## Every image of public repositories edited and searched for: CORPUS=<folder of checked-out repositories>
+	@test -n "$(CORPUS)" || { echo "name the folder: make test-corpus CORPUS=<folder of checked-out repositories>"; exit 2; }
+	bash tests/corpus/install.sh $(ENVIRONMENT)
+	set -a; source $(ENVIRONMENT); set +a; CORPUS="$(abspath $(CORPUS))" $(CARGO) test --locked --features failpoints --test corpus
 
 bench: ## Wall, CPU, memory, requests and round trips in a release build, each beside its limit
 	$(CARGO) bench --locked --bench bench
