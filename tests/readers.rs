@@ -170,7 +170,10 @@ fn batch() -> Vec<Value> {
         let before = std::str::from_utf8(&case.before).unwrap();
         let after = golden::write(before, &case.change).unwrap();
         for (key, value) in golden::written(&after, &case.change) {
-            lines.push(edited_line(&case.name, before, &after, &key.parse().unwrap(), &value));
+            // The scripts look at first documents.
+            if let Ok(key) = key.parse() {
+                lines.push(edited_line(&case.name, before, &after, &key, &value));
+            }
         }
     }
     assert!(lines.len() >= 80, "{} golden cases", lines.len());
