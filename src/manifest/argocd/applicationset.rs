@@ -3,7 +3,7 @@
 //! [`expand`] is a function of the set and of the files that its git generators ask for. Of each Application it renders
 //! what repin reads: name, namespace, labels, annotations, project and sources.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::manifest::argocd::generator::{Expansion, Files, MAX_SETS, Unexpanded};
@@ -158,7 +158,8 @@ impl ApplicationSet {
 
 /// Gives the Applications that an ApplicationSet generates, as far as repin can tell, and what it cannot.
 pub fn expand(set: &ApplicationSet, files: Files<'_>) -> (Vec<Application>, Vec<Problem>) {
-    let mut expansion = Expansion { mode: set.mode, files, budget: Budget { steps: MAX_STEPS }, broken: Vec::new() };
+    let mut expansion =
+        Expansion { mode: set.mode, files, budget: Budget { steps: MAX_STEPS }, broken: BTreeSet::new() };
     let mut reader = Reader::new(&set.repository, &set.file);
     let mut problems: Vec<Problem> = Vec::new();
     if set.generators.is_empty() {
@@ -195,10 +196,7 @@ pub fn expand(set: &ApplicationSet, files: Files<'_>) -> (Vec<Application>, Vec<
             problems.push(set.faulty(*line, Fault::Invalid(message)));
         }
     }
-    let mut broken = expansion.broken;
-    broken.sort_unstable();
-    broken.dedup();
-    for (file, why) in broken {
+    for (file, why) in expansion.broken {
         let message = format!("{file} gives no parameters: {why}");
         let hint = "mend the file, or keep it out with `exclude: true`; Argo CD generates nothing as long as it is so";
         problems.push(set.problem("manifest/invalid-generator", set.line, message, hint));

@@ -8,6 +8,8 @@ mod git;
 mod glob;
 mod selector;
 
+use std::collections::BTreeSet;
+
 use crate::manifest::argocd::gotemplate::{Budget, Fault};
 use crate::manifest::argocd::template::Mode;
 use crate::manifest::argocd::value::{Text, Value};
@@ -68,7 +70,7 @@ pub(super) struct Expansion<'a> {
     pub(super) files: Files<'a>,
     pub(super) budget: Budget,
     /// Files that a git generator named and that cannot be used, with why.
-    pub(super) broken: Vec<(RepoPath, String)>,
+    pub(super) broken: BTreeSet<(RepoPath, String)>,
 }
 
 impl Expansion<'_> {
@@ -97,7 +99,10 @@ impl Expansion<'_> {
             other => return Err(Unexpanded::Unsupported(format!("the generator `{other}` is not known"))),
         };
         let sets = match map.get("selector") {
-            Some(selector) => selector::select(selector, sets).map_err(Unexpanded::Invalid)?,
+            Some(selector) => {
+                self.budget.take(sets.len().saturating_mul(selector.count()) / 16)?;
+                selector::select(selector, sets).map_err(Unexpanded::Invalid)?
+            }
             None => sets,
         };
         self.budget.take(sets.len())?;

@@ -17,7 +17,11 @@ pub(super) use texts::normalize;
 /// How many steps all templates of one ApplicationSet may take.
 pub(super) const MAX_STEPS: usize = 2_000_000;
 /// How long one text may get, in bytes.
-const MAX_TEXT: usize = 1024 * 1024;
+pub(super) const MAX_TEXT: usize = 1024 * 1024;
+/// What it costs to compile an expression.
+const EXPRESSION: usize = 100;
+/// How deep one value may get: a parameter that is as deep as a file may be, and as much around it.
+const MAX_DEPTH: usize = 2 * crate::yaml::MAX_DEPTH;
 
 /// Why a template gives nothing.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,14 +54,27 @@ impl Budget {
         self.steps == 0
     }
 
-    /// Pays for a value by its size.
-    fn pay_for(&mut self, value: &Value) -> Result<(), Fault> {
-        self.take(match value {
-            Value::Text(text) => text.as_str().len() / 64,
-            Value::List(items) => items.len(),
-            Value::Map(map) => map.len(),
-            Value::Null | Value::Bool(..) | Value::Number(..) => 0,
-        })
+    /// Pays for a value by all that is in it, before it is copied: what holds itself twice grows to twice its size.
+    pub(super) fn pay_for(&mut self, value: &Value) -> Result<(), Fault> {
+        self.pay_within(value, MAX_DEPTH)
+    }
+
+    fn pay_within(&mut self, value: &Value, depth: usize) -> Result<(), Fault> {
+        let Some(depth) = depth.checked_sub(1) else {
+            return Err(Fault::Unsupported(format!("a value is nested deeper than {MAX_DEPTH} levels")));
+        };
+        match value {
+            Value::Text(text) => self.take(text.as_str().len() / 64 + text.pieces().len() / 2),
+            Value::List(items) => {
+                self.take(items.len())?;
+                items.iter().try_for_each(|item| self.pay_within(item, depth))
+            }
+            Value::Map(map) => {
+                self.take(map.len())?;
+                map.values().try_for_each(|item| self.pay_within(item, depth))
+            }
+            Value::Null | Value::Bool(..) | Value::Number(..) => Ok(()),
+        }
     }
 
     pub(super) fn take(&mut self, steps: usize) -> Result<(), Fault> {
@@ -230,6 +247,9 @@ impl Run<'_> {
             arguments.push(self.term(term, dot)?);
         }
         arguments.extend(last);
+        if name.starts_with("regex") {
+            self.budget.take(EXPRESSION)?;
+        }
         let value = functions::call(name, &arguments, self.missing)?;
         self.budget.pay_for(&value)?;
         match &value {
@@ -244,13 +264,13 @@ impl Run<'_> {
         self.budget.take(1)?;
         match term {
             Term::Dot => self.budget.pay_for(dot).map(|()| dot.clone()),
-            Term::Literal(value) => Ok(value.clone()),
+            Term::Literal(value) => self.budget.pay_for(value).map(|()| value.clone()),
             Term::Variable(name) if name.is_empty() => self.budget.pay_for(self.root).map(|()| self.root.clone()),
             Term::Variable(name) => {
                 let found = self.variables.iter().rev().find(|(known, _)| known == name);
-                found
-                    .map(|(_, value)| value.clone())
-                    .ok_or_else(|| Fault::Invalid(format!("the variable `${name}` is not declared")))
+                let (_, value) =
+                    found.ok_or_else(|| Fault::Invalid(format!("the variable `${name}` is not declared")))?;
+                self.budget.pay_for(value).map(|()| value.clone())
             }
             Term::Function(_) => self.command(std::slice::from_ref(term), None, dot),
             Term::Pipeline(pipeline) => self.pipeline(pipeline, dot),
@@ -286,14 +306,14 @@ impl Run<'_> {
                         }
                     };
                 }
-                Ok(value.clone())
+                self.budget.pay_for(value).map(|()| value.clone())
             }
         }
     }
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
     use crate::manifest::argocd::yaml_text;
@@ -437,5 +457,53 @@ mod tests {
         }
         assert_eq!(run("{{ .x }}", MissingKey::Error), Err(Fault::Invalid("there is no parameter `x`".to_owned())));
         assert_eq!(run("{{ dig \"x\" \"y\" . }}", MissingKey::Error).unwrap().as_str(), "y");
+    }
+
+    #[test]
+    fn a_template_that_grows_without_end_is_cut() {
+        let doubled =
+            |start: &str, step: &str| format!("{{{{ $x := {start} }}}}{}", format!("{{{{ $x = {step} }}}}").repeat(60));
+        let long = "a".repeat(60_000);
+        for (what, template, expected) in [
+            ("a list of itself", doubled("list 1", "list $x $x"), "take more than"),
+            ("a map of itself", doubled("dict \"a\" 1", "dict \"a\" $x \"b\" $x"), "take more than"),
+            (
+                "a list in a list",
+                "{{ $x := list 1 }}{{ range until 5000 }}{{ $x = list $x }}{{ end }}".to_owned(),
+                "nested deeper than",
+            ),
+            (
+                "a text for each letter",
+                format!("{{{{ replace \"a\" \"{long}\" \"{long}\" }}}}"),
+                "`replace` gives more",
+            ),
+            (
+                "a text between letters",
+                format!("{{{{ splitList \"\" \"{long}\" | join \"{long}\" }}}}"),
+                "`join` gives more",
+            ),
+            (
+                "a match many times",
+                format!("{{{{ regexReplaceAll \".*\" \"{long}\" \"{}\" }}}}", "${0}".repeat(1_000)),
+                "`regexReplaceAll` gives more",
+            ),
+            ("blanks for lines", format!("{{{{ indent 1000 \"{}\" }}}}", "\\n".repeat(5_000)), "`indent` gives more"),
+            (
+                "blocks in blocks",
+                format!("{{{{with .a}}}}{}{{{{end}}}}", "{{else with .a}}".repeat(20_000)),
+                "nested deeper",
+            ),
+            ("fields of fields", format!("{{{{ {} }}}}", ".a".repeat(100_000)), "fields follow each other"),
+        ] {
+            let found = render(&template, &Value::Null, MissingKey::Null, &mut Budget { steps: 100_000 });
+            let Err(Fault::Unsupported(why)) = found else { panic!("{what} is rendered") };
+            assert!(why.contains(expected), "{what}: {why}");
+        }
+        // What has no letters has its pieces.
+        let address = crate::model::address::Address::first("a".parse().unwrap());
+        let origin = crate::model::origin::Origin { base: None, file: "a".parse().unwrap(), address, line: 1 };
+        let dot = Value::Map([("e".to_owned(), Value::Text(Text::whole("", Some(origin.into()))))].into());
+        let found = render(&doubled(".e", "print $x $x"), &dot, MissingKey::Null, &mut Budget { steps: 100_000 });
+        assert!(matches!(&found, Err(Fault::Unsupported(why)) if why.contains("take more than")), "pieces");
     }
 }

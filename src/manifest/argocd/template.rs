@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::manifest::argocd::gotemplate::{self, Budget, Fault, MissingKey};
+use crate::manifest::argocd::gotemplate::{self, Budget, Fault, MAX_TEXT, MissingKey};
 use crate::manifest::argocd::value::{Text, Value};
 
 /// How the templates of an ApplicationSet are read.
@@ -38,28 +38,34 @@ pub(super) fn render(value: &Value, parameters: &Value, mode: Mode, budget: &mut
 
 /// Renders one text. One without a template stays what it is, and where it is.
 pub(super) fn render_text(text: &Text, parameters: &Value, mode: Mode, budget: &mut Budget) -> Result<Text, Fault> {
-    budget.take(1)?;
+    budget.take(1 + text.as_str().len() / 64)?;
     if !text.as_str().contains("{{") {
         return Ok(text.clone());
     }
     match mode {
         Mode::Go(missing) => gotemplate::render(text.as_str(), parameters, missing, budget),
-        Mode::Plain => Ok(replaced(text.as_str(), parameters)),
+        Mode::Plain => replaced(text.as_str(), parameters, budget),
     }
 }
 
-fn replaced(template: &str, parameters: &Value) -> Text {
+fn replaced(template: &str, parameters: &Value, budget: &mut Budget) -> Result<Text, Fault> {
     let mut out = Text::default();
     let mut rest = template;
     while let Some((before, after)) = rest.split_once("{{") {
         let Some((name, behind)) = after.split_once("}}") else { break };
         out.push_str(before);
         match parameters.get(name.trim()) {
-            Some(value) => out.push(&value.shown()),
+            Some(value) => {
+                budget.pay_for(value)?;
+                out.push(&value.shown());
+            }
             None => out.push_str(&format!("{{{{{name}}}}}")),
         }
         rest = behind;
+        if out.as_str().len() > MAX_TEXT {
+            return Err(Fault::Unsupported(format!("a template gives more than {MAX_TEXT} bytes")));
+        }
     }
     out.push_str(rest);
-    out
+    Ok(out)
 }

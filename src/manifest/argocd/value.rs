@@ -130,6 +130,15 @@ impl Value {
         matches!(self, Self::Bool(true, _))
     }
 
+    /// Counts the values in it, with itself.
+    pub(super) fn count(&self) -> usize {
+        1 + match self {
+            Self::List(items) => items.iter().map(Self::count).sum(),
+            Self::Map(map) => map.values().map(Self::count).sum(),
+            Self::Null | Self::Bool(..) | Self::Number(..) | Self::Text(_) => 0,
+        }
+    }
+
     /// Says what it is, as messages call it.
     pub(super) fn kind(&self) -> &'static str {
         match self {

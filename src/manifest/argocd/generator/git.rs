@@ -43,8 +43,8 @@ impl Expansion<'_> {
         let base = (self.files.find)(word("repoURL"), word("revision")).map_err(Unexpanded::Unsupported)?;
         let prefix = text_of(git, "pathParamPrefix").map(Text::as_str);
         let mut sets = match (git.get("directories"), git.get("files")) {
-            (Some(Value::List(items)), _) => self.directories(base.as_ref(), items, prefix),
-            (_, Some(Value::List(items))) => self.contents(base.as_ref(), items, prefix),
+            (Some(Value::List(items)), _) => self.directories(base.as_ref(), items, prefix)?,
+            (_, Some(Value::List(items))) => self.contents(base.as_ref(), items, prefix)?,
             _ => return Err(Unexpanded::Invalid("`git` has neither `directories` nor `files`".to_owned())),
         };
         if let Some(values) = git.get("values") {
@@ -57,12 +57,19 @@ impl Expansion<'_> {
         Ok(sets)
     }
 
-    fn directories(&self, base: Option<&RemoteBranch>, items: &[Value], prefix: Option<&str>) -> Vec<Value> {
+    fn directories(
+        &mut self,
+        base: Option<&RemoteBranch>,
+        items: &[Value],
+        prefix: Option<&str>,
+    ) -> Result<Vec<Value>, Unexpanded> {
         let patterns = Patterns::of(items);
         let mut found: BTreeSet<RepoPath> = BTreeSet::new();
         for pattern in &patterns.included {
             let Ok(directory) = fixed_directory(pattern).trim_end_matches('/').parse::<RepoPath>() else { continue };
-            for file in (self.files.below)(base, &directory) {
+            let below = (self.files.below)(base, &directory);
+            self.budget.take(1 + below.len() / 16)?;
+            for file in below {
                 let mut above = file.parent();
                 while !above.as_str().is_empty() && found.insert(above.clone()) {
                     above = above.parent();
@@ -72,10 +79,15 @@ impl Expansion<'_> {
         let is_hidden = |path: &RepoPath| path.parts().any(|part| part.starts_with('.'));
         let is_match = |pattern: &str, path: &str| is_match(pattern, path, Reach::Part);
         let selected = found.into_iter().filter(|path| !is_hidden(path) && patterns.select(path.as_str(), &is_match));
-        selected.map(|path| self.with_path(Value::Map(BTreeMap::new()), &path, None, prefix)).collect()
+        Ok(selected.map(|path| self.with_path(Value::Map(BTreeMap::new()), &path, None, prefix)).collect())
     }
 
-    fn contents(&mut self, base: Option<&RemoteBranch>, items: &[Value], prefix: Option<&str>) -> Vec<Value> {
+    fn contents(
+        &mut self,
+        base: Option<&RemoteBranch>,
+        items: &[Value],
+        prefix: Option<&str>,
+    ) -> Result<Vec<Value>, Unexpanded> {
         let patterns = Patterns::of(items);
         // Without a pattern a path means a file, or all that stands below it.
         let is_match = |pattern: &str, path: &str| {
@@ -88,21 +100,26 @@ impl Expansion<'_> {
         let mut found: BTreeSet<RepoPath> = BTreeSet::new();
         for pattern in &patterns.included {
             let Ok(directory) = fixed_directory(pattern).trim_end_matches('/').parse::<RepoPath>() else { continue };
-            found.extend((self.files.below)(base, &directory));
+            let below = (self.files.below)(base, &directory);
+            self.budget.take(1 + below.len() / 16)?;
+            found.extend(below);
         }
         let mut sets = Vec::new();
         for file in found.into_iter().filter(|file| patterns.select(file.as_str(), &is_match)) {
-            match (self.files.read)(base, &file).and_then(|text| objects(base, &file, &text)) {
+            let text = (self.files.read)(base, &file);
+            // In a `matrix` a file is read again for each parameter set.
+            self.budget.take(1 + text.as_ref().map_or(0, String::len) / 256)?;
+            match text.and_then(|text| objects(base, &file, &text)) {
                 Ok(objects) => {
                     let directory = file.parent();
                     sets.extend(
                         objects.into_iter().map(|object| self.with_path(object, &directory, Some(&file), prefix)),
                     );
                 }
-                Err(why) => self.broken.push((file, why)),
+                Err(why) => drop(self.broken.insert((file, why))),
             }
         }
-        sets
+        Ok(sets)
     }
 
     /// Adds what the path of a directory, or of a file in it, gives.

@@ -3,7 +3,7 @@
 //! A function that gives an argument back unchanged gives it with its pieces, so that what stands there is still known.
 //! Texts are in [`texts`](super::texts), YAML and JSON in [`emit`](super::emit).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::manifest::argocd::gotemplate::{Fault, MissingKey, emit, texts};
 use crate::manifest::argocd::value::Value;
@@ -253,13 +253,8 @@ fn part_of(given: &Given<'_>) -> Result<Value, Fault> {
             Value::List(sorted)
         }
         _ => {
-            let mut kept: Vec<Value> = Vec::new();
-            for item in items {
-                if !kept.iter().any(|known| is_same(known, item)) {
-                    kept.push(item.clone());
-                }
-            }
-            Value::List(kept)
+            let mut known = BTreeSet::new();
+            Value::List(items.iter().filter(|item| known.insert(item.json().to_string())).cloned().collect())
         }
     })
 }
@@ -274,7 +269,8 @@ fn lists(given: &Given<'_>) -> Result<Value, Fault> {
             Value::bool(given.list(1)?.iter().any(|known| is_same(known, item)))
         }
         "without" => {
-            let is_kept = |item: &&Value| !rest.iter().any(|gone| is_same(gone, item));
+            let gone: BTreeSet<String> = rest.iter().map(|gone| gone.json().to_string()).collect();
+            let is_kept = |item: &&Value| !gone.contains(&item.json().to_string());
             Value::List(given.list(0)?.iter().filter(is_kept).cloned().collect())
         }
         _ => {

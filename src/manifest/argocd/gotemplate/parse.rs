@@ -6,6 +6,8 @@ use crate::manifest::argocd::value::Value;
 
 /// Deepest nesting of blocks and parentheses.
 const MAX_DEPTH: usize = 50;
+/// How many fields may follow each other, as in `.a.b.c`.
+const MAX_FIELDS: usize = 200;
 
 /// A part of a template.
 #[derive(Clone, Debug)]
@@ -206,7 +208,13 @@ impl<'a> Parser<'a> {
             (body, End::Close) => Ok((body, Vec::new())),
             (body, End::Else) => Ok((body, self.rest()?)),
             (body, End::ElseWith(next)) => {
+                // Each `else with` stands in the one before it.
+                self.depth += 1;
+                if self.depth > MAX_DEPTH {
+                    return Err(format!("blocks are nested deeper than {MAX_DEPTH} levels"));
+                }
                 let (inner, otherwise) = self.body(action)?;
+                self.depth -= 1;
                 Ok((body, vec![Part::With(next, inner, otherwise)]))
             }
             (_, End::Text | End::ElseIf(_)) => Err(format!("`{{{{{action}}}}}` has no `{{{{end}}}}`")),
@@ -313,7 +321,12 @@ impl Reader<'_> {
             _ => return Err("an operand is missing".to_owned()),
         };
         // A field belongs to what stands right before it.
+        let mut count = 0;
         while let Some((Token::Field(name), false)) = self.tokens.first() {
+            count += 1;
+            if count > MAX_FIELDS {
+                return Err(format!("more than {MAX_FIELDS} fields follow each other"));
+            }
             term = Term::Field(Box::new(term), name.clone());
             self.next();
         }

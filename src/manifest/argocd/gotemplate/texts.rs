@@ -3,11 +3,11 @@
 use regex::RegexBuilder;
 
 use crate::manifest::argocd::gotemplate::functions::Given;
-use crate::manifest::argocd::gotemplate::{Fault, emit};
+use crate::manifest::argocd::gotemplate::{Fault, MAX_TEXT, emit};
 use crate::manifest::argocd::value::{Text, Value};
 
 /// How large a compiled expression may get, in bytes.
-const MAX_EXPRESSION: usize = 1 << 20;
+const MAX_EXPRESSION: usize = 1 << 18;
 /// The longest name in Kubernetes.
 const MAX_NAME: usize = 253;
 /// How long a slug is, unless a template says.
@@ -44,6 +44,7 @@ pub(super) fn call(given: &Given<'_>) -> Option<Result<Value, Fault>> {
         "splitList" => split(given, false),
         "split" => split(given, true),
         "join" => given.text(0).and_then(|by| match given.get(1)? {
+            Value::List(items) if items.len().saturating_mul(by.len()) > MAX_TEXT => Err(too_long(given)),
             Value::List(items) => Ok(Value::Text(joined(items.iter(), by))),
             other => Ok(Value::Text(other.shown())),
         }),
@@ -75,7 +76,15 @@ fn cut(given: &Given<'_>, cut: fn(&str, &str) -> String) -> Result<Value, Fault>
 
 fn replace(given: &Given<'_>) -> Result<Value, Fault> {
     let (from, to, text) = (given.text(0)?, given.text(1)?, given.get(2).and_then(|_| subject(given))?);
+    let added = text.as_str().matches(from).count().saturating_mul(to.len());
+    if added > MAX_TEXT {
+        return Err(too_long(given));
+    }
     Ok(Value::Text(text.changed(text.as_str().replace(from, to))))
+}
+
+fn too_long(given: &Given<'_>) -> Fault {
+    Fault::Unsupported(format!("`{}` gives more than {MAX_TEXT} bytes", given.name))
 }
 
 fn repeat(given: &Given<'_>) -> Result<Value, Fault> {
@@ -183,6 +192,9 @@ fn printf(given: &Given<'_>) -> Result<Value, Fault> {
 
 fn indent(given: &Given<'_>) -> Result<Value, Fault> {
     let (count, text) = (given.count(0)?.min(1024), given.get(1).and_then(|_| subject(given))?);
+    if text.as_str().split('\n').count().saturating_mul(count) > MAX_TEXT {
+        return Err(too_long(given));
+    }
     let blanks = " ".repeat(count);
     let mut out = Text::plain(if given.name == "nindent" { "\n" } else { "" });
     let mut start = 0;
@@ -276,6 +288,15 @@ fn regular(given: &Given<'_>) -> Result<Value, Fault> {
         other => return Err(given.wrong("a text", other)),
     };
     let value = text.as_str();
+    if given.name.starts_with("regexReplace") {
+        // Each `$` of the replacement may stand for all of what matched.
+        let to = given.text(2)?;
+        let repeated = value.len().saturating_mul(to.matches('$').count());
+        let added = regex.find_iter(value).count().saturating_mul(to.len());
+        if repeated.saturating_add(added) > MAX_TEXT {
+            return Err(too_long(given));
+        }
+    }
     Ok(match given.name {
         "regexMatch" => Value::bool(regex.is_match(value)),
         "regexFind" => {
