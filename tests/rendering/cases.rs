@@ -582,3 +582,39 @@ fn an_annotation_that_names_the_base_is_obeyed() {
     // An entry that is asked for holds what comes from below until it is there.
     assert_eq!(found("kustomization"), format!("{ENTRY} 1.1.0"));
 }
+
+/// Files that ask for more than is rendered: nothing is written, and nobody else is kept waiting.
+#[test]
+fn kustomizations_that_grow_without_end_are_cut() {
+    let web = deployment("ghcr.io/acme/web:1.0.0");
+    let run = |overlay: &str, files: &[(&'static str, &str)]| {
+        let mut files = files.to_vec();
+        files.extend([("kustomization.yaml", overlay), ("web.yaml", web.as_str())]);
+        let found = Tree::of(&files).locate(IMAGE, &[]);
+        let failure = found[0].site.as_ref().expect_err("it is cut");
+        format!("{} {}", failure.code, failure.message)
+    };
+    let copies =
+        "      - {op: copy, from: /spec, path: /spec/a}\n      - {op: copy, from: /spec, path: /spec/b}\n".repeat(40);
+    let patched = format!("resources: [web.yaml]\npatches:\n  - target: {{kind: Deployment}}\n    patch: |\n{copies}");
+    assert!(run(&patched, &[]).starts_with("target/not-found what apps/web/kustomization.yaml renders takes more"));
+    let entries: String = (0..3_000).map(|number| format!("  - {{name: '\\w{{80}}{number}', newTag: a}}\n")).collect();
+    let named = format!("resources: [web.yaml]\nimages:\n{entries}");
+    assert!(run(&named, &[]).contains("renders takes more"));
+    let large = format!("{web}  note: {}\n", "x".repeat(1_000_000));
+    let many = format!("resources:\n{}", "  - ../large.yaml\n".repeat(40));
+    assert!(run(&many, &[("/apps/large.yaml", &large)]).contains("renders takes more"));
+}
+
+#[test]
+fn bases_of_bases_end_at_the_limit() {
+    let mut files = vec![("kustomization.yaml".to_owned(), "resources: [../../b/0]\n".to_owned())];
+    files.extend(
+        (0..20_000)
+            .map(|number| (format!("/b/{number}/kustomization.yaml"), format!("resources: [../{}]\n", number + 1))),
+    );
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let found = Tree::of(&files).locate(IMAGE, &[]);
+    let failure = found[0].site.as_ref().expect_err("it is cut");
+    assert!(failure.message.contains("64 kustomizations name each other"), "{}", failure.message);
+}

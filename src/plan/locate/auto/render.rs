@@ -5,6 +5,7 @@
 //! read is noted: remote resources, what charts and plugins make. Nothing is decided here about what is written.
 
 mod charts;
+mod cost;
 mod images;
 mod object;
 mod others;
@@ -19,12 +20,18 @@ use crate::manifest::{Source, kustomization};
 use crate::model::key_path::KeyPath;
 use crate::model::names::RepoPath;
 use crate::plan::locate::auto::Auto;
+use crate::plan::locate::auto::render::cost::{Cost, MAX_HELD, MAX_STEPS};
 use crate::plan::locate::auto::render::images::{Entry, Field, transform};
 use crate::plan::locate::auto::render::object::Object;
 use crate::plan::locate::auto::render::patches::Target;
 use crate::plan::locate::auto::render::tree::{Ground, Origin};
 use crate::plan::locate::{Failure, FileState, MAX_LISTED, unusable};
 use crate::yaml::Node;
+
+/// How many kustomizations may name each other in a row.
+const MAX_DEPTH: usize = 64;
+/// The longest name in Kubernetes.
+const MAX_NAME: usize = 253;
 
 /// One rendering.
 pub(super) struct Render<'a> {
@@ -39,6 +46,7 @@ pub(super) struct Render<'a> {
     pub(super) unseen: Vec<String>,
     has_schema: bool,
     files: usize,
+    cost: Cost,
 }
 
 /// An image field as it is rendered.
@@ -89,6 +97,7 @@ impl<'a> Render<'a> {
             unseen: Vec::new(),
             has_schema: false,
             files: 0,
+            cost: Cost::default(),
         };
         let objects = render.kustomization(file, source, Vec::new(), &mut Vec::new());
         let mut leaves = Vec::new();
@@ -144,18 +153,35 @@ impl<'a> Render<'a> {
         }
         self.patches(file, owner, root, "patchesStrategicMerge", &mut objects);
         self.patches(file, owner, root, "patches", &mut objects);
-        let text = |key: &str| root.get(key).and_then(Node::as_str);
+        let text = |key: &str| root.get(key).and_then(Node::as_str).filter(|text| text.len() <= MAX_NAME);
         let (prefix, suffix) = (text("namePrefix").unwrap_or_default(), text("nameSuffix").unwrap_or_default());
         objects.iter_mut().for_each(|object| object.rename(text("namespace"), prefix, suffix));
         self.patches(file, owner, root, "patchesJson6902", &mut objects);
         let entries = self.entries(file, owner, root);
         let fields = self.image_fields(file, &texts("configurations"));
-        objects.iter_mut().for_each(|object| transform(&mut object.tree, &entries, &fields, owner == 0));
+        let mut images = Vec::new();
+        objects.iter().for_each(|object| images::fields(&object.tree, &mut images));
+        self.cost.take(images.len().saturating_mul(entries.len()));
+        self.cost.take(objects.len().saturating_mul(fields.len()));
+        if !self.cost.is_spent() {
+            objects.iter_mut().for_each(|object| transform(&mut object.tree, &entries, &fields, owner == 0));
+        }
         self.replacements(file, root, &mut objects);
         for transformer in texts("transformers") {
             self.transformer(file, &transformer, &mut objects);
         }
         within.pop();
+        if within.is_empty() && self.cost.is_spent() {
+            let failure = Failure {
+                code: "target/not-found".to_owned(),
+                message: format!(
+                    "what {file} renders takes more than {MAX_STEPS} steps or {MAX_HELD} bytes, and was not looked through"
+                ),
+                hint: Some("name the place in `write-back-target`".to_owned()),
+                line: None,
+            };
+            self.broken.insert(0, (file.clone(), failure));
+        }
         objects
     }
 
@@ -165,7 +191,9 @@ impl<'a> Render<'a> {
         let state = path.as_ref().map(|path| (self.auto.files.read)(path));
         match (path, state) {
             (Some(path), Some(FileState::Parsed(source))) if self.may_read(from, &path) => {
-                self.manifests(&path, owner, &source)
+                let found = self.manifests(&path, owner, &source);
+                self.cost.hold(if found.is_empty() { 0 } else { source.text().len() });
+                if self.cost.is_spent() { Vec::new() } else { found }
             }
             (Some(path), Some(state @ FileState::Unreadable(_))) => {
                 // What cannot name the image by any of its bytes stands in nobody's way.
@@ -216,6 +244,11 @@ impl<'a> Render<'a> {
         };
         match self.auto.kustomization_file(&directory) {
             Ok(Some((file, source))) => {
+                if within.len() >= MAX_DEPTH {
+                    let why = format!("and {MAX_DEPTH} kustomizations name each other before it, which is the most");
+                    self.broken.push((from.clone(), missing(&why)));
+                    return None;
+                }
                 if within.contains(&file) {
                     self.broken.push((from.clone(), missing("which names it in turn: they go round in a circle")));
                     return None;
@@ -251,7 +284,7 @@ impl<'a> Render<'a> {
             };
             self.broken.push((from.clone(), failure));
         }
-        self.files <= MAX_LISTED
+        self.files <= MAX_LISTED && !self.cost.is_spent()
     }
 
     /// Reads a file that a kustomization names, other than a resource.
@@ -278,7 +311,7 @@ impl<'a> Render<'a> {
         let Ok(list_path) = KeyPath::of_key(list) else { return };
         for (number, item) in root.get(list).map(Node::items).unwrap_or_default().into_iter().enumerate() {
             let text = |key: &str| item.get(key).and_then(Node::as_str);
-            let target = item.get("target").map(Target::of);
+            let target = item.get("target").map(|target| Target::of(target, &mut self.cost));
             let item_path = list_path.item(number);
             let (file, inline) = match item.as_str() {
                 Some(text) if text.contains('\n') || text.trim_start().starts_with('{') => {
@@ -292,7 +325,10 @@ impl<'a> Render<'a> {
             };
             let patches = match (file, inline) {
                 (Some(path), _) => match self.file(from, path) {
-                    Some((path, source)) => patches::of_file(&source, &path, owner),
+                    Some((path, source)) => {
+                        self.cost.hold(source.text().len());
+                        patches::of_file(&source, &path, owner)
+                    }
                     None => continue,
                 },
                 (None, Some((text, Some(path)))) => match Source::parse(text) {
@@ -307,18 +343,18 @@ impl<'a> Render<'a> {
                 (None, _) => continue,
             };
             let is_all_seen = self.is_all_seen();
-            patches::apply(patches, target.as_ref(), objects, self.has_schema, is_all_seen);
+            patches::apply(patches, target.as_ref(), objects, self.has_schema, is_all_seen, &mut self.cost);
         }
     }
 
-    fn entries(&self, file: &RepoPath, owner: usize, root: Node<'_>) -> Vec<Entry> {
+    fn entries(&mut self, file: &RepoPath, owner: usize, root: Node<'_>) -> Vec<Entry> {
         let Ok(list) = kustomization::images() else { return Vec::new() };
         let place = |name: &str| {
             let place = Place::Entry { list: list.clone(), name: name.to_owned(), is_digest: false };
             Origin::Place { owner, file: file.clone(), place: Box::new(place) }
         };
         let items = root.get(kustomization::IMAGES).map(Node::items).unwrap_or_default();
-        items.into_iter().filter_map(|item| Entry::of(item, &place)).collect()
+        items.into_iter().filter_map(|item| Entry::of(item, &place, &mut self.cost)).collect()
     }
 
     fn image_fields(&mut self, from: &RepoPath, configurations: &[String]) -> Vec<Field> {

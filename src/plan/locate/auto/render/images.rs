@@ -8,6 +8,7 @@ use std::sync::Arc;
 use regex::Regex;
 
 use crate::manifest::place::split_spec;
+use crate::plan::locate::auto::render::cost::Cost;
 use crate::plan::locate::auto::render::tree::{Leaf, Origin, Reached, Tree};
 use crate::yaml::Node;
 
@@ -31,10 +32,10 @@ pub(super) struct Field {
 
 impl Entry {
     /// Reads an entry; `place` gives the place of the entry of a name.
-    pub(super) fn of(node: Node<'_>, place: &dyn Fn(&str) -> Origin) -> Option<Self> {
+    pub(super) fn of(node: Node<'_>, place: &dyn Fn(&str) -> Origin, cost: &mut Cost) -> Option<Self> {
         let text = |key: &str| node.get(key).and_then(Node::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
         let name = text("name")?;
-        let pattern = Regex::new(&format!("^(?:{name})(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$")).ok();
+        let pattern = cost.compile("^(?:", &name, ")(:[a-zA-Z0-9_.{}-]*)?(@sha256:[a-zA-Z0-9_.{}-]*)?$");
         let from = Arc::new(place(&name));
         let (new_name, new_tag, digest) = (text("newName"), text("newTag"), text("digest"));
         Some(Self { new_name, new_tag, digest, tag_suffix: text("tagSuffix"), pattern, from, name })

@@ -10,6 +10,7 @@ use crate::model::names::RepoPath;
 use crate::model::tracked::kustomizations;
 use crate::plan::locate::FileState;
 use crate::plan::locate::auto::render::Render;
+use crate::plan::locate::auto::render::cost::Cost;
 use crate::plan::locate::auto::render::object::Object;
 use crate::plan::locate::auto::render::patches::Target;
 use crate::yaml::Node;
@@ -33,12 +34,14 @@ impl Render<'_> {
         for item in root.get("replacements").map(Node::items).unwrap_or_default() {
             let why = format!("a replacement of {from} writes it");
             match item.get("path").and_then(Node::as_str) {
-                None => close_targets(item, &why, objects),
+                None => close_targets(item, &why, objects, &mut self.cost),
                 Some(path) => {
                     let Some((_, source)) = self.file(from, path) else { continue };
                     for root in source.documents().iter().map(|document| document.root()) {
-                        close_targets(root, &why, objects);
-                        root.items().into_iter().for_each(|item| close_targets(item, &why, objects));
+                        close_targets(root, &why, objects, &mut self.cost);
+                        for item in root.items() {
+                            close_targets(item, &why, objects, &mut self.cost);
+                        }
                     }
                 }
             }
@@ -51,7 +54,7 @@ impl Render<'_> {
         for (file, source) in source {
             for root in source.documents().iter().map(|document| document.root()) {
                 let Some(kind) = root.get("kind").and_then(Node::as_str) else { continue };
-                if HARMLESS.contains(&kind) {
+                if HARMLESS.contains(&kind) || self.cost.take(objects.len()).is_none() {
                     continue;
                 }
                 let name = root.get_path(&["imageTag", "name"]).and_then(Node::as_str);
@@ -81,13 +84,16 @@ impl Render<'_> {
 }
 
 /// Closes the images that the targets of one replacement name.
-fn close_targets(replacement: Node<'_>, why: &str, objects: &mut [Object]) {
+fn close_targets(replacement: Node<'_>, why: &str, objects: &mut [Object], cost: &mut Cost) {
     for target in replacement.get("targets").map(Node::items).unwrap_or_default() {
         let paths = target.get("fieldPaths").map(Node::items).unwrap_or_default();
         if !paths.into_iter().filter_map(Node::as_str).any(|path| path.ends_with("image")) {
             continue;
         }
-        let selected = target.get("select").map(Target::of);
+        let selected = target.get("select").map(|target| Target::of(target, cost));
+        if cost.take(objects.len()).is_none() {
+            return;
+        }
         for object in objects.iter_mut() {
             if selected.as_ref().is_none_or(|selected| selected.meets(object)) {
                 object.close(why, &|_| true);

@@ -7,6 +7,7 @@ use crate::manifest::objects::Objects;
 use crate::model::address::{Address, ObjectName, Shown};
 use crate::model::key_path::KeyPath;
 use crate::model::names::RepoPath;
+use crate::plan::locate::auto::render::cost::Cost;
 use crate::plan::locate::auto::render::object::{self, Object};
 use crate::plan::locate::auto::render::tree::{Ground, Tree};
 use crate::yaml::{Kind, Node};
@@ -32,9 +33,9 @@ pub(super) struct Target {
 
 impl Target {
     /// Reads a `target`.
-    pub(super) fn of(node: Node<'_>) -> Self {
+    pub(super) fn of(node: Node<'_>, cost: &mut Cost) -> Self {
         let text = |key: &str| node.get(key).and_then(Node::as_str).filter(|text| !text.is_empty());
-        let pattern = |key: &str| text(key).and_then(|text| Regex::new(&format!("^(?:{text})$")).ok());
+        let mut pattern = |key: &str| text(key).and_then(|text| cost.compile("^(?:", text, ")$"));
         Self {
             group: pattern("group"),
             version: pattern("version"),
@@ -134,8 +135,12 @@ pub(super) fn apply(
     objects: &mut Vec<Object>,
     has_schema: bool,
     is_all_seen: bool,
+    cost: &mut Cost,
 ) {
     for patch in patches {
+        if cost.take(objects.len()).is_none() {
+            return;
+        }
         match patch {
             Patch::Strategic(patch) => {
                 let is_deleted = patch.tree.text(&["$patch"]) == Some("delete");
@@ -148,7 +153,11 @@ pub(super) fn apply(
                     continue;
                 }
                 let mut met = 0;
+                let size = patch.tree.count();
                 for object in objects.iter_mut().filter(|object| is_met(object)) {
+                    if cost.take(size).is_none() {
+                        return;
+                    }
                     let has_schema = has_schema || object::is_builtin(&object.group);
                     object.tree.merge(&patch.tree, "", has_schema);
                     met += 1;
@@ -161,7 +170,9 @@ pub(super) fn apply(
                 let Some(target) = target else { continue };
                 let mut met = 0;
                 for object in objects.iter_mut().filter(|object| target.meets(object)) {
-                    operations.iter().for_each(|operation| object.tree.operate(operation));
+                    if operations.iter().try_for_each(|operation| object.tree.operate(operation, cost)).is_none() {
+                        return;
+                    }
                     met += 1;
                 }
                 if met == 0 && !is_all_seen {

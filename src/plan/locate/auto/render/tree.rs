@@ -10,6 +10,7 @@ use crate::manifest::place::Place;
 use crate::model::address::Address;
 use crate::model::key_path::KeyPath;
 use crate::model::names::RepoPath;
+use crate::plan::locate::auto::render::cost::Cost;
 use crate::yaml::{Kind, Node};
 
 /// Lists that kinds of Kubernetes merge by `name`, as far as they hold images.
@@ -124,6 +125,15 @@ impl Tree {
         }
     }
 
+    /// Counts the values in it, with itself.
+    pub(super) fn count(&self) -> usize {
+        1 + match self {
+            Self::Map(entries) => entries.iter().map(|(_, value)| value.count()).sum(),
+            Self::List(items) => items.iter().map(Self::count).sum(),
+            Self::Text(_) | Self::Null => 0,
+        }
+    }
+
     /// Merges a strategic merge patch; `has_schema` says whether lists are merged by name.
     pub(super) fn merge(&mut self, patch: &Self, key: &str, has_schema: bool) {
         match (&mut *self, patch) {
@@ -185,9 +195,11 @@ impl Tree {
         }
     }
 
-    /// Carries out one operation of a JSON patch; what does not fit is left out, as kustomize will refuse it.
-    pub(super) fn operate(&mut self, operation: &Self) {
-        let (Some(word), Some(path)) = (operation.text(&["op"]), operation.text(&["path"])) else { return };
+    /// Carries out one operation of a JSON patch; what does not fit is left out, as kustomize will refuse it. Gives none
+    /// where it costs too much.
+    pub(super) fn operate(&mut self, operation: &Self, cost: &mut Cost) -> Option<()> {
+        let (Some(word), Some(path)) = (operation.text(&["op"]), operation.text(&["path"])) else { return Some(()) };
+        cost.take(operation.count())?;
         let value = || operation.get("value").cloned().unwrap_or(Self::Null);
         let from = || pointer(operation.text(&["from"]).unwrap_or_default());
         let path = pointer(path);
@@ -200,7 +212,10 @@ impl Tree {
             "remove" => drop(self.take(&path)),
             "add" => self.add(&path, value()),
             "copy" => {
-                if let Some(copy) = self.at_mut(&from()).cloned() {
+                // What is copied into itself grows to twice its size.
+                if let Some(from) = self.at_mut(&from()) {
+                    cost.take(from.count())?;
+                    let copy = from.clone();
                     self.add(&path, copy);
                 }
             }
@@ -211,6 +226,7 @@ impl Tree {
             }
             _ => {}
         }
+        Some(())
     }
 
     fn at_mut(&mut self, path: &[String]) -> Option<&mut Self> {
