@@ -311,7 +311,14 @@ fn branches_and_sources() {
         )],
         &own("helm: {parameters: [{name: image.tag, value: 1.0.0}]}"),
     );
-    for target in [".argocd-source-web.yaml", "./.argocd-source-other.yaml"] {
+    for target in [".argocd-source-other.yaml", "/apps/api/.argocd-source-web.yaml"] {
+        let refused = format!("target/outside … the target `{target}` overrides another Application");
+        check(
+            &[(&app(&format!("write-back-target: {target}")), &["app=r.io/a held target/outside"], &[&refused])],
+            ONE,
+        );
+    }
+    for target in [".argocd-source-web.yaml", "./.argocd-source-argocd_web.yaml"] {
         let file = format!("app=r.io/a [semver *] main:apps/web/{}", target.trim_start_matches("./"));
         check(&[(&app(&format!("write-back-target: {target}")), &[&file], &[])], ONE);
     }

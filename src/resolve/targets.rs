@@ -7,7 +7,7 @@ use crate::manifest::flux::KUSTOMIZATION;
 use crate::model::address::ObjectName;
 use crate::model::application::{Application, DEFAULT_NAMESPACE};
 use crate::model::image_field::ImageField;
-use crate::model::names::ApplicationKey;
+use crate::model::names::{ApplicationKey, RepoPath};
 use crate::model::problem::Problem;
 use crate::model::tracked::{
     AddressSearch, AutoSearch, HelmSearch, Layer, ObjectSearch, OverrideSearch, Refusal, Search, Target, TrackedImage,
@@ -211,13 +211,20 @@ fn overrides(
     // Argo CD puts the namespace before the name where that is not its own, which is unknown here.
     let (short, long) = (format!(".argocd-source-{name}.yaml"), format!(".argocd-source-{namespace}_{name}.yaml"));
     let mut names = if namespace == DEFAULT_NAMESPACE { vec![short, long] } else { vec![long, short] };
-    if let Some(file) = file {
-        names = vec![file.clone()];
-    }
     let join = |path: &String| ground.file(path).map_err(|why| format!("the target `{path}` cannot be written: {why}"));
+    let mut files: Vec<RepoPath> = names.iter().map(join).collect::<Result<_, _>>()?;
+    if let Some(file) = file {
+        let named = join(file)?;
+        // Argo CD reads any other for another Application; only the operator's own list may mean that.
+        if application.key.file.is_some() && !files.contains(&named) {
+            let own = names.swap_remove(0);
+            return Err(format!("the target `{file}` overrides another Application; that of this one is `{own}`"));
+        }
+        files = vec![named];
+    }
     let (parameters, images) = ground.overridden();
     Ok(OverrideSearch {
-        files: names.iter().map(join).collect::<Result<_, _>>()?,
+        files,
         source: home(request, ground),
         key: request.key.clone(),
         name_key: request.name_key.clone(),
