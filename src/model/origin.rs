@@ -21,6 +21,13 @@ pub struct Origin {
     pub line: u64,
 }
 
+impl Origin {
+    /// Tells whether it stands in what is read at `base`, for an ApplicationSet that this repository defines.
+    pub fn is_of(&self, defining: &str, base: &RemoteBranch) -> bool {
+        self.base.as_ref().map_or(base.repository == defining, |own| own == base)
+    }
+}
+
 /// A part of a rendered text that is a whole scalar of a file.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Piece {

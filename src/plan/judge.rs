@@ -197,7 +197,7 @@ pub fn is_within_reach(subject: &Subject) -> bool {
     let (Some(target), Some(located)) = (&subject.tracked.target, &subject.located) else { return false };
     let is_own =
         target.own_paths.iter().any(|path| located.file.is_within(path)) || target.listed.contains(&located.file);
-    let is_own = is_own || is_part(target, located) || is_origin(subject, located);
+    let is_own = is_own || is_part(target, located) || is_origin(subject, target, located);
     let is_allowed = |rule: &EffectiveRule| rule.may_write.iter().any(|glob| glob.is_match(located.file.as_str()));
     is_own || subject.rule.as_ref().is_some_and(is_allowed)
 }
@@ -218,7 +218,7 @@ fn is_part(target: &Target, located: &Located) -> bool {
 
 /// Tells whether a generated Application is made of what stands at the place: an element of its ApplicationSet, a text of
 /// the template, or a field of a file that a generator reads.
-fn is_origin(subject: &Subject, located: &Located) -> bool {
+fn is_origin(subject: &Subject, target: &Target, located: &Located) -> bool {
     let (Some(rendered), Some(address)) = (&subject.tracked.rendered, located.place.as_ref().and_then(Place::address))
     else {
         return false;
@@ -226,7 +226,10 @@ fn is_origin(subject: &Subject, located: &Located) -> bool {
     let is_it = |origin: &Origin| {
         let key = &origin.address.key;
         let is_there = *key == address.key || key.below(&address.key).is_some();
-        is_there && origin.address.object == address.object && origin.file == located.file
+        is_there
+            && origin.address.object == address.object
+            && origin.file == located.file
+            && origin.is_of(&subject.tracked.application.repository, &target.base)
     };
     rendered.pieces.iter().flat_map(|(_, pieces)| pieces).any(|piece| is_it(&piece.origin))
 }

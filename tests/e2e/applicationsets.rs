@@ -257,3 +257,26 @@ fn a_generator_may_read_another_configured_repository() {
     assert_eq!(table::codes(&found), ["unsupported/generator"]);
     assert!(found[0]["message"].as_str().unwrap().contains("reads the revision `v2`"), "{found:#?}");
 }
+
+#[test]
+fn a_set_reaches_no_set_of_the_same_name_in_another_repository() {
+    let other = BareRemote::create();
+    let world = World::create();
+    world.registry.publish("acme/web", &["1.0.0", "1.1.0"]);
+    let parameters = "path: apps/web\nhelm:\n  parameters:\n  - name: image.tag\n    value: '{{.tag}}'";
+    let asks = "\n      repin.dev/git-repository: OTHER\n      repin.dev/write-back-target: /argocd/shop.yaml\n      repin.dev/app.helm.image-tag: 'Application/argocd/web#spec.source.helm.parameters[0].value'";
+    let spec = |more: &str| {
+        let template = template("web", parameters).replace("app=IMAGE", &format!("app=IMAGE{more}"));
+        format!("goTemplate: true\ngenerators:\n- list:\n    elements:\n    - tag: 1.0.0\n{template}")
+    };
+    let theirs = set(&world, "shop", &spec(""));
+    other.commit(&[("argocd/shop.yaml", &theirs)], "Add a set");
+    let entry = format!("repositories:\n  - name: values\n    url: {}\n", other.url());
+    world.configure(&world.standard_config().replace("repositories:\n", &entry));
+    add(&world, &[("shop", spec(&asks.replace("OTHER", &other.url())))]);
+    let said = world.repin(&["once"]);
+    let found = said.json["outcomes"].as_array().unwrap().iter().filter(|one| one["file"] == "argocd/shop.yaml");
+    let found: Vec<String> = found.map(|one| format!("{} {}", one["repository"], verdict(one))).collect();
+    assert!(found.contains(&"\"values\" held target/outside".to_owned()), "{found:?} {said:#?}");
+    assert_eq!(other.show("argocd/shop.yaml"), theirs);
+}

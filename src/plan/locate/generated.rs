@@ -21,6 +21,10 @@ pub(super) fn locate(image: &TrackedImage, rendered: &Rendered, target: &Target,
     else {
         return Vec::new();
     };
+    if target.base.repository != image.application.repository {
+        // A file that is called so in another repository is another one.
+        return search(&target.search, Auto { image, name, files, declared: &target.declared });
+    }
     // In the place of the ApplicationSet's file the search sees what it generates.
     let source = Arc::new(source);
     let read = |path: &RepoPath| {
