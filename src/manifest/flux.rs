@@ -281,11 +281,20 @@ pub fn values_from(source: &Source, release: &ObjectName) -> Vec<ValuesFrom> {
     list.map(Node::items).unwrap_or_default().into_iter().filter_map(read).collect()
 }
 
-/// Finds the ConfigMap of a name, if it is the only one.
-pub fn config_map(source: &Source, name: &str) -> Option<ObjectName> {
+/// Finds the ConfigMaps of a name that may be the one which a release means: of its namespace, as far as both say theirs.
+pub fn config_maps(source: &Source, name: &str, release: &ObjectName) -> Vec<ObjectName> {
+    let of_release = match release {
+        ObjectName::Named { namespace, .. } => namespace.as_deref(),
+        ObjectName::Number(_) => None,
+    };
     let objects = Objects::of(source);
-    let is_it = |object: &&Object<'_>| object.kind == "ConfigMap" && object.name.as_deref() == Some(name);
-    let mut found = objects.all().iter().filter(is_it);
-    let first = found.next().filter(|_| found.next().is_none())?;
-    first.named()
+    let all = objects.all().iter().filter(|object| object.kind == "ConfigMap").filter_map(Object::named);
+    let is_it = |object: &ObjectName| match object {
+        ObjectName::Named { name: own, namespace, .. } => {
+            let is_apart = namespace.as_deref().zip(of_release).is_some_and(|(own, wanted)| own != wanted);
+            own == name && !is_apart
+        }
+        ObjectName::Number(_) => false,
+    };
+    all.filter(is_it).collect()
 }

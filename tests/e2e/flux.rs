@@ -272,3 +272,35 @@ fn a_chart_and_an_artifact_of_a_registry_follow_their_tags() {
     );
     assert_eq!(world.remote.show("apps/artifact.yaml"), fill(&world, &artifact.replace("tag: 1.0.0", "tag: 2.0.0")));
 }
+
+#[test]
+fn values_from_a_config_map_are_those_of_the_namespace_of_the_release() {
+    let release = RELEASE
+        .replace("\"1.0.0\"", "\"\"")
+        .replace("  interval: 5m\n", "  valuesFrom: [{kind: ConfigMap, name: web-values}]\n");
+    let values = |namespace: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: web-values, namespace: {namespace}}}\ndata:\n  values.yaml: |\n    image:\n      repository: IMAGE\n      tag: 1.0.0\n"
+        )
+    };
+    let release = release.replace("  values:\n    image:\n      repository: IMAGE\n      tag: \"\"\n", "");
+    // The other one comes first by its path.
+    let world = world(&[
+        ("apps/shop/a.yaml", &values("dev")),
+        ("apps/shop/release.yaml", &release),
+        ("apps/shop/values.yaml", &values("shop")),
+    ]);
+    let said = world.repin(&["once"]);
+    assert_eq!(said.json["outcomes"][0]["result"], "delivered", "{said:#?}");
+    assert_eq!(world.remote.show("apps/shop/a.yaml"), fill(&world, &values("dev")));
+    assert_eq!(world.remote.show("apps/shop/values.yaml"), fill(&world, &values("shop")).replace("1.0.0", "1.0.1"));
+    // Two that may be meant are none.
+    let nowhere = values("shop").replace(", namespace: shop", "");
+    commit(&world, &[("apps/shop/values.yaml", &values("shop")), ("apps/shop/b.yaml", &nowhere)]);
+    let said = world.repin(&["once"]);
+    assert_ne!(said.json["outcomes"][0]["result"], "delivered", "{said:#?}");
+    assert!(
+        said.json["outcomes"][0]["message"].as_str().unwrap().contains("not into the ConfigMap `web-values`"),
+        "{said:#?}"
+    );
+}

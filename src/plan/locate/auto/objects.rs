@@ -131,22 +131,24 @@ impl Auto<'_> {
         (layers, elsewhere)
     }
 
-    /// Finds a ConfigMap with values in the same file, else in the same directory.
+    /// Finds the ConfigMap with values in the same file, else in the same directory, if there is one only.
     fn config_map(&self, search: &ObjectSearch, source: &Source, from: &ValuesFrom) -> Option<Layer> {
         let key = from.key.clone().filter(|_| from.kind == "ConfigMap")?;
-        let layer = |file: &RepoPath, source: &Source| {
-            let object = flux::config_map(source, &from.name)?;
-            let part = ValuesPart { object, key: key.clone(), shape: Shape::Values };
-            Some(Layer { file: file.clone(), part: Some(part) })
+        let layers = |file: &RepoPath, source: &Source| -> Vec<Layer> {
+            let objects = flux::config_maps(source, &from.name, &search.object).into_iter();
+            let part = |object: ObjectName| ValuesPart { object, key: key.clone(), shape: Shape::Values };
+            objects.map(|object| Layer { file: file.clone(), part: Some(part(object)) }).collect()
         };
-        if let Some(found) = layer(&search.file, source) {
-            return Some(found);
+        let mut found = layers(&search.file, source);
+        if found.is_empty() {
+            for file in (self.files.holding)(&search.file.parent(), false, &from.name) {
+                if let FileState::Parsed(source) = (self.files.read)(&file) {
+                    found.extend(layers(&file, &source));
+                }
+            }
         }
-        let word = from.name.as_str();
-        (self.files.holding)(&search.file.parent(), false, word).iter().find_map(|file| match (self.files.read)(file) {
-            FileState::Parsed(source) => layer(file, &source),
-            FileState::Missing | FileState::NotRegular(_) | FileState::Unreadable(_) => None,
-        })
+        // Which one of several is meant is not known here.
+        if found.len() == 1 { found.pop() } else { None }
     }
 
     /// Finds the entries of `spec.images` of a Kustomization of Flux, or where one is to be added.
