@@ -78,7 +78,8 @@ impl Override {
         self.there()?.read(source, image)
     }
 
-    fn is_there(&self, source: &Source) -> Result<bool, EditError> {
+    /// Tells whether the file has the entry.
+    pub(super) fn is_there(&self, source: &Source) -> Result<bool, EditError> {
         let list = self.list()?;
         Ok(match self {
             Self::Parameter { name, .. } => match parameters::value_of(&list, name) {
@@ -299,5 +300,23 @@ impl Item {
             Self::Text(_) => self.written().concat(),
             Self::Parameter(_) => format!("{{{}}}", self.written().join(", ")),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_that_is_there_is_one_place_with_its_key_path() {
+        let source = Source::parse("helm:\n  parameters:\n  - name: image.tag\n    value: v1\n").unwrap();
+        let entry = |name: &str| {
+            let (name, seed) = (name.to_owned(), Vec::new());
+            Place::Override(Override::Parameter { name, is_spec: false, seed, image: None })
+        };
+        let path = Place::Tag(Address::first("helm.parameters[0].value".parse().unwrap()));
+        assert_eq!(entry("image.tag").canonical(&source), path.canonical(&source));
+        assert_eq!(entry("other.tag").canonical(&source), "helm.parameters[name=other.tag].value");
     }
 }

@@ -166,8 +166,11 @@ impl Place {
             Self::Entry { list, name, .. } => kustomization::canonical(source, list, name),
             Self::Parameter { list, name, .. } => source.canonical(&parameter(list, name)),
             Self::Image { list, name } => source.canonical(&image_strings::shown(source, list, name)),
-            // Two that are not there yet are one place if they are called alike.
-            Self::Override(_) => self.key(),
+            Self::Override(entry) => match (entry.is_there(source), entry.there()) {
+                (Ok(true), Ok(place)) => place.canonical(source),
+                // Two that are not there yet are one place if they are called alike.
+                _ => self.key(),
+            },
         }
     }
 
