@@ -618,3 +618,14 @@ fn bases_of_bases_end_at_the_limit() {
     let failure = found[0].site.as_ref().expect_err("it is cut");
     assert!(failure.message.contains("64 kustomizations name each other"), "{}", failure.message);
 }
+
+#[test]
+fn charts_that_depend_on_themselves_end_at_the_limit() {
+    let dependencies: String =
+        (0..300).map(|number| format!("  - {{name: a{number}, repository: 'file://../other'}}\n")).collect();
+    let chart = format!("apiVersion: v2\nname: other\nversion: 1.0.0\ndependencies:\n{dependencies}");
+    let own = chart.replace("../other", "../../charts/other");
+    let values = "image: {repository: ghcr.io/acme/web, tag: 1.0.0}\n";
+    let tree = Tree::of(&[("Chart.yaml", &own), ("values.yaml", values), ("/charts/other/Chart.yaml", &chart)]);
+    assert_eq!(told(&tree.locate(IMAGE, &[])), "values.yaml image.tag 1.0.0");
+}

@@ -2,8 +2,8 @@
 //! the set's own file, the names below a directory, or the content of a file.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
+use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -30,11 +30,11 @@ pub(super) struct Expanded {
     set: Arc<ApplicationSet>,
     applications: Vec<Arc<Application>>,
     problems: Vec<Problem>,
-    met: Vec<Met>,
+    met: HashSet<Met>,
 }
 
 /// What an expansion depends on besides the set, each in a repository: none = the one that defines the set.
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Debug, Eq, Hash, PartialEq)]
 enum Met {
     /// What a `repoURL` and a `revision` mean.
     Tree(String, String, Result<Option<RemoteBranch>, String>),
@@ -99,12 +99,10 @@ pub(in crate::reconcile) fn generate(
 
 impl Ground<'_> {
     fn expand(&self, set: &Arc<ApplicationSet>, last: Option<&Expanded>) -> Result<Expanded, GitError> {
-        let (met, lost) = (RefCell::new(Vec::new()), RefCell::new(None));
+        // A `matrix` meets the same files once for each of its parameter sets.
+        let (met, lost) = (RefCell::new(HashSet::new()), RefCell::new(None));
         let note = |one: Met| {
-            let mut met = met.borrow_mut();
-            if !met.contains(&one) {
-                met.push(one);
-            }
+            met.borrow_mut().insert(one);
         };
         let find = |url: &str, revision: &str| {
             let found = self.find(url, revision);

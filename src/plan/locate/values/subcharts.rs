@@ -17,12 +17,12 @@ const MAX_CHARTS: usize = 64;
 
 /// Finds the values of charts that others of the layers depend on, the deepest first: who is above wins.
 pub(super) fn find(layers: &[Layer], files: Files<'_>) -> Vec<(KeyPath, RepoPath)> {
-    let mut found = Vec::new();
+    let (mut found, mut left) = (Vec::new(), MAX_CHARTS);
     for layer in layers.iter().filter(|layer| layer.part.is_none()) {
         if let Some(directory) =
             layer.file.join("..").filter(|directory| directory.join(VALUES).as_ref() == Some(&layer.file))
         {
-            below(&directory, None, 0, files, &mut found);
+            below(&directory, None, 0, files, &mut left, &mut found);
         }
     }
     // A chart lies over those that it brings.
@@ -35,9 +35,13 @@ fn below(
     under: Option<&KeyPath>,
     depth: usize,
     files: Files<'_>,
+    left: &mut usize,
     found: &mut Vec<(KeyPath, RepoPath)>,
 ) {
     let Some(FileState::Parsed(source)) = chart.join(CHART).map(|file| (files.read)(&file)) else { return };
+    // One without values of its own may bring many as well.
+    let Some(less) = left.checked_sub(1) else { return };
+    *left = less;
     for (key, directory) in dependencies(&source, chart) {
         let key = under.map_or_else(|| KeyPath::of_key(&key), |under| under.child(&key));
         let (Ok(key), Some(values)) = (key, directory.join(VALUES)) else { continue };
@@ -48,7 +52,7 @@ fn below(
         if is_there {
             found.push((key.clone(), values));
         }
-        below(&directory, Some(&key), depth + 1, files, found);
+        below(&directory, Some(&key), depth + 1, files, left, found);
     }
 }
 
