@@ -3,12 +3,12 @@
 //! Blocking; `gather` and `act` call it from a blocking thread. Nothing is read, parsed or fetched twice that cannot have
 //! changed.
 
+mod discovery;
 pub(super) mod files;
 mod index;
 mod line;
 mod places;
 pub(super) mod sets;
-mod survey;
 mod words;
 
 use std::cell::RefCell;
@@ -29,11 +29,11 @@ use crate::model::rule::Glob;
 use crate::plan::Failure;
 use crate::plan::locate::{FileState, may_be_manifest};
 use crate::plan::rollback::Stood;
+use crate::reconcile::repository::discovery::{Discoveries, Survey};
 use crate::reconcile::repository::files::{Discovered, discover_file, parsed};
 use crate::reconcile::repository::index::Index;
 use crate::reconcile::repository::line::{Line, Met};
 use crate::reconcile::repository::places::Placed;
-use crate::reconcile::repository::survey::{Discoveries, Survey};
 
 pub(super) use crate::reconcile::repository::places::Ground;
 

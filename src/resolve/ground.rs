@@ -206,7 +206,10 @@ pub(super) fn ground<'a>(
         }
     };
     let is_ambiguous = lists.len() > 1;
-    let own = own_paths;
+    let own = match (application.own_object(), &application.key.file) {
+        (Some(_), Some(file)) => reach_of_object(file, request),
+        _ => own_paths,
+    };
     Ok(Ground {
         repository,
         base,
@@ -224,6 +227,17 @@ pub(super) fn ground<'a>(
         sources,
         home,
     })
+}
+
+/// Gives what an object may reach that carries its annotations itself: its own file, and the folder of that unless it is
+/// the whole repository. In another repository it owns nothing.
+fn reach_of_object(file: &RepoPath, request: &ImageRequest) -> Vec<RepoPath> {
+    let folder = file.parent();
+    match &request.destination.repository {
+        Some(_) => Vec::new(),
+        None if folder.as_str().is_empty() => vec![file.clone()],
+        None => vec![folder],
+    }
 }
 
 /// Gives what branches that are made for changes are called, if annotations ask for them and the operator allows any.

@@ -133,10 +133,13 @@ fn a_file_beside_the_object_may_be_named_and_nothing_outside_its_directory() {
         ("apps/a/values.yaml", values),
         ("apps/b/release.yaml", &target("/apps/a/values.yaml")),
         ("clusters/release.yaml", &RELEASE.replace("name: web", "name: unmatched")),
+        // The whole repository is nobody's folder.
+        ("release.yaml", &target("/apps/a/values.yaml").replace("name: web", "name: root")),
     ]);
     assert_eq!(
         lines(&world.repin(&["plan"])),
         [
+            "HelmRelease/shop/root apps/a/values.yaml image.tag held target/outside",
             "HelmRelease/shop/unmatched clusters/release.yaml spec.values.image.tag held rule/none",
             "HelmRelease/shop/web apps/a/values.yaml image.tag held target/outside",
             "HelmRelease/shop/web apps/a/values.yaml image.tag pending pending",
