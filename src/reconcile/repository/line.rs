@@ -6,6 +6,7 @@ use crate::git::{Directory, DirectoryId, EntryKind, GitError, History, HistoryLi
 use crate::model::history::{BlobId, CommitId};
 use crate::model::names::RepoPath;
 use crate::plan::rollback::{FirstSeen, Release};
+use crate::reconcile::repository::words::Word;
 
 /// A branch at the head that was last read.
 pub(in crate::reconcile) struct Line {
@@ -32,8 +33,17 @@ pub(super) enum Met {
     NotRegular(&'static str),
     /// This content.
     Content(BlobId),
-    /// The directory at this path, if there is one.
-    Listing(Option<DirectoryId>),
+    /// What a directory answered; none = there is no directory.
+    Below(Option<DirectoryId>, Question, u64),
+}
+
+/// What a search asks of the files below a directory.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Question {
+    /// With those in its directories.
+    pub(super) is_recursive: bool,
+    /// In which ones this word may stand; none = how many there are.
+    pub(super) word: Option<Word>,
 }
 
 impl Line {
@@ -97,10 +107,5 @@ impl Line {
             Ok(Some(blob)) => Met::Content(blob),
             Err(what) => Met::NotRegular(what),
         }
-    }
-
-    /// Tells what stands below a directory.
-    pub(super) fn meet_below(&self, directory: &RepoPath) -> Met {
-        Met::Listing(self.directory(directory).map(|directory| directory.id()))
     }
 }

@@ -2,7 +2,9 @@
 //! the last search met.
 
 use std::cell::RefCell;
+use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -16,7 +18,7 @@ use crate::plan::Subject;
 use crate::plan::locate::{FileState, Files, Located, locate};
 use crate::plan::rollback::{Stood, Timeline};
 use crate::reconcile::past::below;
-use crate::reconcile::repository::line::{Line, Met};
+use crate::reconcile::repository::line::{Line, Met, Question};
 use crate::reconcile::repository::words::Word;
 use crate::reconcile::repository::{Repository, StoodKey};
 use crate::rules::{self, EffectiveRule};
@@ -53,6 +55,26 @@ struct Seen<'a> {
     lost: RefCell<Option<GitError>>,
 }
 
+/// What a directory answers.
+enum Listed {
+    Count(usize),
+    Files(Vec<RepoPath>),
+}
+
+impl Listed {
+    /// Gives a number by which the same answer is known.
+    fn answer(&self) -> u64 {
+        match self {
+            Self::Count(count) => *count as u64,
+            Self::Files(files) => {
+                let mut hash = DefaultHasher::new();
+                files.hash(&mut hash);
+                hash.finish()
+            }
+        }
+    }
+}
+
 impl Repository {
     /// Gives the subjects of each image that targets this repository. Without `with_past`, what stood at the places is
     /// left out: nothing will be decided there.
@@ -71,15 +93,12 @@ impl Repository {
         }
         let mut old = std::mem::take(&mut self.placed);
         let mut found: Vec<Placed> = Vec::with_capacity(images.len());
-        let mut stale = Vec::new();
-        for (index, image) in images.iter().enumerate() {
-            match old.remove(&address(image)).filter(|placed| self.still_stands(placed, ground)) {
-                Some(placed) => found.push(placed),
-                None => {
-                    stale.push(index);
-                    found.push(self.search(image, ground)?);
-                }
-            }
+        for image in images {
+            let last = old.remove(&address(image));
+            found.push(match last.and_then(|mut last| self.still_stands(&mut last, ground).then_some(last)) {
+                Some(last) => last,
+                None => self.search(image, ground)?,
+            });
         }
         if with_past {
             let mut late: Vec<&mut Placed> =
@@ -148,18 +167,43 @@ impl Repository {
     }
 
     /// Tells whether a search would find the same.
-    fn still_stands(&self, placed: &Placed, ground: &Ground) -> bool {
+    fn still_stands(&self, placed: &mut Placed, ground: &Ground) -> bool {
         let line = placed.image.target.as_ref().and_then(|target| self.lines.get(&target.base.branch));
-        let is_same = |(path, met): &(RepoPath, Met)| match (line, met) {
-            (None, _) => false,
-            (Some(line), Met::Listing(_)) => line.meet_below(path) == *met,
-            (Some(line), _) => line.meet(path) == *met,
-        };
         let is_found = line.is_none() == placed.subjects.is_empty();
         Arc::ptr_eq(&placed.ground.rules, &ground.rules)
             && placed.ground.observe == ground.observe
             && is_found
-            && placed.met.iter().all(is_same)
+            && placed.met.iter_mut().all(|(path, met)| line.is_some_and(|line| self.is_same(line, path, met)))
+    }
+
+    /// Tells whether a search would meet the same at a path. A directory that changed may answer as before; then it need
+    /// not be asked again until it changes the next time.
+    fn is_same(&self, line: &Line, path: &RepoPath, met: &mut Met) -> bool {
+        let Met::Below(id, question, answer) = met else { return line.meet(path) == *met };
+        let now = line.directory(path).map(|directory| directory.id());
+        if now != *id {
+            // What cannot be read now is met, and said, by the search.
+            let is_same = self.ask(line, path, *question).is_ok_and(|files| files.answer() == *answer);
+            if !is_same {
+                return false;
+            }
+            *id = now;
+        }
+        true
+    }
+
+    /// Asks for the files below a directory.
+    fn ask(&self, line: &Line, path: &RepoPath, question: Question) -> Result<Listed, GitError> {
+        let Question { is_recursive, word } = question;
+        let (directory, mut index) = (line.directory(path), self.index.borrow_mut());
+        Ok(match (word, directory, &self.mirror) {
+            (None, Some(directory), _) => Listed::Count(index.count(directory, is_recursive)),
+            (None, None, _) => Listed::Count(0),
+            (Some(word), Some(directory), Some(mirror)) => {
+                Listed::Files(index.naming(mirror, (directory, path), is_recursive, word)?)
+            }
+            (Some(_), _, _) => Listed::Files(Vec::new()),
+        })
     }
 
     /// Tells whether nothing came to what stood at the places of an image.
@@ -191,9 +235,10 @@ impl Seen<'_> {
 
     /// Counts the files of a directory that may be manifests, by their names.
     fn count(&self, directory: &RepoPath, is_recursive: bool) -> usize {
-        self.met.borrow_mut().push((directory.clone(), self.line.meet_below(directory)));
-        let found = self.line.directory(directory);
-        found.map_or(0, |found| self.repository.index.borrow_mut().count(found, is_recursive))
+        match self.ask(directory, Question { is_recursive, word: None }) {
+            Some(Listed::Count(count)) => count,
+            Some(Listed::Files(_)) | None => 0,
+        }
     }
 
     /// Gives those that may name the image, by their words.
@@ -203,16 +248,21 @@ impl Seen<'_> {
 
     /// Gives those in which a word may stand.
     fn holding(&self, directory: &RepoPath, is_recursive: bool, word: &str) -> Vec<RepoPath> {
-        self.met.borrow_mut().push((directory.clone(), self.line.meet_below(directory)));
         self.found(directory, is_recursive, Word::of_text(word))
     }
 
     fn found(&self, directory: &RepoPath, is_recursive: bool, word: Word) -> Vec<RepoPath> {
-        let (Some(mirror), Some(found)) = (&self.repository.mirror, self.line.directory(directory)) else {
-            return Vec::new();
-        };
-        let mut index = self.repository.index.borrow_mut();
-        self.kept(index.naming(mirror, (found, directory), is_recursive, word)).unwrap_or_default()
+        match self.ask(directory, Question { is_recursive, word: Some(word) }) {
+            Some(Listed::Files(files)) => files,
+            Some(Listed::Count(_)) | None => Vec::new(),
+        }
+    }
+
+    fn ask(&self, directory: &RepoPath, question: Question) -> Option<Listed> {
+        let listed = self.kept(self.repository.ask(self.line, directory, question))?;
+        let id = self.line.directory(directory).map(|directory| directory.id());
+        self.met.borrow_mut().push((directory.clone(), Met::Below(id, question, listed.answer())));
+        Some(listed)
     }
 
     /// Keeps the first error: what was looked for may have been in what is lost.
