@@ -64,6 +64,12 @@ pub struct Source {
     is_json: bool,
     /// What the second reader sees, kept for further edits of the same text.
     second: Second,
+    /// Its objects, once somebody asked for them.
+    objects: OnceLock<objects::Known>,
+    /// Which images they name where, in the same way.
+    images: OnceLock<manifests::Images>,
+    /// Its scalars with markers, in the same way.
+    marked: OnceLock<Vec<marker::Marked>>,
     /// Where its lines begin.
     lines: OnceLock<Vec<usize>>,
     /// Where it stands, if it is a text in another one.
@@ -133,6 +139,9 @@ impl Source {
             documents,
             is_json,
             second: Second::default(),
+            objects: OnceLock::new(),
+            images: OnceLock::new(),
+            marked: OnceLock::new(),
             lines: OnceLock::new(),
             outer: None,
             inner: Mutex::default(),

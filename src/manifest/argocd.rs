@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 
 use crate::manifest::argocd::applicationset::ApplicationSet;
 use crate::manifest::helm_values::inline_values;
-use crate::manifest::objects::{Object, Objects};
+use crate::manifest::objects::{Known, Object, Objects};
 use crate::manifest::parameters;
 use crate::model::address::ObjectName;
 use crate::model::application::{
@@ -62,7 +62,7 @@ pub fn read_applications(repository: &str, file: &RepoPath, text: &str) -> Defin
             "mend the document; Argo CD cannot read it either",
         );
     }
-    for object in Objects::among(&documents).all() {
+    for object in Objects::among(&documents, &Known::of(&documents)).all() {
         reader.object(object);
     }
     Definitions { applications: reader.applications, sets: reader.sets, problems: reader.problems }
@@ -81,8 +81,8 @@ impl<'a> Reader<'a> {
         Self { repository, file, applications: Vec::new(), sets: Vec::new(), problems: Vec::new() }
     }
 
-    fn object(&mut self, object: &Object<'_>) {
-        match (object.group.as_str(), object.kind.as_str()) {
+    fn object(&mut self, object: Object<'_>) {
+        match (object.group, object.kind) {
             ("argoproj.io", APPLICATION) => self.application(object.node, APPLICATION, DEFAULT_NAMESPACE),
             ("argoproj.io", "ApplicationSet") => self.application_set(object.node),
             // Commands and reports take this word for one of Argo CD.

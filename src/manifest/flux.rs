@@ -64,10 +64,10 @@ pub struct Surroundings {
 impl Surroundings {
     /// Takes in the objects of a file.
     pub fn add(&mut self, source: &Source) {
-        for object in Objects::of(source).all().iter().filter(|object| object.is_of_flux()) {
+        for object in Objects::of(source).of_groups(is_flux) {
             let Some(own) = object.reference() else { continue };
             let text = |keys: &[&str]| object.node.get_path(keys).and_then(Node::as_str).map(str::to_owned);
-            match object.kind.as_str() {
+            match object.kind {
                 "HelmRepository" => self.repositories.extend(text(&["spec", "url"]).map(|url| (own, url))),
                 "ImageRepository" => self.images.extend(text(&["spec", "image"]).map(|image| (own, image))),
                 "ImagePolicy" => {
@@ -107,7 +107,7 @@ impl Object<'_> {
 
     /// Tells whether it is of Flux.
     pub(crate) fn is_of_flux(&self) -> bool {
-        self.group.ends_with(GROUP_END) || self.group == FIRST
+        is_flux(self.group)
     }
 
     /// Tells whether it says which tags there are, and deploys none.
@@ -116,8 +116,13 @@ impl Object<'_> {
     }
 
     fn reference(&self) -> Option<Reference> {
-        Some(Reference { namespace: self.namespace.clone(), name: self.name.clone()? })
+        Some(Reference { namespace: self.namespace.map(str::to_owned), name: self.name?.to_owned() })
     }
+}
+
+/// Tells whether a group is one of Flux.
+fn is_flux(group: &str) -> bool {
+    group.ends_with(GROUP_END) || group == FIRST
 }
 
 /// A chart that an object names, and the HelmRepository that has it.
@@ -129,7 +134,7 @@ struct Chart {
 
 /// Gives the chart of a HelmRelease or HelmChart.
 fn chart(object: &Object<'_>) -> Option<Chart> {
-    let at: &[&str] = match object.kind.as_str() {
+    let at: &[&str] = match object.kind {
         HELM_RELEASE => &["spec", "chart", "spec"],
         "HelmChart" => &["spec"],
         _ => return None,
@@ -139,7 +144,7 @@ fn chart(object: &Object<'_>) -> Option<Chart> {
     if text(&["sourceRef", "kind"])? != "HelmRepository" {
         return None;
     }
-    let namespace = text(&["sourceRef", "namespace"]).or(object.namespace.clone());
+    let namespace = text(&["sourceRef", "namespace"]).or(object.namespace.map(str::to_owned));
     let repository = Reference { namespace, name: text(&["sourceRef", "name"])? };
     spec.get("version")?;
     Some(Chart { name: text(&["chart"])?, repository, version: format!("{}.version", at.join(".")).parse().ok()? })
@@ -153,7 +158,7 @@ fn may_be(chart: &Chart, image: &ImageName) -> bool {
 /// Tells whether a file names charts that may be the image, from HelmRepositories that are not known yet.
 pub fn asks(source: &Source, image: &ImageName, around: &Surroundings) -> bool {
     let objects = Objects::of(source);
-    let mut charts = objects.all().iter().filter(|object| object.is_of_flux()).filter_map(chart);
+    let mut charts = objects.of_groups(is_flux).filter_map(|object| chart(&object));
     charts
         .any(|chart| may_be(&chart, image) && !around.repositories.iter().any(|(one, _)| one.may_be(&chart.repository)))
 }
@@ -162,10 +167,10 @@ pub fn asks(source: &Source, image: &ImageName, around: &Surroundings) -> bool {
 pub fn places(source: &Source, image: &ImageName, around: &Surroundings) -> Vec<Place> {
     let objects = Objects::of(source);
     let mut found = Vec::new();
-    for object in objects.all().iter().filter(|object| object.is_of_flux()) {
-        let place = match object.kind.as_str() {
-            "OCIRepository" => artifact(&objects, object, image),
-            _ => chart(object).and_then(|chart| {
+    for object in objects.of_groups(is_flux) {
+        let place = match object.kind {
+            "OCIRepository" => artifact(objects, object, image),
+            _ => chart(&object).and_then(|chart| {
                 let url = around.url_of(&chart.repository).filter(|_| may_be(&chart, image))?;
                 let is_it = is_at(&format!("{}/{}", url.trim_end_matches('/'), chart.name), image);
                 is_it.then(|| Place::Version(objects.address(object, chart.version)))
@@ -177,7 +182,7 @@ pub fn places(source: &Source, image: &ImageName, around: &Surroundings) -> Vec<
 }
 
 /// Gives where an OCIRepository of the image says which artifact: a digest wins over a range, and that over a tag.
-fn artifact(objects: &Objects<'_>, object: &Object<'_>, image: &ImageName) -> Option<Place> {
+fn artifact(objects: Objects<'_>, object: Object<'_>, image: &ImageName) -> Option<Place> {
     let url = object.node.get_path(&["spec", "url"]).and_then(Node::as_str)?;
     let reference = object.node.get_path(&["spec", "ref"]).filter(|_| is_at(url, image))?;
     let address = |key: &str| Some(objects.address(object, format!("spec.ref.{key}").parse().ok()?));
@@ -195,23 +200,23 @@ fn is_at(url: &str, image: &ImageName) -> bool {
 /// Gives where the HelmReleases of a file have their values.
 pub fn values(source: &Source) -> Vec<ValuesPart> {
     let objects = Objects::of(source);
-    let values = |object: &Object<'_>| {
+    let values = |object: Object<'_>| {
         let key = object.values_key()?;
         object.node.get_path(&["spec", "values"])?;
         Some(ValuesPart { object: object.named()?, key, shape: Shape::Values })
     };
-    objects.all().iter().filter_map(values).collect()
+    objects.of_groups(is_flux).filter_map(values).collect()
 }
 
 /// Gives the lists of images of the Kustomizations of a file.
 pub fn image_lists(source: &Source) -> Vec<Address> {
     let objects = Objects::of(source);
-    let is_it = |object: &&Object<'_>| object.kind == KUSTOMIZATION && object.is_of_flux();
-    let list = |object: &Object<'_>| {
+    let is_it = |object: &Object<'_>| object.kind == KUSTOMIZATION;
+    let list = |object: Object<'_>| {
         object.node.get_path(&["spec", "images"])?;
         Some(objects.address(object, images_key()?))
     };
-    objects.all().iter().filter(is_it).filter_map(list).collect()
+    objects.of_groups(is_flux).filter(is_it).filter_map(list).collect()
 }
 
 /// Gives the list of images of one Kustomization, which may not be there yet.
@@ -244,13 +249,13 @@ pub enum Subject {
 /// `edit/duplicate-key` if several objects have the name.
 pub fn subject(source: &Source, wanted: &ObjectName) -> Result<Option<(Subject, ObjectName)>, EditError> {
     let objects = Objects::of(source);
-    let of = |object: &Object<'_>| match object.kind.as_str() {
+    let of = |object: &Object<'_>| match object.kind {
         HELM_RELEASE if object.is_of_flux() => Subject::Release,
         KUSTOMIZATION if object.is_of_flux() => Subject::Kustomization,
         KUSTOMIZATION if object.group == KUSTOMIZE => Subject::KustomizationFile,
         _ => Subject::Other,
     };
-    Ok(objects.named(wanted)?.and_then(|object| Some((of(object), object.named()?))))
+    Ok(objects.named(wanted)?.and_then(|object| Some((of(&object), object.named()?))))
 }
 
 /// A source of values of a HelmRelease beside its own.
@@ -288,13 +293,12 @@ pub fn config_maps(source: &Source, name: &str, release: &ObjectName) -> Vec<Obj
         ObjectName::Number(_) => None,
     };
     let objects = Objects::of(source);
-    let all = objects.all().iter().filter(|object| object.kind == "ConfigMap").filter_map(Object::named);
-    let is_it = |object: &ObjectName| match object {
-        ObjectName::Named { name: own, namespace, .. } => {
-            let is_apart = namespace.as_deref().zip(of_release).is_some_and(|(own, wanted)| own != wanted);
-            own == name && !is_apart
+    let is_apart = |object: &ObjectName| match object {
+        ObjectName::Named { namespace, .. } => {
+            namespace.as_deref().zip(of_release).is_some_and(|(own, wanted)| own != wanted)
         }
-        ObjectName::Number(_) => false,
+        ObjectName::Number(_) => true,
     };
-    all.filter(is_it).collect()
+    let all = objects.called("ConfigMap", name).filter_map(|object| object.named());
+    all.filter(|object| !is_apart(object)).collect()
 }

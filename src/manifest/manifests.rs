@@ -8,7 +8,7 @@ mod fields;
 use std::collections::HashMap;
 
 use crate::manifest::Source;
-use crate::manifest::objects::Objects;
+use crate::manifest::objects::{Object, Objects};
 use crate::manifest::place::{Place, split_spec};
 use crate::manifest::values::{self, Named};
 use crate::model::image_field::ImageField;
@@ -23,32 +23,60 @@ const CLOSED: [&str; 3] = ["SealedSecret", "ExternalSecret", "CustomResourceDefi
 const WITH_DATA: [&str; 2] = ["ConfigMap", "Secret"];
 const DATA: [&str; 3] = ["data", "stringData", "binaryData"];
 
+/// Where the objects of a file name images, each with the number of its object. Read once, since a file may have thousands
+/// of objects, and thousands of images that are looked for in it.
+pub(super) type Images = HashMap<ImageName, Vec<(usize, Place)>>;
+
 /// Finds what names an image: `image:` fields, a `repository` with its `tag`, and the fields that the operator declares.
 pub fn places(source: &Source, image: &ImageName, declared: &[ImageField]) -> Vec<Place> {
     let objects = Objects::of(source);
-    let mut found: Vec<Place> = Vec::new();
-    for object in objects.all().iter().filter(|object| is_open(&object.kind) && !object.is_of_image_automation()) {
+    let mut found = source.images.get_or_init(|| images(objects)).get(image).cloned().unwrap_or_default();
+    if !declared.is_empty() {
+        for (number, object) in objects.all().enumerate().filter(|(_, object)| is_searched(object)) {
+            for place in fields::declared(objects, object, image, declared) {
+                // A field that is known anyway may be declared as well.
+                if !found.iter().any(|(other, known)| *other == number && known.tag() == place.tag()) {
+                    found.push((number, place));
+                }
+            }
+        }
+        found.sort_by_key(|(number, _)| *number);
+    }
+    found.into_iter().map(|(_, place)| place).collect()
+}
+
+/// Reads what names which image in all objects.
+fn images(objects: Objects<'_>) -> Images {
+    let mut images = Images::new();
+    for (number, object) in objects.all().enumerate().filter(|(_, object)| is_searched(object)) {
+        let mut note = |image: Option<ImageName>, place: &dyn Fn() -> Place| {
+            if let Some(image) = image {
+                images.entry(image).or_default().push((number, place()));
+            }
+        };
         // Helm values have rules of their own.
         let values = object.values_key();
         let is_own =
             |key: &KeyPath| values.as_ref().is_none_or(|values| !key.segments().starts_with(values.segments()));
-        let specs = each(object.node).into_iter().filter(|(key, text)| is_own(key) && names(text, image));
-        let mut places: Vec<Place> = specs.map(|(key, _)| Place::Spec(objects.address(object, key))).collect();
-        if !WITH_DATA.contains(&object.kind.as_str()) {
-            let tags = values::each(object.node).into_iter().filter(|(around, named)| {
-                named.form == Form::Tag && is_own(&named.key) && is_split(*around, named, image)
-            });
-            places.extend(tags.map(|(_, named)| Place::Tag(objects.address(object, named.key))));
+        for (key, text) in each(object.node).into_iter().filter(|(key, _)| is_own(key)) {
+            note(split_spec(text).0.parse().ok(), &|| Place::Spec(objects.address(object, key.clone())));
         }
-        for place in fields::declared(&objects, object, image, declared) {
-            // A field that is known anyway may be declared as well.
-            if !places.iter().any(|known| known.tag() == place.tag()) {
-                places.push(place);
+        if WITH_DATA.contains(&object.kind) {
+            continue;
+        }
+        for (around, named) in values::each(object.node) {
+            if named.form == Form::Tag && is_own(&named.key) {
+                for image in split(around, &named) {
+                    note(image, &|| Place::Tag(objects.address(object, named.key.clone())));
+                }
             }
         }
-        found.append(&mut places);
     }
-    found
+    images
+}
+
+fn is_searched(object: &Object<'_>) -> bool {
+    is_open(object.kind) && !object.is_of_image_automation()
 }
 
 /// Gives the key path and the text of every `image:` field of an object, whichever image it holds.
@@ -106,22 +134,24 @@ fn walk<'d>(node: Node<'d>, path: Option<&KeyPath>, found: &mut Vec<(KeyPath, &'
     }
 }
 
-/// Tells whether a mapping names the image by a `repository`, with or without its `registry`, beside its `tag`.
-fn is_split(node: Node<'_>, named: &Named, image: &ImageName) -> bool {
+/// Gives the images that a mapping names by a `repository`, with or without its `registry`, beside its `tag`.
+fn split(node: Node<'_>, named: &Named) -> [Option<ImageName>; 2] {
     let text = |key: &str| node.get(key).and_then(Node::as_str);
     let has_tag = node.get("tag").is_some_and(|tag| tag.is_null() || tag.as_str().is_some());
     // What it has by a merge alone is found where that stands.
-    let is_written = node.entries().iter().any(|(key, _)| matches!(key.as_str(), Some("repository" | "tag")));
-    let is_image = |name: &str| name.parse::<ImageName>().is_ok_and(|name| name == *image);
-    let is_repository = named.name.last_key() == Some("repository") && has_tag && is_written;
-    let Some(repository) = text("repository").filter(|_| is_repository) else { return false };
+    let is_written = || node.entries().iter().any(|(key, _)| matches!(key.as_str(), Some("repository" | "tag")));
+    let is_repository = named.name.last_key() == Some("repository") && has_tag && is_written();
+    let Some(repository) = text("repository").filter(|_| is_repository) else { return [None, None] };
+    let plain = repository.parse::<ImageName>().ok();
     match text("registry").filter(|registry| !registry.is_empty()) {
         // Beside a registry, a name without one is none of the default registry.
         Some(registry) => {
-            let has_host = repository.starts_with(&format!("{}/", image.registry()));
-            is_image(&format!("{}/{repository}", registry.trim_end_matches('/'))) || has_host && is_image(repository)
+            let has_host = |name: &ImageName| repository.starts_with(&format!("{}/", name.registry()));
+            let plain = plain.filter(has_host);
+            let whole = format!("{}/{repository}", registry.trim_end_matches('/')).parse().ok();
+            [whole.filter(|whole| plain.as_ref() != Some(whole)), plain]
         }
-        None => is_image(repository),
+        None => [plain, None],
     }
 }
 

@@ -21,7 +21,7 @@ pub const WORD: &str = "imagepolicy";
 
 /// What of an image stands before a marker.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Part {
+pub(super) enum Part {
     Whole,
     Name,
     Tag,
@@ -29,7 +29,8 @@ enum Part {
 }
 
 /// A scalar with its marker.
-struct Marked {
+#[derive(Debug)]
+pub(super) struct Marked {
     address: Address,
     value: String,
     policy: Reference,
@@ -38,20 +39,20 @@ struct Marked {
 
 /// Tells whether a file has markers of policies whose images only other files can tell.
 pub fn asks(source: &Source, around: &Surroundings) -> bool {
-    let all = markers(source);
+    let all = marked(source);
     let is_named = |policy: &Reference| all.iter().any(|one| one.part == Part::Name && one.policy == *policy);
     all.iter().any(|one| one.part == Part::Tag && !is_named(&one.policy) && around.image_of(&one.policy).is_none())
 }
 
 /// Finds the places that markers tell of an image.
 pub fn places(source: &Source, image: &ImageName, around: &Surroundings) -> Vec<Place> {
-    let all = markers(source);
+    let all = marked(source);
     let mut found = Vec::new();
-    for one in &all {
+    for one in all {
         match one.part {
             Part::Whole if names(&one.value, image) => found.push(Place::Spec(one.address.clone())),
-            Part::Tag if image_of(&all, one, around).as_ref() == Some(image) => {
-                let digest = nearest(&all, one, Part::Digest).map(|digest| digest.address.clone());
+            Part::Tag if image_of(all, one, around).as_ref() == Some(image) => {
+                let digest = nearest(all, one, Part::Digest).map(|digest| digest.address.clone());
                 found.push(match digest {
                     None => Place::Tag(one.address.clone()),
                     digest => Place::Parts { tag: one.address.clone(), digest },
@@ -90,6 +91,11 @@ fn nearest<'m>(all: &'m [Marked], tag: &Marked, part: Part) -> Option<&'m Marked
     }
 }
 
+/// Gives all marked scalars of a file, looked for once.
+fn marked(source: &Source) -> &[Marked] {
+    source.marked.get_or_init(|| markers(source))
+}
+
 /// Finds all marked scalars of a file.
 fn markers(source: &Source) -> Vec<Marked> {
     if !source.text().contains(KEY) {
@@ -97,7 +103,7 @@ fn markers(source: &Source) -> Vec<Marked> {
     }
     let objects = Objects::of(source);
     let mut found = Vec::new();
-    for object in objects.all().iter().filter(|object| is_open(&object.kind)) {
+    for object in objects.all().filter(|object| is_open(object.kind)) {
         let mut marked = BTreeMap::new();
         walk(source.text(), object.node, None, &mut marked);
         found.extend(marked.into_values().map(|(key, value, policy, part)| {
@@ -108,7 +114,7 @@ fn markers(source: &Source) -> Vec<Marked> {
     // Values and the files of kustomize are no objects.
     let is_alone = source.documents().iter().filter(|document| !document.root().is_null()).count() == 1;
     for (number, document) in source.documents().iter().enumerate() {
-        if objects.all().iter().any(|object| object.document == number) {
+        if objects.are_in(number) {
             continue;
         }
         let mut marked = BTreeMap::new();

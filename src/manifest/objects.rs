@@ -1,5 +1,7 @@
 //! The objects of a file: documents of their own and items of a `List`, and what an address means among them.
 
+use std::collections::HashMap;
+
 use crate::manifest::error::EditError;
 use crate::manifest::locate::OF_CHARTS;
 use crate::manifest::{Found, Source};
@@ -11,81 +13,160 @@ use crate::yaml::{Document, Kind, Node};
 const ALIKE: f64 = 0.5;
 
 /// The objects of a file, in the order of the text.
+#[derive(Clone, Copy)]
 pub(crate) struct Objects<'d> {
-    all: Vec<Object<'d>>,
-    /// The file has one document that says anything.
-    is_alone: bool,
+    documents: &'d [Document],
+    known: &'d Known,
 }
 
 /// A mapping with `apiVersion` and `kind`.
+#[derive(Clone, Copy)]
 pub(crate) struct Object<'d> {
     /// The object.
     pub(crate) node: Node<'d>,
     /// Its kind.
-    pub(crate) kind: String,
+    pub(crate) kind: &'d str,
     /// The group of its `apiVersion`, empty for the core.
-    pub(crate) group: String,
+    pub(crate) group: &'d str,
     /// The number of its document, from 0.
     pub(crate) document: usize,
     /// Where it stands in its document, if it is an item of a list.
-    path: Option<KeyPath>,
+    path: Option<&'d KeyPath>,
     /// `metadata.namespace`.
-    pub(crate) namespace: Option<String>,
+    pub(crate) namespace: Option<&'d str>,
     /// `metadata.name`.
-    pub(crate) name: Option<String>,
+    pub(crate) name: Option<&'d str>,
+}
+
+/// What the objects of a file are called and where they stand, read once: a file may have thousands, and thousands of
+/// images that are looked for in it.
+#[derive(Debug)]
+pub(crate) struct Known {
+    all: Vec<Called>,
+    /// The objects of each name, by their number.
+    named: HashMap<String, Vec<usize>>,
+    /// The objects of each group, in the same way.
+    grouped: HashMap<String, Vec<usize>>,
+    /// The file has one document that says anything.
+    is_alone: bool,
+}
+
+/// What one object is called, and where it stands.
+#[derive(Debug)]
+struct Called {
+    position: usize,
+    kind: String,
+    group: String,
+    document: usize,
+    path: Option<KeyPath>,
+    namespace: Option<String>,
+    name: Option<String>,
+}
+
+impl Known {
+    /// Reads the objects of documents.
+    pub(crate) fn of(documents: &[Document]) -> Self {
+        let mut all = Vec::new();
+        for (number, root) in documents.iter().map(Document::root).enumerate() {
+            collect(number, root, None, &mut all);
+        }
+        let mut named: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut grouped: HashMap<String, Vec<usize>> = HashMap::new();
+        for (number, object) in all.iter().enumerate() {
+            grouped.entry(object.group.clone()).or_default().push(number);
+            if let Some(name) = &object.name {
+                named.entry(name.clone()).or_default().push(number);
+            }
+        }
+        let is_alone = documents.iter().filter(|document| !document.root().is_null()).count() == 1;
+        Self { all, named, grouped, is_alone }
+    }
 }
 
 impl<'d> Objects<'d> {
     /// Finds the objects of a file.
     pub(crate) fn of(source: &'d Source) -> Self {
-        Self::among(source.documents())
+        let documents = source.documents();
+        Self::among(documents, source.objects.get_or_init(|| Known::of(documents)))
     }
 
-    /// Finds the objects of documents.
-    pub(crate) fn among(documents: &'d [Document]) -> Self {
-        let mut all = Vec::new();
-        for (number, root) in documents.iter().map(Document::root).enumerate() {
-            collect(number, root, None, &mut all);
-        }
-        let is_alone = documents.iter().filter(|document| !document.root().is_null()).count() == 1;
-        Self { all, is_alone }
+    /// Gives the objects that are known of these documents.
+    pub(crate) fn among(documents: &'d [Document], known: &'d Known) -> Self {
+        Self { documents, known }
     }
 
     /// Gives all of them.
-    pub(crate) fn all(&self) -> &[Object<'d>] {
-        &self.all
+    pub(crate) fn all(self) -> impl Iterator<Item = Object<'d>> {
+        self.known.all.iter().filter_map(move |called| self.object(called))
+    }
+
+    /// Gives those of one document.
+    pub(crate) fn in_document(self, number: usize) -> impl Iterator<Item = Object<'d>> {
+        let from = self.known.all.partition_point(|called| called.document < number);
+        let own = self.known.all.iter().skip(from).take_while(move |called| called.document == number);
+        own.filter_map(move |called| self.object(called))
+    }
+
+    /// Tells whether a document has objects.
+    pub(crate) fn are_in(self, number: usize) -> bool {
+        self.in_document(number).next().is_some()
+    }
+
+    /// Gives those of some groups, in the order of the text.
+    pub(crate) fn of_groups(self, is_one: impl Fn(&str) -> bool) -> impl Iterator<Item = Object<'d>> {
+        let groups = self.known.grouped.iter().filter(|(group, _)| is_one(group));
+        let mut numbers: Vec<usize> = groups.flat_map(|(_, numbers)| numbers.iter().copied()).collect();
+        numbers.sort_unstable();
+        numbers.into_iter().filter_map(move |number| self.object(self.known.all.get(number)?))
+    }
+
+    /// Gives those of a kind and name, in whichever namespace.
+    pub(crate) fn called(self, kind: &str, name: &str) -> impl Iterator<Item = Object<'d>> {
+        let numbers = self.known.named.get(name).map(Vec::as_slice).unwrap_or_default();
+        let called = numbers.iter().filter_map(move |number| self.known.all.get(*number));
+        called.filter(move |called| called.kind == kind).filter_map(move |called| self.object(called))
+    }
+
+    fn object(self, called: &'d Called) -> Option<Object<'d>> {
+        Some(Object {
+            node: self.documents.get(called.document)?.node(called.position)?,
+            kind: &called.kind,
+            group: &called.group,
+            document: called.document,
+            path: called.path.as_ref(),
+            namespace: called.namespace.as_deref(),
+            name: called.name.as_deref(),
+        })
     }
 
     /// Gives the address of a key path of an object.
-    pub(crate) fn address(&self, object: &Object<'_>, key: KeyPath) -> Address {
-        let is_twin = |other: &&Object<'_>| other.kind == object.kind && other.name == object.name;
-        let shown = if self.is_alone && object.path.is_none() {
-            Shown::Key
-        } else if self.all.iter().filter(is_twin).count() == 1 {
-            Shown::Name
-        } else {
-            Shown::Namespace
-        };
-        match object.named() {
-            Some(name) => Address { object: Some(name), shown, key },
+    pub(crate) fn address(self, object: Object<'_>, key: KeyPath) -> Address {
+        let is_alone = self.known.is_alone;
+        let Some(name) = object.named() else {
             // Without a name, an item of a list is found by its number.
-            None => {
-                let shown = if self.is_alone { Shown::Key } else { Shown::Name };
-                let key = object.key_of(&key).unwrap_or(key);
-                Address { object: Some(ObjectName::Number(object.document)), shown, key }
-            }
-        }
+            let shown = if is_alone { Shown::Key } else { Shown::Name };
+            let key = object.key_of(&key).unwrap_or(key);
+            return Address { object: Some(ObjectName::Number(object.document)), shown, key };
+        };
+        let has_twin = || self.called(object.kind, object.name.unwrap_or_default()).nth(1).is_some();
+        let shown = if is_alone && object.path.is_none() {
+            Shown::Key
+        } else if has_twin() {
+            Shown::Namespace
+        } else {
+            Shown::Name
+        };
+        Address { object: Some(name), shown, key }
     }
 
     /// Finds an object by its name; none if there is no such object.
     ///
     /// # Errors
     /// `edit/duplicate-key` if several objects have the name.
-    pub(crate) fn named(&self, wanted: &ObjectName) -> Result<Option<&Object<'d>>, EditError> {
+    pub(crate) fn named(self, wanted: &ObjectName) -> Result<Option<Object<'d>>, EditError> {
         let ObjectName::Named { kind, namespace, name } = wanted else { return Ok(None) };
-        let is_same = |object: &&Object<'_>| object.kind == *kind && object.name.as_ref() == Some(name);
-        let same: Vec<&Object<'d>> = self.all.iter().filter(is_same).collect();
-        let mut exact = same.iter().filter(|object| object.namespace == *namespace);
+        let same: Vec<Object<'d>> = self.called(kind, name).collect();
+        let mut exact = same.iter().filter(|object| object.namespace == namespace.as_deref());
         match (exact.next(), exact.next()) {
             (Some(first), Some(second)) => Err(EditError::DuplicateKey {
                 path: wanted.to_string(),
@@ -107,12 +188,13 @@ impl Object<'_> {
     /// Gives the name, if it has one.
     pub(crate) fn named(&self) -> Option<ObjectName> {
         let Self { kind, namespace, name, .. } = self;
-        Some(ObjectName::Named { kind: kind.clone(), namespace: namespace.clone(), name: name.clone()? })
+        let (kind, namespace) = ((*kind).to_owned(), namespace.map(str::to_owned));
+        Some(ObjectName::Named { kind, namespace, name: (*name)?.to_owned() })
     }
 
     /// Gives a key path of the object as one of its document.
     pub(crate) fn key_of(&self, inner: &KeyPath) -> Option<KeyPath> {
-        self.path.as_ref().map_or_else(|| Some(inner.clone()), |path| path.join(inner).ok())
+        self.path.map_or_else(|| Some(inner.clone()), |path| path.join(inner).ok())
     }
 }
 
@@ -140,14 +222,13 @@ pub(crate) fn holding(source: &Source, key: &KeyPath) -> Vec<Address> {
         !matches!(source.read_in(document, key, OF_CHARTS), Ok(Found::Absent { insertable: false }))
     };
     let mut found = Vec::new();
-    for object in &objects.all {
+    for object in objects.all() {
         if object.key_of(key).is_some_and(|key| has(object.document, &key)) {
             found.push(objects.address(object, key.clone()));
         }
     }
-    let is_object = |number: usize| objects.all.iter().any(|object| object.document == number);
-    for number in (0..source.documents().len()).filter(|number| !is_object(*number) && has(*number, key)) {
-        let shown = if objects.is_alone { Shown::Key } else { Shown::Name };
+    for number in (0..source.documents().len()).filter(|number| !objects.are_in(*number) && has(*number, key)) {
+        let shown = if objects.known.is_alone { Shown::Key } else { Shown::Name };
         found.push(Address { object: Some(ObjectName::Number(number)), shown, key: key.clone() });
     }
     found
@@ -155,7 +236,7 @@ pub(crate) fn holding(source: &Source, key: &KeyPath) -> Vec<Address> {
 
 /// Gives the names of the objects of a file.
 pub(crate) fn names(source: &Source) -> Vec<ObjectName> {
-    Objects::of(source).all.iter().filter_map(Object::named).collect()
+    Objects::of(source).all().filter_map(|object| object.named()).collect()
 }
 
 /// Gives an address of an object with as much of its name as people need to read beside the other objects of its file.
@@ -203,7 +284,7 @@ fn nearest_object(source: &Source, address: &Address) -> Option<String> {
     let wanted = address.object.as_ref()?.to_string();
     let objects = Objects::of(source);
     let alike = |object: &ObjectName| strsim::normalized_damerau_levenshtein(&wanted, &object.to_string());
-    let names = objects.all.iter().filter_map(Object::named).map(|name| (alike(&name), name));
+    let names = objects.all().filter_map(|object| object.named()).map(|name| (alike(&name), name));
     let best = names.filter(|(alike, _)| *alike >= ALIKE);
     let (_, name) = best.reduce(|best, other| if other.0 > best.0 { other } else { best })?;
     let found = objects.named(&name).ok().flatten()?;
@@ -213,9 +294,9 @@ fn nearest_object(source: &Source, address: &Address) -> Option<String> {
 }
 
 /// Finds the object that a node is, or those of the list that it is; lists may hold lists.
-fn collect<'d>(document: usize, node: Node<'d>, list: Option<(Node<'d>, KeyPath)>, all: &mut Vec<Object<'d>>) {
+fn collect<'d>(document: usize, node: Node<'d>, list: Option<(Node<'d>, KeyPath)>, all: &mut Vec<Called>) {
     match listed(node) {
-        None => all.extend(object(document, node, list)),
+        None => all.extend(called(document, node, list)),
         Some(items) => {
             for (path, item) in items {
                 let whole = match &list {
@@ -230,8 +311,8 @@ fn collect<'d>(document: usize, node: Node<'d>, list: Option<(Node<'d>, KeyPath)
     }
 }
 
-/// Reads an object; an item takes what it does not say of itself from its list, as the API leaves it out there.
-fn object<'d>(document: usize, node: Node<'d>, list: Option<(Node<'d>, KeyPath)>) -> Option<Object<'d>> {
+/// Reads what an object is called; an item takes what it does not say of itself from its list, as the API leaves it out there.
+fn called<'d>(document: usize, node: Node<'d>, list: Option<(Node<'d>, KeyPath)>) -> Option<Called> {
     let text = |node: Node<'_>, keys: &[&str]| node.get_path(keys).and_then(Node::as_str).map(str::to_owned);
     let of_list = |key: &str| text(list.as_ref()?.0, &[key]);
     let listed_kind = || of_list("kind")?.strip_suffix("List").filter(|kind| !kind.is_empty()).map(str::to_owned);
@@ -240,7 +321,7 @@ fn object<'d>(document: usize, node: Node<'d>, list: Option<(Node<'d>, KeyPath)>
     let group = version.rsplit_once('/').map_or("", |(group, _)| group).to_owned();
     let (name, namespace) = (text(node, &["metadata", "name"]), text(node, &["metadata", "namespace"]));
     let path = list.map(|(_, path)| path);
-    Some(Object { document, node, path, kind, group, namespace, name })
+    Some(Called { position: node.position(), kind, group, document, path, namespace, name })
 }
 
 /// Gives the objects that a list of Kubernetes writes itself, with their paths; none if it is no such list.

@@ -36,10 +36,10 @@ pub fn survey(source: &Source, file_name: &str) -> Vec<Surveyed> {
         survey.entries(&list);
     }
     let objects = Objects::of(source);
-    for object in objects.all().iter().filter(|object| manifests::is_open(&object.kind)) {
-        survey.object(&objects, object);
+    for object in objects.all().filter(|object| manifests::is_open(object.kind)) {
+        survey.object(objects, object);
     }
-    let is_object = objects.all().iter().any(|object| object.document == 0);
+    let is_object = objects.are_in(0);
     if let Some(first) = source.documents().first().filter(|_| !is_object && !is_kustomization) {
         survey.values(first.root(), &|key| Some(Address::first(key)), &|_| true);
     }
@@ -74,11 +74,11 @@ impl<'d> Survey<'d> {
         }
     }
 
-    fn object(&mut self, objects: &Objects<'d>, object: &Object<'d>) {
+    fn object(&mut self, objects: Objects<'d>, object: Object<'d>) {
         for (key, text) in manifests::each(object.node) {
             self.note(Place::Spec(objects.address(object, key)), split_spec(text).0.parse().ok());
         }
-        for part in parts_of(object) {
+        for part in parts_of(&object) {
             let Some(node) = walk_to(object.node, &part) else { continue };
             let address = |key: KeyPath| Some(objects.address(object, part.join(&key).ok()?));
             self.values(node, &address, &|_| true);
@@ -89,7 +89,7 @@ impl<'d> Survey<'d> {
             named.form == Form::Tag && is_name && walk_to(object.node, &named.key).is_some()
         };
         self.values(object.node, &|key| Some(objects.address(object, key)), &is_image);
-        if let Some(list) = images_of(&object.kind) {
+        if let Some(list) = images_of(object.kind) {
             self.entries(&objects.address(object, list));
         }
     }
@@ -123,7 +123,7 @@ impl<'d> Survey<'d> {
 /// Gives where an object carries values of a chart.
 fn parts_of(object: &Object<'_>) -> Vec<KeyPath> {
     let parse = |texts: Vec<String>| texts.iter().filter_map(|text| text.parse().ok()).collect();
-    match object.kind.as_str() {
+    match object.kind {
         "HelmRelease" => parse(vec!["spec.values".to_owned()]),
         "Application" => {
             let sources = object.node.get_path(&["spec", "sources"]).map(Node::items).unwrap_or_default().len();

@@ -13,12 +13,12 @@ type Reached<'d> = (Vec<usize>, KeyPath, Node<'d>);
 
 /// Finds the declared fields of an object that hold an image.
 pub(super) fn declared(
-    objects: &Objects<'_>,
-    object: &Object<'_>,
+    objects: Objects<'_>,
+    object: Object<'_>,
     image: &ImageName,
     declared: &[ImageField],
 ) -> Vec<Place> {
-    let is_of_group = |field: &ImageField| field.group.as_ref().is_none_or(|group| *group == object.group);
+    let is_of_group = |field: &ImageField| field.group.as_deref().is_none_or(|group| group == object.group);
     let is_image = |node: &Node<'_>| node.as_str().is_some_and(|text| names(text, image));
     let mut found = Vec::new();
     for field in declared.iter().filter(|field| field.kind == object.kind && is_of_group(field)) {

@@ -213,17 +213,11 @@ impl<'a> Render<'a> {
     fn manifests(&self, file: &RepoPath, owner: usize, source: &Source) -> Vec<Object> {
         let Ok(key) = KeyPath::of_key("image") else { return Vec::new() };
         let objects = Objects::of(source);
-        let read = |object: &crate::manifest::objects::Object<'_>| {
+        let read = |object: crate::manifest::objects::Object<'_>| {
             let address = objects.address(object, key.clone());
             Object::of(Ground { owner, file, address: &address }.tree(object.node, None, true))
         };
-        objects
-            .all()
-            .iter()
-            .filter(|object| object.named().is_some())
-            .map(read)
-            .filter(|one| !one.is_closed())
-            .collect()
+        objects.all().filter(|object| object.named().is_some()).map(read).filter(|one| !one.is_closed()).collect()
     }
 
     /// Gives the kustomization of a directory that another one names; what is in the way is noted.

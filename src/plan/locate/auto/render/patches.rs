@@ -89,7 +89,7 @@ pub(super) fn of_file(source: &Source, file: &RepoPath, owner: usize) -> Vec<Pat
     let mut patches = Vec::new();
     for (number, document) in source.documents().iter().enumerate() {
         let root = document.root();
-        let mut own = objects.all().iter().filter(|object| object.document == number).peekable();
+        let mut own = objects.in_document(number).peekable();
         let address = |object: Option<ObjectName>| Address { object, shown: Shown::Name, key: key.clone() };
         if own.peek().is_some() {
             for object in own {
