@@ -143,8 +143,9 @@ pub fn look_back(
     for (index, standing) in timeline.standings.iter().enumerate() {
         looked_at = index + 1;
         match &standing.stood {
-            // What is absent today may have been taken out by a person; absent earlier, the place began later.
-            Stood::NoKey if index == 0 => {}
+            // What is absent today may have been taken out by a person, with its file where the place makes that; absent
+            // earlier, the place began later.
+            Stood::NoFile | Stood::NoKey if index == 0 => {}
             Stood::NoFile | Stood::NoKey => {
                 reached_start = true;
                 break;
@@ -374,6 +375,10 @@ mod tests {
             ("1.0.0 1.3.0 - 1.0.0", "*", Some("1.0.0"), None),
             // Absent today: a person took the key out.
             ("~ 1.3.0 -", "*", Some("1.3.0"), Some(2)),
+            // So did who removed a file that only this place fills, also where nothing counts below it.
+            ("x 1.3.0 x", "*", Some("1.3.0"), Some(2)),
+            ("1.0.0 1.3.0 x", "2.x", None, None),
+            ("1.0.0 1.3.0 x !", "*", None, None),
             // Below is also what cannot be compared.
             ("latest 1.3.0 latest", "*", Some("1.3.0"), Some(2)),
             ("~ 1.3.0 ~", "*", Some("1.3.0"), Some(2)),

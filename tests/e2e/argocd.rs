@@ -322,6 +322,44 @@ fn the_legacy_prefix_writes_the_file_of_overrides_and_goes_on_in_it() {
     assert_eq!(verdict(outcome(&said, "web")), "held guard/rolled-back", "{said:#?}");
 }
 
+/// What repin made of nothing is taken back by whoever removes it: the entry, or the file with it.
+#[test]
+fn a_file_of_overrides_that_was_taken_out_again_stays_out_until_the_next_release() {
+    let seeded = "helm:\n  parameters:\n  - {name: replicas, value: '2'}\n";
+    let world = table::world(&[
+        row("chart", LEGACY, "", &[CHART]),
+        row("seeded", LEGACY, seeded, &[CHART]),
+        row("untold", LEGACY, "", &[CHART, ("values.yaml", "a: 1\n")]),
+        row("kustom", LEGACY, "", &[KUSTOMIZATION, POD]),
+        row("emptied", LEGACY, "", &[CHART]),
+        row("raised", LEGACY, "", &[CHART]),
+    ]);
+    let names = ["chart", "seeded", "untold", "kustom", "emptied", "raised"];
+    let verdicts = |said: &crate::world::Said| names.map(|name| verdict(outcome(said, name)));
+    let file = |name: &str| format!("apps/{name}/.argocd-source-{name}.yaml");
+    let delivered = world.repin(&["once"]);
+    assert_eq!(verdicts(&delivered), ["delivered delivered"; 6], "{delivered:#?}");
+    for name in ["chart", "seeded", "untold", "kustom"] {
+        world.remote.revert(outcome(&delivered, name)["commit"].as_str().unwrap());
+    }
+    world.remote.commit(&[(&file("emptied"), "helm:\n  parameters: []\n")], "Take the entry out");
+    // Who raises the tag where it stands takes nothing back.
+    world.remote.revert(outcome(&delivered, "raised")["commit"].as_str().unwrap());
+    world.remote.commit(&[("apps/raised/values.yaml", &world.values("web", "2.0.0"))], "Raise the tag in the values");
+    let head = world.remote.commit(&[("NOTES", "x\n")], "Note something");
+    let said = world.repin(&["once"]);
+    let held = "held guard/rolled-back";
+    assert_eq!(verdicts(&said), [held, held, held, held, held, "current current"], "{said:#?}");
+    assert_eq!(outcome(&said, "chart")["from"], "1.0.0", "what the chart's values say runs again");
+    assert_eq!(world.remote.work(&["ls-remote", "origin", "main"]).split_whitespace().next(), Some(head.as_str()));
+
+    // Above what was taken back it goes on, in a file that is made anew.
+    world.registry.publish("acme/web", &["1.0.0", "1.1.0", "2.0.0", "2.1.0"]);
+    let said = world.repin(&["once"]);
+    assert_eq!(verdicts(&said), ["delivered delivered"; 6], "{said:#?}");
+    assert!(world.remote.show(&file("chart")).contains("value: 2.1.0"));
+}
+
 #[test]
 fn two_images_share_one_file_of_overrides() {
     let text = format!(

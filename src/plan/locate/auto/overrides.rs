@@ -20,8 +20,8 @@ use crate::plan::locate::{Failure, FileState, Located, Site, edit_failure, unusa
 const NAME: &str = "image.name";
 const TAG: &str = "image.tag";
 
-/// An entry, and what runs without it.
-type Entry = (Override, Result<Held, Failure>);
+/// An entry, what runs without it, and where that stands, if that is a place of the repository.
+type Entry = (Override, Result<Held, Failure>, Option<(RepoPath, Place)>);
 
 impl Auto<'_> {
     /// Finds the entry of an image.
@@ -43,7 +43,7 @@ impl Auto<'_> {
         let path = &search.source.path;
         let has_chart = path.join(CHART).is_some_and(|chart| is_there(&chart));
         let has_kustomization = kustomizations(path).iter().any(is_there);
-        let (entry, without) = match search.source.tool(&is_there) {
+        let (entry, without, stands) = match search.source.tool(&is_there) {
             Tool::Helm if has_chart => self.parameter(search, &file, &source)?,
             Tool::Kustomize if has_kustomization => self.string(search, &file, &source)?,
             Tool::Helm | Tool::Kustomize | Tool::Directory => {
@@ -56,11 +56,11 @@ impl Auto<'_> {
         };
         let place = Place::Override(entry);
         let (key, spot) = (Some(place.key()), place.canonical(&source));
-        let held = match place.read(&source, self.name).map_err(|error| edit_failure(&file, &error)) {
-            Ok(Held { current: Current::Absent, .. }) => without,
-            held => held,
+        let (held, below) = match place.read(&source, self.name).map_err(|error| edit_failure(&file, &error)) {
+            Ok(Held { current: Current::Absent, .. }) => (without, stands),
+            held => (held, None),
         };
-        let site = held.map(|held| Site { held, write_name: None, below: None });
+        let site = held.map(|held| Site { held, write_name: None, below });
         Ok(Located { file, place: Some(place), key, spot, site })
     }
 
@@ -74,22 +74,24 @@ impl Auto<'_> {
         let image = if form == Form::Tag { self.name_parameter(search, file, source, &values, &key)? } else { None };
         let is_spec = form == Form::Spec;
         let entry = Override::Parameter { name: key.to_string(), is_spec, seed: search.parameters.clone(), image };
-        let runs = values.holder(&key).and_then(|(layer, source, key)| {
+        let layer = values.holder(&key).and_then(|(layer, source, key)| {
             let place = place(layer, source, &key, form)?;
             match place.read(source, self.name) {
                 Err(EditError::NoSuchKey { .. }) => None,
-                held => Some(held.map_err(|error| edit_failure(&layer.file, &error))),
+                held => Some((held.map_err(|error| edit_failure(&layer.file, &error)), layer, place)),
             }
         });
         // Where the Application stands in another repository its parameters are no layer here.
         let of_application = search.parameters.iter().rev().find(|one| one.name == key.to_string());
+        let stands = layer.as_ref().filter(|(_, layer, _)| of_application.is_none() || layer.part.is_some());
+        let stands = stands.map(|(_, layer, place)| (layer.file.clone(), place.clone()));
         let runs = match of_application {
             Some(one) => Some(Ok(spoken(&one.value, is_spec))),
-            None => runs,
+            None => layer.map(|(held, ..)| held),
         };
         // The line is one of another file.
         let runs = runs.unwrap_or_else(|| Ok(nothing())).map(|held| Held { line: None, ..held });
-        Ok((entry, runs))
+        Ok((entry, runs, stands))
     }
 
     /// Gives the parameter that names the image, if nothing does so yet.
@@ -150,16 +152,21 @@ impl Auto<'_> {
             .or_else(|| of_application.first().map(|item| item.name().to_owned()))
             .or_else(|| entries.into_iter().next())
             .unwrap_or_else(|| familiar(self.name));
-        let runs = match of_application.iter().find(|item| item.name() == name) {
-            Some(item) => Ok(held(item.tag, item.digest, item.image)),
+        let (runs, stands) = match of_application.iter().find(|item| item.name() == name) {
+            Some(item) => (Ok(held(item.tag, item.digest, item.image)), None),
             // What the files say; where they do not, nothing is known to run.
-            None => match self.anywhere(&search.source).into_iter().next().map(|located| located.site) {
-                Some(Ok(site)) => Ok(Held { line: None, ..site.held }),
-                Some(Err(failure)) if !failure.code.starts_with("target/") => Err(failure),
-                Some(Err(_)) | None => Ok(nothing()),
+            None => match self.anywhere(&search.source).into_iter().next() {
+                Some(Located { file, place, site: Ok(site), .. }) => {
+                    let stands = site.below.or_else(|| Some((file, place?)));
+                    (Ok(Held { line: None, ..site.held }), stands)
+                }
+                Some(Located { site: Err(failure), .. }) if !failure.code.starts_with("target/") => {
+                    (Err(failure), None)
+                }
+                Some(_) | None => (Ok(nothing()), None),
             },
         };
-        Ok((Override::Image { name, seed: search.images.clone() }, runs))
+        Ok((Override::Image { name, seed: search.images.clone() }, runs, stands))
     }
 
     fn legal(&self, file: &RepoPath, key: &str) -> Result<KeyPath, Box<Located>> {
