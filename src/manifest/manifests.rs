@@ -33,7 +33,11 @@ pub fn places(source: &Source, image: &ImageName, declared: &[ImageField]) -> Ve
     let mut found = source.images.get_or_init(|| images(objects)).get(image).cloned().unwrap_or_default();
     if !declared.is_empty() {
         for (number, object) in objects.all().enumerate().filter(|(_, object)| is_searched(object)) {
-            for place in fields::declared(objects, object, image, declared) {
+            let declared = fields::declared(objects, object, image, declared);
+            for name in declared.names.into_iter().map(|key| Place::Spec(objects.address(object, key))) {
+                found.retain(|(other, known)| *other != number || *known != name);
+            }
+            for place in declared.places {
                 // A field that is known anyway may be declared as well.
                 if !found.iter().any(|(other, known)| *other == number && known.tag() == place.tag()) {
                     found.push((number, place));

@@ -2,7 +2,7 @@
 
 use crate::manifest::manifests::{items, names};
 use crate::manifest::objects::{Object, Objects};
-use crate::manifest::place::Place;
+use crate::manifest::place::{Place, split_spec};
 use crate::model::image_field::{FieldPath, FieldPlace, ImageField};
 use crate::model::key_path::{KeyPath, Segment};
 use crate::model::names::ImageName;
@@ -11,31 +11,46 @@ use crate::yaml::{Kind, Node};
 /// A value that a declared path leads to: the items that it went through, its key path, and itself.
 type Reached<'d> = (Vec<usize>, KeyPath, Node<'d>);
 
+/// What the declared fields of an object say.
+#[derive(Default)]
+pub(super) struct Declared {
+    /// Where the image stands.
+    pub(super) places: Vec<Place>,
+    /// The fields that are only its name, for its tag stands in one of `places`.
+    pub(super) names: Vec<KeyPath>,
+}
+
 /// Finds the declared fields of an object that hold an image.
 pub(super) fn declared(
     objects: Objects<'_>,
     object: Object<'_>,
     image: &ImageName,
     declared: &[ImageField],
-) -> Vec<Place> {
+) -> Declared {
     let is_of_group = |field: &ImageField| field.group.as_deref().is_none_or(|group| group == object.group);
     let is_image = |node: &Node<'_>| node.as_str().is_some_and(|text| names(text, image));
-    let mut found = Vec::new();
+    let mut found = Declared::default();
     for field in declared.iter().filter(|field| field.kind == object.kind && is_of_group(field)) {
         match &field.place {
             FieldPlace::Whole(path) => {
                 let reached = reached(object.node, path).into_iter().filter(|(_, _, node)| is_image(node));
-                found.extend(reached.map(|(_, key, _)| Place::Spec(objects.address(object, key))));
+                found.places.extend(reached.map(|(_, key, _)| Place::Spec(objects.address(object, key))));
             }
             FieldPlace::Parts { name, tag, digest } => {
                 let images = reached(object.node, name).into_iter().filter(|(_, _, node)| is_image(node));
-                for (through, _, _) in images {
+                for (through, name, node) in images {
+                    let before = found.places.len();
                     for (items, key, _) in
                         reached(object.node, tag).into_iter().filter(|one| one.0.starts_with(&through))
                     {
                         let digest = digest.as_ref().and_then(|digest| expanded(object.node, digest, &items));
                         let digest = digest.map(|key| objects.address(object, key));
-                        found.push(Place::Parts { tag: objects.address(object, key), digest });
+                        found.places.push(Place::Parts { tag: objects.address(object, key), digest });
+                    }
+                    // A name that has a tag in it too is an image by itself.
+                    let is_bare = node.as_str().is_some_and(|text| split_spec(text) == (text, None, None));
+                    if is_bare && found.places.len() > before {
+                        found.names.push(name);
                     }
                 }
             }
