@@ -7,7 +7,7 @@ use crate::manifest::Source;
 use crate::manifest::flux::{Reference, Surroundings};
 use crate::manifest::manifests::{is_open, items, names};
 use crate::manifest::objects::Objects;
-use crate::manifest::place::Place;
+use crate::manifest::place::{Place, split_spec};
 use crate::model::address::{Address, ObjectName, Shown};
 use crate::model::key_path::KeyPath;
 use crate::model::names::ImageName;
@@ -40,7 +40,9 @@ pub(super) struct Marked {
 /// Tells whether a file has markers of policies whose images only other files can tell.
 pub fn asks(source: &Source, around: &Surroundings) -> bool {
     let all = marked(source);
-    let is_named = |policy: &Reference| all.iter().any(|one| one.part == Part::Name && one.policy == *policy);
+    let is_named = |policy: &Reference| {
+        whole_image(all, policy).is_some() || all.iter().any(|one| one.part == Part::Name && one.policy == *policy)
+    };
     all.iter().any(|one| one.part == Part::Tag && !is_named(&one.policy) && around.image_of(&one.policy).is_none())
 }
 
@@ -64,13 +66,23 @@ pub fn places(source: &Source, image: &ImageName, around: &Surroundings) -> Vec<
     found
 }
 
-/// Gives the image of a tag: by the marked name next to it, else by its policy.
+/// Gives the image of a tag: by the marked name next to it, else by the whole images of its policy, else by the policy itself.
 fn image_of(all: &[Marked], tag: &Marked, around: &Surroundings) -> Option<ImageName> {
     match nearest(all, tag, Part::Name) {
         Some(name) => name.value.parse().ok(),
         None if all.iter().any(|one| one.part == Part::Name && one.policy == tag.policy) => None,
-        None => around.image_of(&tag.policy),
+        None => whole_image(all, &tag.policy).or_else(|| around.image_of(&tag.policy)),
     }
+}
+
+/// Gives the one image that the whole images of a policy are.
+fn whole_image(all: &[Marked], policy: &Reference) -> Option<ImageName> {
+    let mut images = all
+        .iter()
+        .filter(|one| one.part == Part::Whole && one.policy == *policy)
+        .map(|one| split_spec(&one.value).0.parse::<ImageName>().ok());
+    let first = images.next()??;
+    images.all(|other| other.as_ref() == Some(&first)).then_some(first)
 }
 
 /// Gives the part of the same policy that belongs to a tag: in the same mapping, else the only one of the file.
