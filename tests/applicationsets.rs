@@ -461,6 +461,21 @@ fn a_tag_is_traced_to_the_scalar_that_it_comes_from() {
             "{key}"
         );
     }
+    // Elements in a text, with and without Go templates.
+    for (mode, tag) in [(STRICT, "{{ .tag }}"), ("", "{{tag}}")] {
+        let list = "  - list:\n      elements: []\n      elementsYaml: |\n        - env: dev\n          tag: 1.0.0\n        - env: prod\n          tag: \"2.0.0\"\n";
+        let source = format!("        chart: web\n        helm: {{parameters: [{{name: tag, value: '{tag}'}}]}}\n");
+        let text = set(mode, list, if mode.is_empty() { "{{env}}" } else { "{{ .env }}" }, "x")
+            .replace("        path: 'x'\n", &source);
+        let (applications, problems) = generated(&text);
+        assert!(problems.is_empty(), "{problems:#?}");
+        let trace = Trace::of(applications[1].rendered.as_ref().unwrap());
+        let found = trace.at(&"spec.source.helm.parameters[0].value".parse().unwrap(), Form::Tag).unwrap();
+        assert_eq!(
+            found.origin.address.to_string(),
+            "ApplicationSet/set#spec.generators[0].list.elementsYaml[env=prod].tag"
+        );
+    }
     // A file that a generator reads, and the image strings of kustomize.
     let git = format!("  - git:\n      {GIT}\n      files: [{{path: clusters/**/config.json}}]");
     let text = set(STRICT, &git, "{{ .cluster.name }}", "x").replace(

@@ -225,8 +225,9 @@ fn is_origin(subject: &Subject, target: &Target, located: &Located) -> bool {
     };
     let is_it = |origin: &Origin| {
         let key = &origin.address.key;
-        let is_there = *key == address.key || key.below(&address.key).is_some();
-        is_there
+        // Around the scalar, or in its text.
+        let is_there = key.below(&address.key).is_some() || address.key.below(key).is_some();
+        (*key == address.key || is_there)
             && origin.address.object == address.object
             && origin.file == located.file
             && origin.is_of(&subject.tracked.application.repository, &target.base)

@@ -223,6 +223,38 @@ fn a_tag_that_a_template_puts_together_is_said_and_not_written() {
 }
 
 #[test]
+fn elements_in_a_text_are_written_and_an_alias_is_said_with_its_lines() {
+    let clusters = "x-tag: &t 1.0.0\nclusters: [{name: eu}]\nname: eu\ntag: *t\nother: *t\n";
+    let world = world(&[
+        ("chart/Chart.yaml", CHART.to_owned()),
+        ("chart/values.yaml", "image: {repository: IMAGE, tag: ''}\n".to_owned()),
+        ("clusters/eu.yaml", clusters.to_owned()),
+    ]);
+    world.configure(&world.standard_config().replace("path: \"apps/**\"", "path: \"**\""));
+    let source = |tag: &str| format!("path: chart\nhelm:\n  parameters:\n  - name: image.tag\n    value: '{tag}'");
+    let text = format!(
+        "goTemplate: true\ngenerators:\n- list:\n    elements: []\n    elementsYaml: |\n      # one a line\n      - {{env: dev, tag: 1.0.0}} # here\n      - env: prod\n        tag: \"1.1.0\"\n{}",
+        template("{{ .env }}-text", &source("{{ .tag }}"))
+    );
+    let shared = format!(
+        "generators:\n- git: {{repoURL: GIT, revision: main, files: [{{path: clusters/*.yaml}}]}}\n{}",
+        template("{{name}}-shared", &source("{{tag}}"))
+    );
+    add(&world, &[("text", text), ("shared", shared)]);
+    let before = world.remote.show("argocd/text.yaml");
+    let said = world.repin(&["once"]);
+    assert_eq!(verdict(outcome(&said, "dev-text")), "delivered delivered", "{said:#?}");
+    assert_eq!(verdict(outcome(&said, "prod-text")), "current current", "{said:#?}");
+    assert_eq!(world.remote.show("argocd/text.yaml"), before.replacen("tag: 1.0.0", "tag: 1.1.0", 1));
+    let one = outcome(&said, "eu-shared");
+    assert_eq!(verdict(one), "failed edit/shared", "{one:#}");
+    assert_eq!((&one["file"], &one["key"]), (&"clusters/eu.yaml".into(), &"tag".into()), "{one:#}");
+    let message = one["message"].as_str().unwrap();
+    assert!(message.contains("`tag` is shared by lines 1, 4, 5"), "{message}");
+    assert_eq!(world.remote.show("clusters/eu.yaml"), clusters);
+}
+
+#[test]
 fn a_generator_may_read_another_configured_repository() {
     let world = world(&[]);
     let other = BareRemote::create();

@@ -37,7 +37,7 @@ pub(in crate::manifest::argocd) enum At {
     Root,
     /// At a key path.
     Path(KeyPath),
-    /// Nowhere of its own: others share it, or no key path leads there.
+    /// Nowhere: no key path leads there.
     Nowhere,
 }
 
@@ -75,16 +75,17 @@ impl At {
 pub(in crate::manifest::argocd) type Origins<'a> = &'a dyn Fn(&KeyPath, u64) -> Option<Arc<Origin>>;
 
 impl Value {
-    /// Reads a node. What an alias or a merge key brings in is not written there, so it has no origin.
+    /// Reads a node. What an alias or a merge key brings in has the key path that leads to it: who writes there is told what
+    /// shares it.
     pub(in crate::manifest::argocd) fn read(node: Node<'_>, at: &At, origins: Origins<'_>) -> Self {
-        let at = if matches!(node.kind(), Kind::Alias(_)) { &At::Nowhere } else { at };
         let Some(node) = node.resolve() else { return Self::Null };
         match node.kind() {
             Kind::Map { .. } => {
                 let mut map = BTreeMap::new();
                 for (key, value) in node.inherited_entries() {
                     if let Some(key) = key_text(key) {
-                        map.insert(key, Self::read(value, &At::Nowhere, origins));
+                        let value = Self::read(value, &at.child(&key), origins);
+                        map.insert(key, value);
                     }
                 }
                 for (key, value) in node.entries().into_iter().filter(|(key, _)| !key.is_merge_key()) {
