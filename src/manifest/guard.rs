@@ -80,9 +80,15 @@ pub(super) fn check_content(text: &str, place: &Reached<'_>, path: &KeyPath, new
         return Err(EditError::unproven(path, Some(line), "a text with `{{` would be a template to Helm's `tpl`"));
     }
     match place {
-        Reached::Value(value) => check_value(text, value.node, path),
+        Reached::Value(value) => check_value(text, value.node, path, new),
         Reached::Missing(_) | Reached::Within(..) => Ok(()),
     }
+}
+
+/// Tells whether others put something into a text before it counts: Helm and generators into `{{…}}`, Flux and shells into
+/// `${…}`, Kubernetes and kustomize into `$(…)`.
+pub(super) fn is_template(text: &str) -> bool {
+    ["{{", "${", "$("].iter().any(|begin| text.contains(begin))
 }
 
 /// Refuses what others share.
@@ -97,12 +103,13 @@ pub(super) fn check_shared(
     place.shared().map_or(Ok(()), |shared| Err(shared_error((text, &line_at), document, shared, path, new)))
 }
 
-fn check_value(text: &str, node: Node<'_>, path: &KeyPath) -> Result<(), EditError> {
+fn check_value(text: &str, node: Node<'_>, path: &KeyPath, new: &str) -> Result<(), EditError> {
     let line = node.line();
     let written = text.get(node.span()).unwrap_or_default();
     let resolved = node.resolve().unwrap_or(node);
     let template = match resolved.kind() {
-        Kind::Scalar { value, .. } => value.contains("{{"),
+        // What is right already stays as it is, whatever it is.
+        Kind::Scalar { value, .. } => value != new && is_template(value),
         Kind::Map { flow, .. } => *flow && written.starts_with("{{"),
         Kind::Seq { .. } | Kind::Alias(_) => false,
     };

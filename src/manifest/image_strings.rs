@@ -6,7 +6,7 @@
 use crate::manifest::error::EditError;
 use crate::manifest::locate::OF_KUSTOMIZATIONS;
 use crate::manifest::place::{Current, Held, Wanted, check_written, clean, split_spec};
-use crate::manifest::{Found, Source, objects};
+use crate::manifest::{Found, Source, guard, objects};
 use crate::model::address::Address;
 use crate::model::key_path::KeyPath;
 use crate::model::names::ImageName;
@@ -76,7 +76,7 @@ pub(super) fn read(source: &Source, list: &Address, image: &ImageName, name: &st
             return Ok(Held { current: Current::Absent, tag: None, digest: None, name: None, line: None });
         }
     };
-    if text.contains("{{") {
+    if guard::is_template(&text) {
         return Err(EditError::Template { path: path.to_string(), line, value: clean(&text) });
     }
     let found = ImageString::read(&text);

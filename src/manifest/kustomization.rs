@@ -94,7 +94,7 @@ pub(super) fn read(source: &Source, list: &Address, image: &ImageName, name: &st
         return Err(entry.other_image(image));
     }
     let field = |field: &str| match source.read_in(list.document, &entry.path(field)?, OF_KUSTOMIZATIONS)? {
-        Found::Text { value, line } if value.contains("{{") => {
+        Found::Text { value, line } if guard::is_template(&value) => {
             Err(EditError::Template { path: shown(field), line, value: clean(&value) })
         }
         found => Ok(found),

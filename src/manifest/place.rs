@@ -11,7 +11,7 @@ use crate::manifest::place::scalars::{
     beside, image_string, parameter, read_parameter, read_spec, read_tag, write_parameter, write_parts, write_spec,
     write_tag,
 };
-use crate::manifest::{Source, image_strings, kustomization, objects};
+use crate::manifest::{Source, guard, image_strings, kustomization, objects};
 use crate::model::address::Address;
 use crate::model::names::{ImageName, Tag};
 
@@ -239,8 +239,9 @@ pub(super) fn check_written(
     if is_tag && is_digest {
         return Ok(());
     }
+    let is_template = guard::is_template(value);
     let (path, value) = (path.to_owned(), clean(value));
-    if value.contains("${") {
+    if is_template {
         return Err(EditError::Template { path, line, value });
     }
     Err(EditError::OtherImage { path, line, value, image: image.to_string(), is_spec: false })

@@ -238,6 +238,9 @@ fn what_a_cycle_refuses_is_refused_with_file_line_and_hint() {
         ("twice.yaml", "a: v1\na: v1\n", "a", "2: `a` is not one place", "edit/duplicate-key"),
         ("broken.yaml", "a: [\n", "a", "1: line 1 is no YAML", "edit/invalid-yaml"),
         ("chart.yaml", "a: \"{{ .tag }}\"\n", "a", "1: `a` (line 1) is the template", "edit/template"),
+        ("flux.yaml", "a: ${TAG}\n", "a", "1: `a` (line 1) is the template `${TAG}`", "edit/template"),
+        ("env.yaml", "a: \"x-${TAG}-y\"\n", "a", "1: `a` (line 1) is the template", "edit/template"),
+        ("pod.yaml", "\na: 'v$(TAG)'\n", "a", "2: `a` (line 2) is the template", "edit/template"),
         ("map.yaml", "a: {b: c}\n", "a", "1: `a` (line 1) is a mapping", "edit/not-a-scalar"),
         ("empty.yaml", "", "a", " there is no `a`", "edit/no-such-key"),
     ];

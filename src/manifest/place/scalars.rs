@@ -3,7 +3,7 @@
 use crate::manifest::error::EditError;
 use crate::manifest::locate::OF_CHARTS;
 use crate::manifest::place::{Current, Held, Wanted, check_written, clean, split_spec};
-use crate::manifest::{Found, Source, agreement, objects, parameters};
+use crate::manifest::{Found, Source, agreement, guard, objects, parameters};
 use crate::model::address::Address;
 use crate::model::key_path::KeyPath;
 use crate::model::names::ImageName;
@@ -84,7 +84,7 @@ pub(super) fn text_at(
         }
         Found::Absent { .. } => return Err(source.no_such_key(Some(*document), key)),
         Found::Null { line } => Err(empty(Current::Null, Some(line))),
-        Found::Text { value, line } if value.contains("{{") => {
+        Found::Text { value, line } if guard::is_template(&value) => {
             return Err(EditError::Template { path: key.to_string(), line, value: clean(&value) });
         }
         Found::Text { value, line } => Ok((value, line)),
