@@ -10,7 +10,7 @@ use clap::Args;
 
 use crate::cli::document::{GetDocument, VERSION};
 use crate::cli::render::{self, Palette, clean};
-use crate::cli::text_file::{Purpose, TextFile, defect, problem, to_stdout};
+use crate::cli::text_file::{Purpose, TextFile, defect, problem, to_stdout, unanswered};
 use crate::cli::{FAILED, FINE, Global};
 use crate::manifest::{EditError, Found, Source};
 use crate::model::address::Address;
@@ -37,15 +37,17 @@ pub(super) fn run(global: &Global, asked: &Asked) -> u8 {
         Some(Found::Absent { .. }) => (Some("absent"), None, None),
         None => (None, None, None),
     };
-    if global.is_json() {
-        render::json(&GetDocument { version: VERSION, file: &name, key: &key, kind, value, line, problems: &problems });
+    let answered = if global.is_json() {
+        let (file, key, problems) = (name.as_str(), key.as_str(), problems.as_slice());
+        to_stdout(&render::json_text(&GetDocument { version: VERSION, file, key, kind, value, line, problems }))
     } else if problems.is_empty() {
-        if let Err(error) = to_stdout(&shown(value.unwrap_or_default())) {
-            render::talk(&render::problems(&[problem(&asked.file, &error, None)], Palette::plain()));
-            return FAILED;
-        }
+        to_stdout(&shown(value.unwrap_or_default()))
     } else {
         render::talk(&render::problems(&problems, Palette::plain()));
+        Ok(())
+    };
+    if let Err(error) = answered {
+        return unanswered(&error);
     }
     if problems.is_empty() { FINE } else { FAILED }
 }

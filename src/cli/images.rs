@@ -11,7 +11,7 @@ use clap::Args;
 
 use crate::cli::document::{FoundImage, ImagesDocument, VERSION};
 use crate::cli::render::{self, Palette, clean};
-use crate::cli::text_file::{FileError, Purpose, TextFile, defect, problem};
+use crate::cli::text_file::{FileError, Purpose, TextFile, defect, list_to_stdout, problem, unanswered};
 use crate::cli::{FAILED, FINE, Global};
 use crate::diagnostic::Diagnostic;
 use crate::manifest::survey::{Surveyed, survey};
@@ -36,11 +36,15 @@ pub(super) fn run(global: &Global, asked: &Asked) -> u8 {
     let mut search = Search::default();
     asked.paths.iter().for_each(|path| search.look(path));
     let Search { found, problems, .. } = search;
-    if global.is_json() {
-        render::json(&ImagesDocument { version: VERSION, images: &found, problems: &problems });
+    let answered = if global.is_json() {
+        let document = ImagesDocument { version: VERSION, images: &found, problems: &problems };
+        list_to_stdout(&render::json_text(&document))
     } else {
-        render::out(&found.iter().map(line).collect::<String>());
         render::talk(&render::problems(&problems, Palette::plain()));
+        list_to_stdout(&found.iter().map(line).collect::<String>())
+    };
+    if let Err(error) = answered {
+        return unanswered(&error);
     }
     if problems.is_empty() { FINE } else { FAILED }
 }

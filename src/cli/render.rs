@@ -75,9 +75,14 @@ pub fn talk(text: &str) {
 
 /// Writes one JSON document to stdout.
 pub fn json(document: &impl serde::Serialize) {
+    out(&json_text(document));
+}
+
+/// Gives one JSON document as text.
+pub fn json_text(document: &impl serde::Serialize) -> String {
     let text = serde_json::to_string_pretty(document)
         .unwrap_or_else(|error| format!("{{\"version\":1,\"error\":\"{error}\"}}"));
-    out(&format!("{}\n", visible_json(&text)));
+    format!("{}\n", visible_json(&text))
 }
 
 /// JSON may hold control characters only escaped; DEL and line separators are escaped besides, for terminals.

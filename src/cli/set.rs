@@ -11,7 +11,7 @@ use clap::Args;
 
 use crate::cli::document::{SetChange, SetDocument, SetEdit, VERSION};
 use crate::cli::render::{self, Palette, clean};
-use crate::cli::text_file::{Purpose, TextFile, defect, problem, to_stdout};
+use crate::cli::text_file::{Purpose, TextFile, defect, list_to_stdout, problem, to_stdout, unanswered};
 use crate::cli::{FAILED, FINE, Global, PENDING, USAGE, usage_problem};
 use crate::manifest::{Edit, EditError, Found, Source};
 use crate::model::address::Address;
@@ -49,7 +49,7 @@ impl Done {
     }
 }
 
-/// Exit 0 if the values stand there now, 1 if anything was refused, 2 if a key path is none, 4 if `--dry-run` shows a change.
+/// Exit 0 if the values stand there now, 1 if anything was refused or the answer did not get through, 2 if a key path is none, 4 if `--dry-run` shows a change.
 pub(super) fn run(global: &Global, asked: &Asked) -> u8 {
     let name = asked.file.display().to_string();
     let fail_all = |problems: &[Problem], code: u8| {
@@ -86,17 +86,23 @@ pub(super) fn run(global: &Global, asked: &Asked) -> u8 {
     if let Err(error) = replaced {
         return fail(problem(&asked.file, &error, None), FAILED);
     }
-    if global.is_json() {
+    let answered = if global.is_json() {
         let text = file.is_standard().then_some(done.text.as_str());
         let (file, changed, changes) = (name.as_str(), done.is_changed(), done.changes.as_slice());
-        render::json(&SetDocument { version: VERSION, file, changed, written, changes, text, problems: &[] });
+        let document = SetDocument { version: VERSION, file, changed, written, changes, text, problems: &[] };
+        to_stdout(&render::json_text(&document))
     } else if asked.dry_run {
         let before = str::from_utf8(&bytes).unwrap_or_default();
         let path = clean(name.trim_start_matches('/'));
-        render::out(&render::unified(&path, Some(before), &done.text, Palette::of_stdout()));
         render::talk(&listed(&name, &done.changes));
-    } else if !is_filter {
-        render::out(&listed(&name, &done.changes));
+        list_to_stdout(&render::unified(&path, Some(before), &done.text, Palette::of_stdout()))
+    } else if is_filter {
+        Ok(())
+    } else {
+        list_to_stdout(&listed(&name, &done.changes))
+    };
+    if let Err(error) = answered {
+        return unanswered(&error);
     }
     if asked.dry_run && done.is_changed() { PENDING } else { FINE }
 }

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::cli::FAILED;
+use crate::cli::render::{self, Palette};
 use crate::diagnostic::Diagnostic;
 use crate::model::problem::{Problem, Severity};
 use crate::yaml::MAX_BYTES;
@@ -171,8 +173,27 @@ impl TextFile {
 
 /// Writes a text to stdout, where what is not written counts: the disk behind it may be full.
 pub(super) fn to_stdout(text: &str) -> Result<(), FileError> {
+    print(text).map_err(|error| FileError::Stdout(reason(&error)))
+}
+
+/// The same for a list, of which a reader that goes away has seen enough.
+pub(super) fn list_to_stdout(text: &str) -> Result<(), FileError> {
+    match print(text) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(FileError::Stdout(reason(&error))),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| FileError::Stdout(reason(&error)))
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
+}
+
+/// Says on stderr that the answer did not get through, and gives the exit code.
+pub(super) fn unanswered(error: &FileError) -> u8 {
+    let problem = Problem { file: None, ..problem(Path::new(STANDARD), error, None) };
+    render::talk(&render::problems(&[problem], Palette::plain()));
+    FAILED
 }
 
 /// Says what is wrong with a file, or with what stands in this line of it.

@@ -166,6 +166,38 @@ fn stdin_becomes_stdout_whole_or_not_at_all() {
 }
 
 #[test]
+fn an_answer_that_does_not_get_through_is_no_success() {
+    let folder = folder(&[("a.yaml", "image: reg.example/acme/web:1.0.0\n")]);
+    let full = |arguments: &[&str]| {
+        let stdout = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        said(&command(folder.path(), arguments).stdout(stdout).output().unwrap())
+    };
+    for arguments in [
+        ["get", "a.yaml", "image"].as_slice(),
+        &["get", "a.yaml", "image", "--output", "json"],
+        &["images", "a.yaml"],
+        &["images", "a.yaml", "--output", "json"],
+        &["set", "a.yaml", "image", "v1", "--diff"],
+        &["set", "a.yaml", "image", "v1", "--diff", "--output", "json"],
+        &["set", "a.yaml", "image", "v1", "--output", "json"],
+        &["set", "a.yaml", "image", "v2"],
+    ] {
+        let (code, _, error) = full(arguments);
+        assert_eq!(code, 1, "{arguments:?}: {error}");
+        assert!(
+            error.contains("error stdout does not take the text: no space left on device (edit/not-written)"),
+            "{error}"
+        );
+        assert!(error.contains("hint: look at what reads stdout"), "{error}");
+    }
+    assert_eq!(read(&folder, "a.yaml"), "image: v2\n", "what was written stays");
+    let stdin = fs::File::open(folder.path().join("a.yaml")).unwrap();
+    let stdout = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut filter = command(folder.path(), &["set", "-", "image", "v3", "--output", "json"]);
+    assert_eq!(filter.stdin(stdin).stdout(stdout).status().unwrap().code(), Some(1));
+}
+
+#[test]
 fn the_documents_are_whole() {
     let folder = folder(&[("values.yaml", VALUES)]);
     let edit = json!({"start": 75, "end": 82, "old": "\"1.0.0\"", "new": "\"1.1.0\""});
