@@ -21,6 +21,7 @@ use std::path::Path;
 use std::process::Command;
 
 use repin::manifest::Source;
+use repin::model::address::Address;
 use repin::model::key_path::{KeyPath, Segment};
 use serde_json::{Value, json};
 
@@ -193,6 +194,12 @@ fn has_tab(text: &str) -> bool {
     text.contains('\t') || text.contains("\\t")
 }
 
+/// Tells whether an anchor is there twice, which YAML allows.
+fn repeats_an_anchor(text: &str) -> bool {
+    let mut seen = BTreeSet::new();
+    text.split_whitespace().filter(|word| word.starts_with('&')).any(|anchor| !seen.insert(anchor))
+}
+
 /// Every edit, as lines for the scripts.
 fn batch() -> Vec<Value> {
     let mut lines = Vec::new();
@@ -201,8 +208,9 @@ fn batch() -> Vec<Value> {
         let after = golden::write(before, &case.change).unwrap();
         for (key, value) in golden::written(&after, &case.change) {
             // The scripts look at first documents.
-            if let Ok(key) = key.parse() {
-                lines.push(edited_line(&case.name, before, &after, &key, &value));
+            let address: Address = key.parse().unwrap();
+            if address.object.is_none() {
+                lines.push(edited_line(&case.name, before, &after, &address.key, &value));
             }
         }
     }
@@ -260,7 +268,10 @@ fn check(reader: &str, command: &mut Command, batch: &Path, lines: &[Value]) {
     assert_eq!(report["right"].as_u64().unwrap() as usize + unread.len(), total, "{reader}");
     for name in &unread {
         let before = lines.iter().find(|line| line["name"] == *name).and_then(|line| line["before"].as_str()).unwrap();
-        assert!(reader == "PyYAML" && has_tab(before), "{reader} cannot read {name} even before the edit: {before}");
+        assert!(
+            reader == "PyYAML" && (has_tab(before) || repeats_an_anchor(before)),
+            "{reader} cannot read {name} even before the edit: {before}"
+        );
     }
 }
 

@@ -338,7 +338,8 @@ pub(crate) fn written(after: &str, change: &Change) -> Vec<(String, String)> {
         Change::Tag { key, .. } => {
             let source = Source::parse(after).unwrap();
             let beside = key.rsplit_once('.').map_or("digest".to_owned(), |(parent, _)| format!("{parent}.digest"));
-            let texts = [key.clone(), beside].into_iter().filter_map(|key| match source.read(&key.parse().unwrap()) {
+            // One that names an object or a document is left out.
+            let texts = [key.clone(), beside].into_iter().filter_map(|key| match source.read(&key.parse().ok()?) {
                 Ok(Found::Text { value, .. }) => Some((key, value)),
                 _ => None,
             });
