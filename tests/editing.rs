@@ -276,7 +276,7 @@ fn refusals_name_the_place_and_the_line_to_write() {
             "edit/shared",
             "4",
             "`web.tag` is shared by lines 1, 4: it is merged in by the `<<` at line 4",
-            "add `tag: 1.3.0` as a key of its own beside the `<<` at line 4",
+            "add `tag: 1.3.0` as a key of its own behind the `<<` at line 4",
         ],
     );
     told(

@@ -182,19 +182,29 @@ fn told(error: EditError, source: &Source, document: usize, key: &KeyPath, stran
         Ok(Found::Text { value, .. }) => clean(&value),
         Ok(Found::Null { .. } | Found::Absent { .. }) | Err(_) => "null".to_owned(),
     };
+    // What comes to the place through one alias or `<<` alone has a value of its own once it is written there.
+    let own = met(source.documents.get(document), key);
+    if own.way != Way::Own && own.line == line {
+        return EditError::Shared { path, line, places, why, instead };
+    }
     // Who shares a value with what is written elsewhere keeps the old one by writing it out.
-    let parted = strangers.iter().find(|one| one.met.way != Way::Own).map(|one| {
+    let mut parted: Vec<String> = Vec::new();
+    for one in strangers.iter().filter(|one| one.met.way != Way::Own).take(SHOWN) {
         let line = one.met.line;
         let entry = one.key.last_key().map_or_else(|| old.clone(), |key| format!("{key}: {old}"));
-        match one.met.way {
+        let step = match one.met.way {
             Way::Alias => format!("write `{entry}` in place of the alias at line {line}"),
             Way::Around | Way::Own => {
                 format!("write the value in place of the alias at line {line}, with `{entry}`")
             }
-            Way::Merge => format!("add `{entry}` as a key of its own beside the `<<` at line {line}"),
+            Way::Merge => format!("add `{entry}` as a key of its own behind the `<<` at line {line}"),
+        };
+        if !parted.contains(&step) {
+            parted.push(step);
         }
-    });
-    EditError::Shared { path, line, places, why, instead: parted.unwrap_or(instead) }
+    }
+    let instead = if parted.is_empty() { instead } else { parted.join(", and ") };
+    EditError::Shared { path, line, places, why, instead }
 }
 
 /// Finds where a key path meets what others share: the last alias or `<<` on it, else the value itself.

@@ -158,7 +158,7 @@ fn shared_error(
         }
         Shared::Merge(merge, value) => {
             let line = merge.line();
-            let instead = format!("add `{entry}` as a key of its own beside the `<<` at line {line}");
+            let instead = format!("add `{entry}` as a key of its own behind the `<<` at line {line}");
             (line, merged(value), format!("it is merged in by the `<<` at line {line}"), instead)
         }
         Shared::MergedAfter(merge, value) => {

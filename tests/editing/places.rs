@@ -257,7 +257,7 @@ fn who_is_in_the_way_of_a_shared_tag_is_named_with_the_line_to_write() {
             "3",
             "`web.tag` is shared by lines 3, 6, 7: its anchor has aliases, and not all that share it are the image: \
              `appVersion` (line 7) is no place of the image, `worker.tag` (line 6) stands beside `ghcr.io/acme/worker`",
-            "write `appVersion: 1.0.0` in place of the alias at line 7",
+            "write `appVersion: 1.0.0` in place of the alias at line 7, and write `tag: 1.0.0` in place of the alias at line 6",
         ],
     );
     told(
@@ -277,9 +277,23 @@ fn who_is_in_the_way_of_a_shared_tag_is_named_with_the_line_to_write() {
             "5",
             "`web.tag` is shared by lines 1, 5, 7: it is merged in by the `<<` at line 5, and not all that share it are the \
              image: `other.tag` (line 7) stands beside `acme/other`",
-            "add `tag: 1.0.0` as a key of its own beside the `<<` at line 7",
+            "add `tag: 2.0.0` as a key of its own behind the `<<` at line 5",
         ],
     );
+}
+
+#[test]
+fn the_line_to_write_is_one_of_the_path_and_parts_it_from_the_others() {
+    let text = "x-image: &image {registry: ghcr.io, tag: 1.0.0}\n\nweb:\n  repository: acme/web\n  <<: *image\nadmin:\n  <<: *image\n  \
+                repository: acme/admin\n";
+    let place = Place::Tag("web.tag".parse().unwrap());
+    let wanted = Wanted { tag: Some("2.0.0".to_owned()), digest: None };
+    let hint = place.write(&Source::parse(text).unwrap(), &image(), &wanted).unwrap_err().hint().unwrap();
+    assert_eq!(hint, "add `tag: 2.0.0` as a key of its own behind the `<<` at line 5");
+    // Written as it says, with the present value, it is no longer in the way.
+    let parted = text.replacen("  <<: *image\n", "  <<: *image\n  tag: 1.0.0\n", 1);
+    let after = place.write(&Source::parse(&parted).unwrap(), &image(), &wanted).unwrap();
+    assert_eq!(after, parted.replace("\n  tag: 1.0.0", "\n  tag: 2.0.0"));
 }
 
 #[test]
