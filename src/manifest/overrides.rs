@@ -162,6 +162,9 @@ fn add(source: &Source, entry: &Override, items: &[Item]) -> Result<String, Edit
     let root = source.documents().first().map(|document| document.root()).filter(|root| !root.is_null());
     let Some(root) = root else { return begin(source, entry, items) };
     let document = source.editable(0, &list)?;
+    if is_bare(root) {
+        return fill(source, entry, items, root);
+    }
     let refused = |line: u64| EditError::unproven(&list, Some(line), "the place of a new entry is not found");
     let eol = grow::eol_of(&source.text);
     let new_items = || New::Seq(items.iter().map(Item::as_new).collect());
@@ -178,6 +181,13 @@ fn add(source: &Source, entry: &Override, items: &[Item]) -> Result<String, Edit
         return done(source, vec![edit], Vec::new(), what, &list, root.line());
     };
     let Some((_, map)) = entries.get(number).copied() else { return Err(refused(root.line())) };
+    if is_bare(map) {
+        let span = map.span();
+        let old = source.text.get(span.clone()).filter(|old| !old.contains('#')).ok_or_else(|| refused(map.line()))?;
+        let edit = crate::manifest::Edit { span, old: old.to_owned(), new: in_braces(&[inner], items) };
+        let what = What::EntryAdded(0, inner.to_owned(), new_items());
+        return done(source, vec![edit], vec![number], what, &list, map.line());
+    }
     let Some(at) = find(map, inner) else {
         let lines: Vec<String> =
             std::iter::once(format!("{inner}:")).chain(items.iter().flat_map(Item::lines)).collect();
@@ -230,6 +240,46 @@ fn done(
 ) -> Result<String, EditError> {
     let difference = Difference { document: 0, steps, what };
     Ok(source.proven(edits, &difference, path, line)?.text)
+}
+
+/// Tells whether a mapping is `{}`.
+fn is_bare(node: Node<'_>) -> bool {
+    matches!(node.kind(), Kind::Map { .. }) && node.entries().is_empty() && !node.span().is_empty()
+}
+
+/// Gives what is written in the place of `{}`.
+fn in_braces(keys: &[&str], items: &[Item]) -> String {
+    let texts: Vec<String> = items.iter().map(Item::in_flow).collect();
+    keys.iter().rev().fold(format!("[{}]", texts.join(", ")), |inner, key| format!("{{{key}: {inner}}}"))
+}
+
+/// Writes the first entry in the place of the `{}` that is all of a file, in lines where that has a line for itself.
+fn fill(source: &Source, entry: &Override, items: &[Item], root: Node<'_>) -> Result<String, EditError> {
+    let keys @ [outer, inner] = entry.keys();
+    let unproven = |why: String| EditError::Unproven { path: outer.to_owned(), line: Some(root.line()), why };
+    let span = root.span();
+    let parts = (source.text.get(..span.start), source.text.get(span.clone()), source.text.get(span.end..));
+    let (Some(before), Some(old), Some(behind)) = parts else {
+        return Err(unproven("the place of a new entry is not found".to_owned()));
+    };
+    if old.contains('#') {
+        return Err(unproven("a comment stands between its braces".to_owned()));
+    }
+    let line = before.rsplit('\n').next().unwrap_or_default().trim_start_matches('\u{feff}');
+    let has_line = line.is_empty() && behind.lines().next().unwrap_or_default().trim().is_empty();
+    let new = if has_line {
+        let lines = [format!("{outer}:"), format!("  {inner}:")].into_iter();
+        let lines: Vec<String> =
+            lines.chain(items.iter().flat_map(Item::lines).map(|line| format!("  {line}"))).collect();
+        lines.join(grow::eol_of(&source.text))
+    } else {
+        in_braces(&keys, items)
+    };
+    let text = format!("{before}{new}{behind}");
+    let list = New::Seq(items.iter().map(Item::as_new).collect());
+    let whole = New::Map(vec![(outer.to_owned(), New::Map(vec![(inner.to_owned(), list)]))]);
+    prove_whole(&text, &whole).map_err(unproven)?;
+    Ok(text)
 }
 
 /// Writes the first entry of a file that says nothing yet, behind what comments it has.

@@ -361,6 +361,39 @@ fn a_file_of_overrides_that_was_taken_out_again_stays_out_until_the_next_release
 }
 
 #[test]
+fn a_file_of_overrides_that_says_nothing_is_filled() {
+    let file = |name: &str| format!("apps/{name}/.argocd-source-{name}.yaml");
+    let lines = "helm:\n  parameters:\n  - name: image.tag\n    value: 2.0.0\n    forcestring: true\n";
+    let flow = "[{name: image.tag, value: 2.0.0, forcestring: true}]";
+    // (name, before, after)
+    let cases = [
+        ("braces", "{}\n", lines.to_owned()),
+        ("no-end", "{}", lines.trim_end().to_owned()),
+        ("spaced", "# by repin\n{ }\n\n", format!("# by repin\n{lines}\n")),
+        ("marked", "--- {} # nothing\n", format!("--- {{helm: {{parameters: {flow}}}}} # nothing\n")),
+        ("helm", "helm: {}\n", format!("helm: {{parameters: {flow}}}\n")),
+        ("list", "helm:\n  parameters: []\n", format!("helm:\n  parameters: {flow}\n")),
+        ("blank", "", lines.to_owned()),
+    ];
+    let world = World::create();
+    world.registry.publish("acme/web", &["1.0.0", "2.0.0"]);
+    let own: Vec<[(String, &str); 1]> =
+        cases.iter().map(|(name, before, _)| [(format!(".argocd-source-{name}.yaml"), *before)]).collect();
+    for ((name, ..), own) in cases.iter().zip(&own) {
+        let [(path, before)] = own;
+        table::commit(&world, &[row(name, LEGACY, "", &[CHART, (path, before)])]);
+    }
+    table::commit(&world, &[row("kustom", LEGACY, "", &[KUSTOMIZATION, POD, (".argocd-source-kustom.yaml", "{}\n")])]);
+    let said = world.repin(&["once"]);
+    for (name, _, after) in &cases {
+        assert_eq!(verdict(outcome(&said, name)), "delivered delivered", "{name}: {said:#?}");
+        assert_eq!(world.remote.show(&file(name)).trim_end(), after.trim_end(), "{name}");
+    }
+    let expected = format!("kustomize:\n  images:\n  - {}:2.0.0", world.image("web"));
+    assert_eq!(world.remote.show(&file("kustom")).trim_end(), expected);
+}
+
+#[test]
 fn two_images_share_one_file_of_overrides() {
     let text = format!(
         "{}\nrepin.dev/app.helm.image-tag: app.tag\nrepin.dev/job.helm.image-tag: job.tag\nrepin.dev/app.helm.image-name: app.image\nrepin.dev/job.helm.image-name: job.image",
