@@ -163,6 +163,17 @@ impl Source {
         }
     }
 
+    /// Refuses a text of a file that is called `.json` and that readers of JSON would not read: they read it next.
+    ///
+    /// # Errors
+    /// `edit/invalid-yaml` with the line.
+    pub fn check_name(&self, name: &str) -> Result<(), EditError> {
+        if self.is_json || !name.to_lowercase().ends_with(".json") {
+            return Ok(());
+        }
+        json::flaw(&self.text).map_or(Ok(()), |(line, message)| Err(EditError::NotJson { line, message }))
+    }
+
     /// Gives the text as it was parsed.
     pub fn text(&self) -> &str {
         &self.text

@@ -71,7 +71,7 @@ pub(super) fn run(global: &Global, asked: &Asked) -> u8 {
         Ok(opened) => opened,
         Err(error) => return fail(problem(&asked.file, &error, None), FAILED),
     };
-    let done = match catch_unwind(AssertUnwindSafe(|| edit(&bytes, &values))) {
+    let done = match catch_unwind(AssertUnwindSafe(|| edit(&name, &bytes, &values))) {
         Ok(Ok(done)) => done,
         Ok(Err(error)) => return fail(problem(&asked.file, &error, error.line()), FAILED),
         Err(_) => return fail(defect(&asked.file), FAILED),
@@ -144,8 +144,9 @@ fn values(asked: &Asked) -> Result<Vec<(Address, &str)>, Vec<Problem>> {
 }
 
 /// Writes all values into a text, one after the other, and reads them back.
-fn edit(bytes: &[u8], values: &[(Address, &str)]) -> Result<Done, EditError> {
+fn edit(name: &str, bytes: &[u8], values: &[(Address, &str)]) -> Result<Done, EditError> {
     let mut source = Source::from_bytes(bytes)?;
+    source.check_name(name)?;
     let mut changes = Vec::new();
     for (key, new) in values {
         let old = match source.read_at(key) {

@@ -26,6 +26,14 @@ pub enum EditError {
         /// Line, from 1.
         line: u64,
     },
+    /// The file is called `.json` and is YAML.
+    #[error("line {line} is no JSON, which the name of the file promises: {message}")]
+    NotJson {
+        /// Line, from 1.
+        line: u64,
+        /// What a reader of JSON met.
+        message: String,
+    },
     /// The key is not there and is none that may be added.
     #[error("there is no `{path}`")]
     NoSuchKey {
@@ -154,6 +162,7 @@ impl EditError {
         match self {
             Self::InvalidYaml { line, .. }
             | Self::JsonComment { line }
+            | Self::NotJson { line, .. }
             | Self::NotScalar { line, .. }
             | Self::Shared { line, .. }
             | Self::Sops { line, .. }
@@ -190,7 +199,7 @@ impl EditError {
 impl Diagnostic for EditError {
     fn code(&self) -> &'static str {
         match self {
-            Self::InvalidYaml { .. } | Self::JsonComment { .. } => "edit/invalid-yaml",
+            Self::InvalidYaml { .. } | Self::JsonComment { .. } | Self::NotJson { .. } => "edit/invalid-yaml",
             Self::NoSuchKey { .. } => "edit/no-such-key",
             Self::NotScalar { .. } => "edit/not-a-scalar",
             Self::DuplicateKey { .. } => "edit/duplicate-key",
@@ -215,6 +224,7 @@ impl Diagnostic for EditError {
             Self::JsonComment { .. } => {
                 "take the comments out, or write the file as YAML, where `#` begins them".to_owned()
             }
+            Self::NotJson { line, .. } => format!("correct line {line}, or end the name of the file in `.yaml`"),
             Self::NoSuchKey { nearest: Some(nearest), .. } => {
                 format!("did you mean `{nearest}`? If the key is right, add it to the file once with its present value")
             }

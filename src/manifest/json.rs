@@ -3,6 +3,7 @@
 //! JSON is RFC 8259 to the letter: one object or array. What looks like it and has comments is neither JSON nor YAML.
 
 use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use crate::yaml::{Document, Kind, Node, Style};
 
@@ -10,6 +11,14 @@ use crate::yaml::{Document, Kind, Node, Style};
 pub(super) fn is_json(text: &str) -> bool {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     looks_like_json(text) && serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+/// Gives the line at which a text is no JSON of any kind, and why.
+pub(super) fn flaw(text: &str) -> Option<(u64, String)> {
+    let error = serde_json::from_str::<Value>(text.strip_prefix('\u{feff}').unwrap_or(text)).err()?;
+    let message = error.to_string();
+    let what = message.split(" at line ").next().unwrap_or_default().to_owned();
+    Some((error.line().max(1) as u64, what))
 }
 
 /// Gives the line of the first `//` or `/*` that begins a comment in a text that would be JSON without it, as far as a
@@ -72,6 +81,15 @@ mod tests {
         for text in ["", "a: 1", "1", "\"a\"", "{a: 1}", "{\"a\": 1,}", "{\"a\": 1}\n{}", "{\"a\": 'b'}", "[1] # c"] {
             assert!(!is_json(text), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_no_json_is_named_with_its_line() {
+        assert_eq!(flaw("{\n  \"a\": 1,\n}\n"), Some((3, "trailing comma".to_owned())));
+        assert_eq!(flaw("{'a': 1}"), Some((1, "key must be a string".to_owned())));
+        assert_eq!(flaw("a: 1\n"), Some((1, "expected value".to_owned())));
+        assert_eq!(flaw("{}\n{}\n"), Some((2, "trailing characters".to_owned())));
+        assert_eq!(flaw("\u{feff}[\"a\"]\n"), None);
     }
 
     #[test]

@@ -245,6 +245,7 @@ impl Editor<'_> {
             },
         };
         let refused = |error: crate::manifest::EditError| edit_failure(file, &error);
+        before.check_name(file.as_str()).map_err(refused)?;
         let mut text = place.write(&before, image, wanted).map_err(refused)?;
         if let Some((key, name)) = &site.write_name {
             text = Source::parse(&text).and_then(|source| source.set_at(key, name)).map_err(refused)?.text;

@@ -195,7 +195,8 @@ fn not_at(helm: &HelmSearch, layer: &Layer, failure: Failure) -> Located {
 pub fn refused_edit(image: &ImageName, located: &Located, source: &Source) -> Option<Failure> {
     let wanted = Wanted { tag: Some("0.0.0".to_owned()), digest: None };
     let place = located.place.as_ref()?;
-    place.write(source, image, &wanted).err().map(|error| edit_failure(&located.file, &error))
+    let edited = source.check_name(located.file.as_str()).and_then(|()| place.write(source, image, &wanted));
+    edited.err().map(|error| edit_failure(&located.file, &error))
 }
 
 /// Turns an error of the editor into a failure that names the file.

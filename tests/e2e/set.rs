@@ -273,6 +273,9 @@ fn what_a_cycle_refuses_is_refused_with_file_line_and_hint() {
         ("flux.yaml", "a: ${TAG}\n", "a", "1: `a` (line 1) is the template `${TAG}`", "edit/template"),
         ("env.yaml", "a: \"x-${TAG}-y\"\n", "a", "1: `a` (line 1) is the template", "edit/template"),
         ("pod.yaml", "\na: 'v$(TAG)'\n", "a", "2: `a` (line 2) is the template", "edit/template"),
+        ("single.json", "{'a':'v1'}\n", "a", "1: line 1 is no JSON, which the name", "edit/invalid-yaml"),
+        ("comma.JSON", "{\n  \"a\": \"v1\",\n}\n", "a", "3: line 3 is no JSON", "edit/invalid-yaml"),
+        ("yaml.json", "a: v1\n", "a", "1: line 1 is no JSON", "edit/invalid-yaml"),
         ("map.yaml", "a: {b: c}\n", "a", "1: `a` (line 1) is a mapping", "edit/not-a-scalar"),
         ("empty.yaml", "", "a", " there is no `a`", "edit/no-such-key"),
     ];
