@@ -381,6 +381,10 @@ impl Source {
         sharing: Sharing,
     ) -> Result<Edited, EditError> {
         let text = apply(&self.text, &edits)?;
+        if text.len() > yaml::MAX_BYTES {
+            let found = format!("{} bytes with the new value", text.len());
+            return Err(EditError::TooLarge { found, limit: format!("{} bytes", yaml::MAX_BYTES) });
+        }
         let Self { documents, is_json, second, .. } = self;
         let before =
             Before { text: &self.text, documents, is_json: *is_json, second, is_shared: sharing == Sharing::Agreed };

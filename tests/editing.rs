@@ -361,6 +361,41 @@ fn refusals_in_texts_json_and_shared_values_name_lines_of_the_file() {
             "did you mean `spec.helm.values.image.tag`? If the key is right, add it to the file once with its present value",
         ],
     );
+    told(
+        "l: [1, 2]\n",
+        "l",
+        [
+            "edit/not-a-scalar",
+            "1",
+            "`l` (line 1) is a sequence, not a single value",
+            "name an item of it, such as `l[0]`",
+        ],
+    );
+    told(
+        "{\"a\": \"1\", \"a\": \"2\"}\n",
+        "a",
+        [
+            "edit/duplicate-key",
+            "1",
+            "`a` is not one place: the key `a` is twice at line 1",
+            "remove one of the two at line 1",
+        ],
+    );
+    told(
+        "kind: ExternalSecret\nspec: {tag: v1}\n",
+        "spec.tag",
+        [
+            "edit/sealed",
+            "1",
+            "line 1 begins an ExternalSecret, which is never edited",
+            "keep image tags in another file",
+        ],
+    );
+    let sidecars = "sidecars:\n- {name: proxy, tag: v1}\n- {name: app, tag: v2}\n";
+    let hint = set(sidecars, "sidecars[name=ap].tag", "v3").unwrap_err().hint().unwrap();
+    assert!(hint.starts_with("did you mean `sidecars[name=app].tag`?"), "{hint}");
+    let hint = set("a: v1\n", "[1]#a", "v2").unwrap_err().hint().unwrap();
+    assert!(hint.starts_with("did you mean `a`?"), "{hint}");
     let template =
         application.replace("map: {}", "{{- if .x }}").replace("        tag: 1.3.0\n", "        pullPolicy: Always\n");
     let error = set(&template, "spec.helm.values.image.tag", "1.3.0").unwrap_err();
@@ -412,6 +447,10 @@ fn refusals_in_texts_json_and_shared_values_name_lines_of_the_file() {
 fn what_is_too_large_or_no_text_is_a_problem_and_no_crash() {
     let code = |result: Result<Source, EditError>| result.map(|_| ()).unwrap_err().code();
     assert_eq!(code(Source::parse(&" ".repeat(4 * 1024 * 1024 + 1))), "edit/too-large");
+    let nearly = format!("tag: v1\n#{}\n", "x".repeat(4 * 1024 * 1024 - 10));
+    let error = set(&nearly, "tag", "v1.0.0").unwrap_err();
+    assert_eq!(error.code(), "edit/too-large");
+    assert_eq!(error.to_string(), "the file has 4194308 bytes with the new value, the limit is 4194304 bytes");
     let bomb: String = (1..30).map(|n| format!("a{n}: &a{n} [*a{0}, *a{0}]\n", n - 1)).collect();
     assert_eq!(code(Source::parse(&format!("tag: 1\na0: &a0 x\n{bomb}"))), "edit/too-large");
     let error = Source::from_bytes(b"a: 1\nb: \xff\n").map(|_| ()).unwrap_err();

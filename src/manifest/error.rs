@@ -53,7 +53,7 @@ pub enum EditError {
         found: &'static str,
     },
     /// What the path names is there more than once, and readers differ on which one counts.
-    #[error("`{path}` is not one place: {what} is at line {first} and again at line {second}")]
+    #[error("`{path}` is not one place: {what} is {}", twice(*first, *second))]
     DuplicateKey {
         /// The key path.
         path: String,
@@ -112,8 +112,20 @@ pub enum EditError {
         /// Whether the image with its tag is expected there, and not the tag alone.
         is_spec: bool,
     },
+    /// A range of versions stands where one version is written.
+    #[error(
+        "`{path}` cannot be changed safely: `{value}` is a range of versions, and what it deploys is chosen elsewhere"
+    )]
+    Range {
+        /// The key path.
+        path: String,
+        /// Line, from 1.
+        line: u64,
+        /// The range.
+        value: String,
+    },
     /// The file holds an object that is never edited.
-    #[error("line {line} begins a {kind}, which is never edited")]
+    #[error("line {line} begins {} {kind}, which is never edited", article(kind))]
     Sealed {
         /// `SealedSecret` or `ExternalSecret`.
         kind: String,
@@ -169,6 +181,7 @@ impl EditError {
             | Self::Template { line, .. }
             | Self::OtherImage { line, .. }
             | Self::Sealed { line, .. }
+            | Self::Range { line, .. }
             | Self::Encoding { line, .. }
             | Self::Moved { line, .. } => Some(*line),
             Self::DuplicateKey { second, .. } => Some(*second),
@@ -211,7 +224,7 @@ impl Diagnostic for EditError {
             Self::TooLarge { .. } => "edit/too-large",
             Self::Encoding { .. } => "edit/encoding",
             Self::Moved { .. } => "edit/moved",
-            Self::Unproven { .. } => "edit/unproven",
+            Self::Unproven { .. } | Self::Range { .. } => "edit/unproven",
         }
     }
 
@@ -231,7 +244,9 @@ impl Diagnostic for EditError {
             Self::NoSuchKey { nearest: None, .. } => {
                 "add the key to the file once with its present value, or name the file that has it".to_owned()
             }
+            Self::NotScalar { path, found: "sequence", .. } => format!("name an item of it, such as `{path}[0]`"),
             Self::NotScalar { path, .. } => format!("name a value below it, such as `{path}.tag`"),
+            Self::DuplicateKey { first, second, .. } if first == second => format!("remove one of the two at line {first}"),
             Self::DuplicateKey { first, second, .. } => format!("remove line {first} or line {second}"),
             Self::Shared { instead, .. } => instead.clone(),
             Self::Sops { .. } => {
@@ -247,6 +262,10 @@ impl Diagnostic for EditError {
             Self::OtherImage { is_spec: false, .. } => {
                 "correct the key path; for a place that holds the whole image with its tag use `helm.image-spec`".to_owned()
             }
+            Self::Range { .. } => {
+                "write one version there with all of its three numbers, or leave it to the range and take the image off the list"
+                    .to_owned()
+            }
             Self::Sealed { .. } => "keep image tags in another file".to_owned(),
             Self::TooLarge { .. } => "split the file, or name another one".to_owned(),
             Self::Encoding { .. } => "save the file as UTF-8".to_owned(),
@@ -259,6 +278,18 @@ impl Diagnostic for EditError {
 
 fn not_this(image: &str, is_spec: bool) -> String {
     if is_spec { format!("not the image `{image}`") } else { "no image tag".to_owned() }
+}
+
+fn twice(first: u64, second: u64) -> String {
+    if first == second {
+        format!("twice at line {first}")
+    } else {
+        format!("at line {first} and again at line {second}")
+    }
+}
+
+fn article(word: &str) -> &'static str {
+    if word.starts_with(['A', 'E', 'I', 'O', 'U']) { "an" } else { "a" }
 }
 
 fn list(lines: &[u64]) -> String {

@@ -1,7 +1,7 @@
 //! The key path of a document that is most like one that is not there, for hints.
 
 use crate::manifest::Source;
-use crate::model::key_path::KeyPath;
+use crate::model::key_path::{KeyPath, Segment};
 use crate::yaml::{Kind, Node};
 
 /// How many nodes are looked at, and how many wait to be, at most: a hint is not worth more.
@@ -11,18 +11,24 @@ const ALIKE: f64 = 0.5;
 
 /// Gives the path of the value whose path is most like this one, in the document or in a text of it.
 pub(super) fn nearest(source: &Source, document: usize, path: &KeyPath) -> Option<String> {
-    let mut search = Search { wanted: path.to_string(), left: MAX_VISITED, best: None };
+    let fields = path.segments().iter().filter_map(|segment| match segment {
+        Segment::Where { field, .. } => Some(field.as_str()),
+        Segment::Key(_) | Segment::Index(_) => None,
+    });
+    let mut search = Search { wanted: path.to_string(), fields: fields.collect(), left: MAX_VISITED, best: None };
     search.look(source, document, None);
     search.best.map(|(_, path)| path)
 }
 
-struct Search {
+struct Search<'p> {
     wanted: String,
+    /// By which fields the path finds items.
+    fields: Vec<&'p str>,
     left: usize,
     best: Option<(f64, String)>,
 }
 
-impl Search {
+impl Search<'_> {
     fn look(&mut self, source: &Source, number: usize, below: Option<&KeyPath>) {
         let Some(document) = source.documents().get(number) else { return };
         let mut open: Vec<(Option<KeyPath>, Node<'_>)> = vec![(below.cloned(), document.root())];
@@ -40,7 +46,11 @@ impl Search {
                 }
                 Kind::Seq { .. } => {
                     for (index, item) in node.items().into_iter().take(room).enumerate().rev() {
-                        let below = here.as_ref().and_then(|here| here.item(index).ok());
+                        let named = self.fields.iter().find_map(|field| Some((*field, item.get(field)?.as_str()?)));
+                        let below = here.as_ref().and_then(|here| match named {
+                            Some((field, value)) => here.where_is(field, value).ok(),
+                            None => here.item(index).ok(),
+                        });
                         open.extend(below.map(|below| (Some(below), item)));
                     }
                 }

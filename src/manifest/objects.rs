@@ -281,6 +281,9 @@ pub(super) fn absent(source: &Source, address: &Address) -> EditError {
 
 /// Gives the key path in the object whose name is most like the one of the address, as far as they are alike at all.
 fn nearest_object(source: &Source, address: &Address) -> Option<String> {
+    if let Some(ObjectName::Number(_)) = address.object {
+        return holding(source, &address.key).first().map(Address::to_string);
+    }
     let wanted = address.object.as_ref()?.to_string();
     let objects = Objects::of(source);
     let alike = |object: &ObjectName| strsim::normalized_damerau_levenshtein(&wanted, &object.to_string());

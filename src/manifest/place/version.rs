@@ -16,8 +16,7 @@ pub(super) fn read(source: &Source, at: &At, image: &ImageName) -> Result<Held, 
         Err(held) => return Ok(held),
     };
     if !is_exact(&value) {
-        let why = format!("`{}` is a range of versions, and what it deploys is chosen elsewhere", clean(&value));
-        return Err(EditError::unproven(&at.1, Some(line), why));
+        return Err(EditError::Range { path: at.1.to_string(), line, value: clean(&value) });
     }
     let tag = Some(value.replace('+', "_"));
     Ok(Held { current: Current::Text(value), tag, digest: None, name: None, line: Some(line) })
