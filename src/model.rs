@@ -12,6 +12,7 @@ pub mod history;
 pub mod image_field;
 pub mod interval;
 pub mod key_path;
+pub mod manifest_files;
 pub mod metadata;
 pub mod names;
 pub mod origin;

@@ -25,6 +25,7 @@ use crate::model::application::{
     Annotation, Application, ApplicationSource, DEFAULT_NAMESPACE, Inline, LEGACY_PREFIX, PLAIN_NAMESPACE, PREFIX,
 };
 use crate::model::key_path::KeyPath;
+use crate::model::manifest_files::ManifestFiles;
 use crate::model::names::{APPLICATION, ApplicationKey, RepoPath};
 use crate::model::problem::{Problem, Severity};
 use crate::model::tracked::{Shape, Tool};
@@ -243,8 +244,18 @@ fn source(node: Node<'_>, at: Option<KeyPath>) -> ApplicationSource {
         inline: at.as_ref().map(|at| inline(node, at)).unwrap_or_default(),
         kustomize_images: texts(&["kustomize", "images"]),
         tool: tool(node),
-        is_recursive: text(node.get_path(&["directory", "recurse"])) == Some("true"),
+        manifests: manifests(node),
         at,
+    }
+}
+
+/// Gives which files of a directory of manifests count.
+fn manifests(node: Node<'_>) -> ManifestFiles {
+    let value = |key: &str| text(node.get_path(&["directory", key])).filter(|value| !value.is_empty());
+    ManifestFiles {
+        is_recursive: value("recurse") == Some("true"),
+        include: value("include").map(str::to_owned),
+        exclude: value("exclude").map(str::to_owned),
     }
 }
 

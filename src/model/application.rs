@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::model::address::ObjectName;
 use crate::model::key_path::KeyPath;
+use crate::model::manifest_files::ManifestFiles;
 use crate::model::names::ApplicationKey;
 use crate::model::origin::Rendered;
 use crate::model::tracked::{Shape, Tool};
@@ -55,8 +56,8 @@ pub struct ApplicationSource {
     pub kustomize_images: Vec<String>,
     /// What it is rendered with, if one of `helm`, `kustomize` and `directory` says so.
     pub tool: Option<Tool>,
-    /// `directory.recurse`.
-    pub is_recursive: bool,
+    /// `directory`: which files count where it is a directory of manifests.
+    pub manifests: ManifestFiles,
 }
 
 impl ApplicationSource {

@@ -10,6 +10,7 @@ use crate::model::application::Parameter;
 use crate::model::branch_template::BranchTemplate;
 use crate::model::image_field::ImageField;
 use crate::model::key_path::KeyPath;
+use crate::model::manifest_files::ManifestFiles;
 use crate::model::names::{ApplicationKey, Branch, ImageName, RepoPath};
 use crate::model::origin::Rendered;
 use crate::model::policy::Policy;
@@ -209,8 +210,8 @@ pub struct AutoSearch {
     pub values: ValuesSearch,
     /// What Argo CD renders it with, where the source says so.
     pub tool: Option<Tool>,
-    /// Whether manifests below subdirectories are part of it, where it is a directory of manifests.
-    pub is_recursive: bool,
+    /// Which files are part of it, where it is a directory of manifests.
+    pub manifests: ManifestFiles,
 }
 
 /// What a source is rendered with.

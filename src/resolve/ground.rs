@@ -16,6 +16,7 @@ use std::sync::Arc;
 use crate::annotations::{ImageRequest, WriteBack};
 use crate::model::application::{Application, ApplicationSource, Parameter};
 use crate::model::image_field::ImageField;
+use crate::model::manifest_files::ManifestFiles;
 use crate::model::names::{Branch, RepoPath};
 use crate::model::problem::{Problem, Severity};
 use crate::model::tracked::{Layer, MadeBranch, Refusal, RemoteBranch, Search, Target, Tool};
@@ -64,8 +65,8 @@ pub(super) struct Part {
     pub(super) values: Vec<Layer>,
     /// What it is rendered with, where it says so.
     pub(super) tool: Option<Tool>,
-    /// Whether manifests below subdirectories are part of it.
-    pub(super) is_recursive: bool,
+    /// Which files are part of it, where it is a directory of manifests.
+    pub(super) manifests: ManifestFiles,
 }
 
 /// Why nothing can be written for an Application.
@@ -127,9 +128,9 @@ impl Ground<'_> {
         (parameters, source.kustomize_images.clone())
     }
 
-    /// Tells whether manifests below subdirectories are part of the home source.
-    pub(super) fn is_recursive(&self) -> bool {
-        self.home.source.is_recursive
+    /// Tells which files are part of the home source, where it is a directory of manifests.
+    pub(super) fn manifests(&self) -> ManifestFiles {
+        self.home.source.manifests.clone()
     }
 
     /// Says whose value files may hold the key.
@@ -170,9 +171,9 @@ pub(super) fn ground<'a>(
             source.value_files.iter().filter_map(|file| place(sources, home, source, file).ok()).collect();
         if is_here && owns_its_path(source) && !std::ptr::eq(source, home.source) && directory != path {
             let values = directory.join("values.yaml").into_iter().chain(files.iter().cloned()).map(Layer::of);
-            let (tool, is_recursive) = (source.tool, source.is_recursive);
+            let (tool, manifests) = (source.tool, source.manifests.clone());
             let values = values.chain(inline(source)).collect();
-            others.push(Part { path: directory.clone(), values, tool, is_recursive });
+            others.push(Part { path: directory.clone(), values, tool, manifests });
         } else if files.is_empty() && !std::ptr::eq(source, home.source) {
             alone.push(inline(source));
         }

@@ -178,8 +178,8 @@ fn search(
         WriteBack::Overrides(file) => Search::Overrides(overrides(application, request, ground, file.as_ref())?),
         WriteBack::Auto => {
             let of_part = |part: &Part| {
-                let (path, tool, is_recursive) = (part.path.clone(), part.tool, part.is_recursive);
-                Search::Auto(AutoSearch { path, values: values_of(request, part), tool, is_recursive })
+                let (path, tool, manifests) = (part.path.clone(), part.tool, part.manifests.clone());
+                Search::Auto(AutoSearch { path, values: values_of(request, part), tool, manifests })
             };
             of_sources(
                 Search::Auto(home(request, ground)),
@@ -196,7 +196,7 @@ fn home(request: &ImageRequest, ground: &Ground<'_>) -> AutoSearch {
         path: ground.path.clone(),
         values: values(request, ground),
         tool: ground.tool(),
-        is_recursive: ground.is_recursive(),
+        manifests: ground.manifests(),
     }
 }
 

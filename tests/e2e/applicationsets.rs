@@ -85,6 +85,32 @@ fn value_files_of_generated_applications_are_written() {
 }
 
 #[test]
+fn what_generated_applications_leave_out_of_their_directories_is_no_place() {
+    let pod =
+        |tag: &str| format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: web}}\nspec: {{image: 'IMAGE:{tag}'}}\n");
+    let world = world(&[
+        ("apps/all/dev.yaml", pod("1.0.0")),
+        ("apps/all/prod.yaml", pod("0.9.0")),
+        ("apps/all/old/dev.yaml", pod("0.8.0")),
+    ]);
+    let list = format!(
+        "generators:\n- list:\n    elements:\n    - {{env: dev, not: '{{prod.yaml,old/*}}'}}\n    - {{env: prod, not: ''}}\n{}",
+        template(
+            "{{env}}",
+            "path: apps/all\ndirectory:\n  recurse: true\n  include: '*{{env}}.yaml'\n  exclude: '{{not}}'"
+        )
+    );
+    add(&world, &[("list", list)]);
+    let said = world.repin(&["once"]);
+    for name in ["dev", "prod"] {
+        assert_eq!(verdict(outcome(&said, name)), "delivered delivered", "{name}: {said:#?}");
+    }
+    assert_eq!(world.remote.show("apps/all/dev.yaml"), fill(&world, &pod("1.1.0")));
+    assert_eq!(world.remote.show("apps/all/prod.yaml"), fill(&world, &pod("1.1.0")));
+    assert_eq!(world.remote.show("apps/all/old/dev.yaml"), fill(&world, &pod("0.8.0")));
+}
+
+#[test]
 fn what_git_does_not_hold_is_named_and_the_rest_goes_on() {
     let world = world(&[("apps/a/Chart.yaml", CHART.to_owned()), ("apps/a/values.yaml", VALUES.to_owned())]);
     let mixed = format!(

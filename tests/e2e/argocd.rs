@@ -393,6 +393,29 @@ fn a_file_of_overrides_that_says_nothing_is_filled() {
     assert_eq!(world.remote.show(&file("kustom")).trim_end(), expected);
 }
 
+/// Argo CD's globs, over paths below the source's: `*` crosses `/`.
+#[test]
+fn files_that_a_directory_leaves_out_are_no_places() {
+    let pod = |tag: &str| POD.1.replace("1.0.0", tag);
+    let (old, newer) = (pod("1.0.0"), pod("1.1.0"));
+    let files = [("pod.yaml", old.as_str()), ("e.yaml", newer.as_str()), ("f.yaml", &newer), ("sub/e.yaml", &newer)];
+    let only = "pod.yaml#spec.containers[name=app].image pending pending";
+    let cases = [
+        ("excluded", "directory: {exclude: '{e.yaml,f.yaml}'}", only),
+        ("by-star", "directory: {exclude: '?.yaml'}", only),
+        ("included", "directory: {include: 'p*.yaml', recurse: true}", only),
+        ("both", "directory: {include: '*.yaml', exclude: '*{e,f}.yaml', recurse: true}", only),
+        ("below", "directory: {exclude: '{e,f}.yaml', recurse: true}", "pod.yaml#null held target/ambiguous"),
+        ("none", "directory: {include: x.yaml}", "values.yaml#null held target/not-found"),
+        ("all", "directory: {exclude: ''}", "e.yaml#null held target/ambiguous"),
+    ];
+    let mut files = files.to_vec();
+    files.push(("values.yaml", "a: 1\n"));
+    let rows: Vec<(Row<'_>, &str)> =
+        cases.iter().map(|(name, source, expected)| (row(name, AUTO, source, &files), *expected)).collect();
+    check(&rows);
+}
+
 #[test]
 fn two_images_share_one_file_of_overrides() {
     let text = format!(

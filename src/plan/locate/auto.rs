@@ -49,7 +49,7 @@ impl Auto<'_> {
             return self.rendered(&file, &source);
         }
         let shown = if auto.path.as_str().is_empty() { "the repository's root" } else { auto.path.as_str() };
-        let below = self.below(&auto.path, auto.is_recursive)?;
+        let below = self.below(&auto.path, &auto.manifests)?;
         let mut values = auto.values.clone();
         if !below.places.is_empty() {
             // Nobody reads the values of a directory of manifests, unless another source lists them.

@@ -4,6 +4,7 @@ use crate::manifest::flux::Surroundings;
 use crate::manifest::place::Place;
 use crate::manifest::{EditError, Source, flux, kustomization, manifests, marker};
 use crate::model::application::PREFIX;
+use crate::model::manifest_files::ManifestFiles;
 use crate::model::names::RepoPath;
 use crate::model::tracked::{Layer, ValuesSearch};
 use crate::plan::locate::auto::{Auto, broken, says_what_runs};
@@ -41,7 +42,7 @@ impl Auto<'_> {
                 settle(self.image, places, &empty, path, &format!("`{path}`"))
             }
             state @ (FileState::NotRegular(_) | FileState::Unreadable(_)) => vec![broken(path, unusable(path, &state))],
-            FileState::Missing => match self.below(path, true) {
+            FileState::Missing => match self.below(path, &ManifestFiles::all()) {
                 Ok(below) if below.is_there => {
                     let looked = format!("the manifests below `{path}`{}", below.unread());
                     settle(self.image, below.places, &[], path, &looked)
@@ -60,7 +61,8 @@ impl Auto<'_> {
     }
 
     /// Finds what names the image in the manifests below a directory.
-    pub(super) fn below(&self, directory: &RepoPath, is_recursive: bool) -> Result<Below, Box<Located>> {
+    pub(super) fn below(&self, directory: &RepoPath, counts: &ManifestFiles) -> Result<Below, Box<Located>> {
+        let is_recursive = counts.is_recursive;
         let refused = |what: String| {
             let message = format!("{what}, and none was looked into");
             let hint = format!("name the manifest: `{PREFIX}write-back-target: <path>`");
@@ -71,11 +73,13 @@ impl Auto<'_> {
             return Err(refused(format!("more than {MAX_LISTED} files stand below `{directory}`")));
         }
         let mut files = (self.files.naming)(directory, is_recursive);
+        counts.retain(directory, &mut files);
         if files.len() > MAX_NAMING {
             let image = &self.image.image_text;
             return Err(refused(format!("more than {MAX_NAMING} files below `{directory}` may name `{image}`")));
         }
         files.extend((self.files.holding)(directory, is_recursive, marker::WORD));
+        counts.retain(directory, &mut files);
         files.sort();
         files.dedup();
         let (mut sources, mut unread) = (Vec::new(), Vec::new());
