@@ -416,6 +416,44 @@ fn files_that_a_directory_leaves_out_are_no_places() {
     check(&rows);
 }
 
+/// Nothing says what runs, as in values without a tag; the annotation of the hint has the tag written.
+#[test]
+fn an_image_without_a_tag_in_a_directory_of_manifests_is_asked_for() {
+    let bare = POD.1.replace(":1.0.0", "");
+    let (bare, tagged) = (("pod.yaml", bare.as_str()), ("tagged.yaml", POD.1));
+    let blank = ("values.yaml", "a: 1\n");
+    let world = table::world(&[
+        row("bare", AUTO, "", &[bare, blank]),
+        row("mixed", AUTO, "", &[bare, tagged, blank]),
+        row("named", &format!("{AUTO}\nrepin.dev/write-back-target: /apps/named/pod.yaml"), "", &[bare, blank]),
+    ]);
+    let own = fill(&world, POD.1).replace(":1.0.0", "");
+    let own = own.replace("{name: web}", &format!("{{name: own, annotations: {{{}}}}}", fill(&world, AUTO)));
+    let settled = own.replace("}}", ", repin.dev/app.helm.image-spec: 'spec.containers[0].image'}}");
+    let settled = settled.replace("name: own", "name: settled");
+    world.remote.commit(&[("apps/own.yaml", &own), ("apps/settled.yaml", &settled)], "Add pods");
+    let said = world.repin(&["plan"]);
+    let told = |name: &str, file: &str| {
+        let problems = table::problems(&said, file);
+        let hint = problems.first().and_then(|problem| problem["hint"].as_str()).unwrap_or_default();
+        format!("{} {}\n{hint}", verdict(outcome(&said, name)), outcome(&said, name)["message"].as_str().unwrap())
+    };
+    let asked = "held target/not-found `IMAGE` is named without a tag, so nothing says what runs: ";
+    let of_bare = format!(
+        "{asked}apps/bare/pod.yaml:7 spec.containers[name=app].image (no tag)\n\
+         to have the tag written there, add `repin.dev/write-back-target: /apps/bare/pod.yaml`"
+    );
+    assert_eq!(told("bare", "argocd/bare.yaml"), fill(&world, &of_bare));
+    let of_own = format!(
+        "{asked}apps/own.yaml:7 spec.containers[name=app].image (no tag)\n\
+         to have the tag written there, add `repin.dev/app.helm.image-spec: spec.containers[name=app].image`"
+    );
+    assert_eq!(told("Pod/default/own", "own.yaml"), fill(&world, &of_own));
+    assert_eq!(verdict(outcome(&said, "mixed")), "held target/ambiguous");
+    assert_eq!(verdict(outcome(&said, "named")), "pending pending");
+    assert_eq!(verdict(outcome(&said, "Pod/default/settled")), "pending pending");
+}
+
 #[test]
 fn two_images_share_one_file_of_overrides() {
     let text = format!(

@@ -57,11 +57,18 @@ impl Auto<'_> {
             values.values.retain(|layer| is_listed(&layer.file));
             values.files.retain(|layer| is_listed(&layer.file));
         }
-        let (mut places, empty) = self.in_values(&values)?;
+        let (mut places, mut empty) = self.in_values(&values)?;
         let looked = format!("{} and the manifests of `{shown}`{}", list(&values.values), below.unread());
         places.extend(below.places);
+        let (places, mut untagged) = asked(places);
+        empty.append(&mut untagged);
         Ok(settle(self.image, places, &empty, &values.fallback.file, &looked))
     }
+}
+
+/// A tag for what has none is asked for; beside others that have one it makes a difference.
+fn asked(places: Vec<Found>) -> Places {
+    if places.iter().any(Found::says_what_runs) { (places, Vec::new()) } else { (Vec::new(), places) }
 }
 
 /// A file that cannot be used.
@@ -70,6 +77,6 @@ fn broken(file: &RepoPath, failure: Failure) -> Located {
 }
 
 /// Tells whether what stands there says which image runs: by a tag, or by a digest alone.
-fn says_what_runs(held: &Held) -> bool {
+pub(super) fn says_what_runs(held: &Held) -> bool {
     held.digest.is_some() || held.tag.as_deref().is_some_and(|tag| !tag.is_empty())
 }

@@ -5,6 +5,7 @@ use crate::manifest::place::{Held, Place};
 use crate::model::application::PREFIX;
 use crate::model::names::RepoPath;
 use crate::model::tracked::{KUSTOMIZATIONS, TrackedImage};
+use crate::plan::locate::auto::says_what_runs;
 use crate::plan::locate::{Failure, Located, Site, shown};
 
 /// How many places a message lists.
@@ -35,6 +36,11 @@ impl Found {
     ) -> Self {
         let spot = place.canonical(source);
         Self { file: file.clone(), place, spot, held, annotation, below: None }
+    }
+
+    /// Tells whether it says which image runs, or cannot be read.
+    pub(super) fn says_what_runs(&self) -> bool {
+        self.held.as_ref().map_or(true, says_what_runs)
     }
 
     pub(super) fn value(&self) -> Option<String> {

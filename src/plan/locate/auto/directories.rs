@@ -7,7 +7,7 @@ use crate::model::application::PREFIX;
 use crate::model::manifest_files::ManifestFiles;
 use crate::model::names::RepoPath;
 use crate::model::tracked::{Layer, ValuesSearch};
-use crate::plan::locate::auto::{Auto, broken, says_what_runs};
+use crate::plan::locate::auto::{Auto, broken};
 use crate::plan::locate::found::{Found, nowhere, settle};
 use crate::plan::locate::{FileState, Located, MAX_LISTED, MAX_NAMING, edit_failure, unusable};
 
@@ -137,8 +137,9 @@ impl Auto<'_> {
             // An entry that means another image is nobody's place here.
             let names = kustomization::find(source, &list, self.name, None).unwrap_or_default();
             let entries = names.into_iter().map(|name| self.entry(file, source, &list, name));
-            let is_place = |entry: &Found| entry.held.as_ref().map_or(true, says_what_runs);
-            found.extend(entries.filter(is_place).map(|entry| Found { annotation: annotation.to_owned(), ..entry }));
+            found.extend(
+                entries.filter(Found::says_what_runs).map(|entry| Found { annotation: annotation.to_owned(), ..entry }),
+            );
         }
         found
     }

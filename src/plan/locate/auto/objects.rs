@@ -11,7 +11,7 @@ use crate::model::tracked::{
     AddressSearch, Form, HelmSearch, Layer, ObjectSearch, Shape, ValuesPart, ValuesSearch, may_be_kustomization,
 };
 use crate::plan::locate::auto::kustomizations::familiar;
-use crate::plan::locate::auto::{Auto, broken};
+use crate::plan::locate::auto::{Auto, asked, broken};
 use crate::plan::locate::found::{Found, nowhere, settle};
 use crate::plan::locate::{Failure, FileState, Located, Site, edit_failure, helm_values, unusable};
 
@@ -54,8 +54,8 @@ impl Auto<'_> {
                 self.kustomization(&file.parent(), search.entry.as_deref())
             }
             (Subject::KustomizationFile | Subject::Other, None) => {
-                let places = self.own(search, &source);
-                settle(self.image, places, &[], file, &format!("the {} of {file}", search.object))
+                let (places, empty) = asked(self.own(search, &source));
+                settle(self.image, places, &empty, file, &format!("the {} of {file}", search.object))
             }
         }
     }
