@@ -13,7 +13,9 @@ use crate::manifest::place::scalars::{
 };
 use crate::manifest::{Source, guard, image_strings, kustomization, objects};
 use crate::model::address::Address;
+use crate::model::key_path::KeyPath;
 use crate::model::names::{ImageName, Tag};
+use crate::yaml::scalar;
 
 /// How much of a text that is no tag is shown.
 const SHOWN: usize = 160;
@@ -200,6 +202,23 @@ impl Place {
         }
     }
 
+    /// Refuses what is no tag to whoever reads the file, where a person named the place of a tag: a boolean, and an integer at
+    /// a key that is not called like a tag.
+    ///
+    /// # Errors
+    /// `edit/other-image`.
+    pub fn check_named(&self, source: &Source, image: &ImageName) -> Result<(), EditError> {
+        let Self::Tag(address) = self else { return Ok(()) };
+        let (document, key) = objects::at(source, address)?;
+        let Some((value, line)) = source.typed_in(document, &key) else { return Ok(()) };
+        let is_number = || value.bytes().all(|c| c.is_ascii_digit()) && !is_called_like_tag(&key);
+        if scalar::is_boolean(&value) || is_number() {
+            let (path, image) = (key.to_string(), image.to_string());
+            return Err(EditError::OtherImage { path, line, value, image, is_spec: false });
+        }
+        Ok(())
+    }
+
     /// Gives the file's text with this standing there instead.
     ///
     /// # Errors
@@ -222,6 +241,12 @@ impl Place {
             Self::Override(entry) => entry.write(source, image, wanted),
         }
     }
+}
+
+/// Tells whether a key says that what stands there is a tag; builds are often numbered.
+fn is_called_like_tag(key: &KeyPath) -> bool {
+    let called = key.last_key().unwrap_or_default().to_ascii_lowercase();
+    ["tag", "version", "build", "revision", "release"].iter().any(|word| called.ends_with(word))
 }
 
 /// Refuses what is neither empty nor a tag with or without its digest, such as `${TAG}`, which others fill in.

@@ -1,7 +1,9 @@
 //! Reading the value at a key path, through aliases, merge keys and the texts on the way.
 
+use std::sync::Arc;
+
 use crate::manifest::error::EditError;
-use crate::manifest::locate::{Insertable, Part, Reached, STRING_TAG, locate_part};
+use crate::manifest::locate::{Insertable, OF_CHARTS, Part, Reached, STRING_TAG, locate_part};
 use crate::manifest::{Found, Source};
 use crate::model::key_path::{KeyPath, Segment};
 use crate::yaml::{Document, Kind, Node, Style, scalar};
@@ -38,6 +40,29 @@ impl Source {
                 (_, Some(index)) => node.items().get(index).copied(),
                 (_, None) => None,
             });
+        }
+    }
+
+    /// Gives the text and the line of a plain scalar, whose type readers tell by its text.
+    pub(super) fn typed_in(&self, number: usize, path: &KeyPath) -> Option<(String, u64)> {
+        let mut source: Option<Arc<Self>> = None;
+        let (mut number, mut part) = (number, Part::whole(path));
+        loop {
+            let current = source.as_deref().unwrap_or(self);
+            let found = locate_part(current.documents.get(number)?, part, OF_CHARTS).ok()?;
+            let (value, at) = match found {
+                Reached::Value(value) => {
+                    let node = value.node.resolve().filter(|node| node.tag().is_none())?;
+                    return match node.kind() {
+                        Kind::Scalar { value: text, style: Style::Plain } => Some((text.clone(), value.node.line())),
+                        _ => None,
+                    };
+                }
+                Reached::Within(value, at) => (value, at),
+                Reached::Missing(_) => return None,
+            };
+            let inner = current.inner(number, value.node)?;
+            (number, part, source) = (0, part.split(at).1, Some(inner));
         }
     }
 

@@ -245,6 +245,7 @@ fn site(
         None => None,
     };
     let held = place.read(source, name).map_err(failed)?;
+    place.check_named(source, name).map_err(failed)?;
     Ok(Site { held, write_name, below: None })
 }
 

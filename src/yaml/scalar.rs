@@ -12,6 +12,11 @@ pub fn is_null(text: &str) -> bool {
     matches!(text, "" | "~" | "null" | "Null" | "NULL")
 }
 
+/// Tells whether a reader of YAML 1.1 or 1.2 takes this plain scalar for a boolean.
+pub fn is_boolean(text: &str) -> bool {
+    ["true", "false", "yes", "no", "on", "off"].iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
 /// Tells whether this plain scalar is a string to every reader of YAML 1.1: yaml.v2, yaml.v3, PyYAML, npm `yaml`.
 pub fn is_string_1_1(text: &str) -> bool {
     const WORDS: [&str; 14] =

@@ -2,7 +2,7 @@
 
 use repin::model::address::Address;
 use repin::model::names::ImageName;
-use repin::model::tracked::{AddressSearch, Form, ObjectSearch, Search};
+use repin::model::tracked::{AddressSearch, Form, HelmSearch, Layer, ObjectSearch, Search};
 use repin::plan::locate::Located;
 
 use crate::golden::search;
@@ -80,6 +80,40 @@ fn a_key_path_means_the_only_object_that_has_it() {
         assert_eq!(at(TWO, key, name), [expected], "{key}");
     }
     assert_eq!(at("a: [\n", "a", None)[0].split(':').next(), Some("edit/invalid-yaml"));
+}
+
+#[test]
+fn a_named_tag_is_no_boolean_and_no_number_of_something_else() {
+    let values = "enabled: true\non: false\nreplicas: 1\nquoted: '1'\nimageTag: 3\nversion: 2\nbuild: 77\nimage: {tag: 1.20, pullTag: yes}\n";
+    for (key, expected) in [
+        ("enabled", Err("true")),
+        ("on", Err("false")),
+        ("replicas", Err("1")),
+        ("image.pullTag", Err("yes")),
+        ("quoted", Ok("1")),
+        ("imageTag", Ok("3")),
+        ("version", Ok("2")),
+        ("build", Ok("77")),
+        ("image.tag", Ok("1.20")),
+    ] {
+        let layer = Layer::of("values.yaml".parse().unwrap());
+        let wanted = HelmSearch {
+            files: vec![layer.clone()],
+            fallback: layer.clone(),
+            values: vec![layer],
+            key: key.parse().unwrap(),
+            form: Form::Tag,
+            name_key: None,
+        };
+        let found = said(&search(&[("values.yaml", values)], Search::Helm(wanted), &image(), &[]));
+        let object = format!("apiVersion: acme.io/v1\nkind: Site\nmetadata: {{name: one}}\n{values}");
+        let shown = match expected {
+            Ok(tag) => format!("{key} {tag}"),
+            Err(value) => format!("edit/other-image: values.yaml: `{key}` holds `{value}`, which is no image tag"),
+        };
+        assert_eq!(at(&object, key, None), [shown.replace("values.yaml", "site.yaml")]);
+        assert_eq!(found, [shown]);
+    }
 }
 
 const RELEASE: &str = "apiVersion: helm.toolkit.fluxcd.io/v2

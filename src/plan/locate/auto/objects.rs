@@ -191,7 +191,11 @@ impl Auto<'_> {
             Form::Spec => Place::Spec(address),
         };
         let named = name.map_or(Ok(()), |name| self.check_name(file, &source, &name));
-        let read = |()| place.read(&source, self.name).map_err(|error| edit_failure(file, &error));
+        let read = |()| {
+            let held = place.read(&source, self.name);
+            let held = held.and_then(|held| place.check_named(&source, self.name).map(|()| held));
+            held.map_err(|error| edit_failure(file, &error))
+        };
         let site = named.and_then(read).map(|held| Site { held, write_name: None, below: None });
         let (key, spot) = (Some(place.key()), place.canonical(&source));
         vec![Located { file: file.clone(), place: Some(place), key, spot, site }]
