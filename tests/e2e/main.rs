@@ -57,6 +57,7 @@ mod rules;
 mod running;
 mod selection;
 mod set;
+mod settling;
 mod signatures;
 mod table;
 mod tags;

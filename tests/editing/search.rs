@@ -146,6 +146,15 @@ fn a_release_says_what_was_looked_into() {
              but not into the Secret `web-secret`, the ConfigMap `web-values`, the ConfigMap `single` of its `valuesFrom`"
         ]
     );
+    let tags = format!("{RELEASE}  values:\n    image: {{tag: 1.0.0}}\n    side: {{image: {{tag: 2.0.0}}}}\n");
+    assert_eq!(
+        of_release(&[("apps/web.yaml", &tags)]),
+        [
+            "target/not-found: nothing names `ghcr.io/acme/web`: looked into the values and the chart of the HelmRelease/web of apps/web.yaml; \
+             these tags stand without an image beside them, whose name the chart may have: apps/web.yaml:6 image.tag 1.0.0; \
+             apps/web.yaml:7 side.image.tag 2.0.0"
+        ]
+    );
     let other = format!(
         "{RELEASE}  values: {{image: {{repository: ghcr.io/acme/web, tag: 1.0.0}}, b: {{image: 'ghcr.io/acme/web:2.0.0'}}}}\n"
     );

@@ -2,6 +2,7 @@
 
 use crate::manifest::Source;
 use crate::manifest::place::{Held, Place};
+use crate::model::address::ObjectName;
 use crate::model::application::PREFIX;
 use crate::model::names::RepoPath;
 use crate::model::tracked::{KUSTOMIZATIONS, TrackedImage};
@@ -94,16 +95,18 @@ pub(super) fn settle(
     if let Some((file, failure)) = places.iter().find_map(|place| Some((&place.file, place.held.as_ref().err()?))) {
         let message =
             format!("`{name}` stands at several places that cannot all be used: {listed}; {}", failure.message);
-        let failure = Failure { code: "target/ambiguous".to_owned(), message, ..failure.clone() };
+        let mut usable = lines(image, &places, |place| place.held.is_ok());
+        usable.truncate(LISTED);
+        let hint = match (&failure.hint, usable.as_slice()) {
+            (hint, []) => hint.clone(),
+            (None, lines) => Some(format!("say which one is meant: {}", lines.join(", or "))),
+            (Some(hint), lines) => Some(format!("{hint}; or say which one is meant: {}", lines.join(", or "))),
+        };
+        let failure = Failure { code: "target/ambiguous".to_owned(), message, hint, ..failure.clone() };
         return vec![Located { file: file.clone(), place: None, key: None, spot: String::new(), site: Err(failure) }];
     }
     let message = format!("`{name}` stands at several places that differ: {listed}");
-    let mut lines: Vec<String> = Vec::new();
-    for place in &places {
-        if !lines.contains(&place.annotation) {
-            lines.push(place.annotation.clone());
-        }
-    }
+    let mut lines = lines(image, &places, |_| true);
     let hint = match lines.as_slice() {
         [_] => "give all of them the same tag once, or keep them apart as images of their own".to_owned(),
         _ => {
@@ -113,6 +116,81 @@ pub(super) fn settle(
     };
     let file = if places.is_empty() { fallback.clone() } else { places.swap_remove(0).file };
     vec![nowhere(file, "target/ambiguous", message, hint)]
+}
+
+/// Gives the annotations that say which of these places is meant: where one names the file of several, with the place in it.
+fn lines(image: &TrackedImage, places: &[Found], is_meant: impl Fn(&Found) -> bool) -> Vec<String> {
+    let is_of_several = |place: &Found| places.iter().filter(|other| other.annotation == place.annotation).count() > 1;
+    let line = |place: &Found| {
+        let exact = exact(image, &place.place).filter(|_| place.annotation == of_manifests(&place.file));
+        match exact.filter(|_| is_of_several(place)) {
+            Some(exact) => format!("{} with {exact}", place.annotation),
+            None => place.annotation.clone(),
+        }
+    };
+    let mut lines: Vec<String> = Vec::new();
+    for line in places.iter().filter(|place| is_meant(place)).map(line) {
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+/// Gives the annotation that names a manifest.
+pub(super) fn of_manifests(file: &RepoPath) -> String {
+    format!("`{PREFIX}write-back-target: /{file}`")
+}
+
+/// Gives the annotation that names a file of values.
+pub(super) fn of_values(file: &RepoPath) -> String {
+    format!("`{PREFIX}write-back-target: helmvalues:/{file}`")
+}
+
+/// Tells whether a place stands in a file that is values as a whole.
+pub(super) fn is_of_values(found: &Found) -> bool {
+    matches!(&found.place, Place::Tag(address) | Place::Spec(address) if address.object.is_none())
+}
+
+/// Gives the annotation that names a place in its file.
+fn exact(image: &TrackedImage, place: &Place) -> Option<String> {
+    let alias = image.alias.replace('/', "_");
+    match place {
+        Place::Spec(address) => Some(format!("`{PREFIX}{alias}.helm.image-spec: {address}`")),
+        Place::Tag(address) | Place::Parts { tag: address, .. } => {
+            Some(format!("`{PREFIX}{alias}.helm.image-tag: {address}`"))
+        }
+        Place::Version(_)
+        | Place::Entry { .. }
+        | Place::Parameter { .. }
+        | Place::Image { .. }
+        | Place::Override(_) => None,
+    }
+}
+
+/// Gives the annotations that say which of these places of several sources is meant.
+fn lines_across(image: &TrackedImage, all: &[Located]) -> Vec<String> {
+    let target = |one: &Located| match one.place.as_ref()? {
+        Place::Entry { .. } => Some(format!("`{PREFIX}write-back-target: kustomization:/{}`", one.file.parent())),
+        Place::Tag(address) | Place::Spec(address) if address.object.is_none() => Some(of_values(&one.file)),
+        Place::Tag(address) | Place::Spec(address) | Place::Parts { tag: address, .. } => {
+            // What stands in the Application itself is no file of manifests.
+            let is_own =
+                matches!(&address.object, Some(ObjectName::Named { kind, .. }) if kind.starts_with("Application"));
+            (!is_own).then(|| of_manifests(&one.file))
+        }
+        Place::Version(_) | Place::Parameter { .. } | Place::Image { .. } | Place::Override(_) => None,
+    };
+    let targets: Vec<(String, Option<String>)> = all
+        .iter()
+        .filter_map(|one| Some((target(one)?, one.place.as_ref().and_then(|place| exact(image, place)))))
+        .collect();
+    let is_of_several = |target: &String| targets.iter().filter(|(other, _)| other == target).count() > 1;
+    let line = |(target, exact): &(String, Option<String>)| match exact.as_ref().filter(|_| is_of_several(target)) {
+        Some(exact) => format!("{target} with {exact}"),
+        None => target.clone(),
+    };
+    targets.iter().map(line).take(LISTED).collect()
 }
 
 /// Puts together what the searches of several sources found: what only one of them has, or what all hold alike.
@@ -144,7 +222,10 @@ pub(super) fn across(image: &TrackedImage, searches: Vec<Vec<Located>>) -> Vec<L
     };
     let places: Vec<String> = all.iter().take(LISTED).map(listed).collect();
     let message = format!("`{}` stands in several sources that differ: {}", image.image_text, places.join("; "));
-    let hint = "name the file that is meant in `write-back-target`".to_owned();
+    let hint = match lines_across(image, &all).as_slice() {
+        [] => "name the file that is meant in `write-back-target`".to_owned(),
+        lines => format!("say which one is meant: {}", lines.join(", or ")),
+    };
     let file = all.swap_remove(0).file;
     vec![nowhere(file, "target/ambiguous", message, hint)]
 }

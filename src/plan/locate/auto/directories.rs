@@ -114,7 +114,8 @@ impl Auto<'_> {
             let (name_key, values) = (None, vec![layer.clone()]);
             let search = ValuesSearch { files: values.clone(), fallback: layer, values, name_key };
             if let Ok((places, mut without)) = self.in_values(&search) {
-                found.extend(places);
+                // The key path alone would be read as one of the file's first document.
+                found.extend(places.into_iter().map(|place| Found { annotation: annotation.to_owned(), ..place }));
                 empty.append(&mut without);
             }
         }

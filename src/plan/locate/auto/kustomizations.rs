@@ -11,7 +11,7 @@ use crate::model::tracked::kustomizations;
 use crate::plan::locate::auto::render::{self, Render};
 use crate::plan::locate::auto::{Auto, broken, says_what_runs};
 use crate::plan::locate::found::{Found, nowhere, settle};
-use crate::plan::locate::{FileState, Located, edit_failure, shown, unusable};
+use crate::plan::locate::{Failure, FileState, Located, edit_failure, shown, unusable};
 
 /// How many files a message lists.
 const LISTED: usize = 8;
@@ -105,8 +105,10 @@ impl Auto<'_> {
         let mut empty = if mine.is_empty() { entries } else { Vec::new() };
         // What is missing may hold the image; an entry of its own counts whatever else there is.
         let is_settled = !places.is_empty() && mine.is_entries();
-        if let Some((file, failure)) = render.broken.first().filter(|_| !is_settled) {
-            return Err(Box::new(broken(file, failure.clone())));
+        if let Some((failed_in, failure)) = render.broken.first().filter(|_| !is_settled) {
+            // Nothing would be written there: what is rendered is this kustomization.
+            let line = failure.line.filter(|_| failed_in == file);
+            return Err(Box::new(broken(file, Failure { line, ..failure.clone() })));
         }
         let mut untagged = Vec::new();
         for (name, from, text) in &mine.below {
@@ -143,7 +145,12 @@ impl Auto<'_> {
             let hint = format!("name the file that holds the tag: `{PREFIX}write-back-target: /<path>`");
             return Err(Box::new(nowhere(file.clone(), "target/not-found", message, hint)));
         }
-        Ok(settle(self.image, places, &empty, file, &looked(file, &render)))
+        let settled = settle(self.image, places, &empty, file, &looked(file, &render));
+        // A question is about what is rendered here, be the places those of bases that are out of reach.
+        let asked = |one: Located| {
+            if one.site.is_err() && one.place.is_none() { Located { file: file.clone(), ..one } } else { one }
+        };
+        Ok(settled.into_iter().map(asked).collect())
     }
 
     pub(super) fn entry(&self, file: &RepoPath, source: &Source, list: &Address, name: String) -> Found {

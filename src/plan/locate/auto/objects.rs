@@ -99,20 +99,25 @@ impl Auto<'_> {
         }
         let around = self.around(&[source]);
         let mut places = self.of_object(search, self.outside_values(file, source, "", &around));
-        let empty =
-            match self.in_values(&ValuesSearch { files: layers.clone(), fallback: own, values: layers, name_key }) {
-                Ok((found, empty)) => {
-                    places.extend(found);
-                    empty
-                }
-                Err(located) => return vec![*located],
-            };
+        let values = ValuesSearch { files: layers.clone(), fallback: own, values: layers, name_key };
+        let empty = match self.in_values(&values) {
+            Ok((found, empty)) => {
+                places.extend(found);
+                empty
+            }
+            Err(located) => return vec![*located],
+        };
         let known = places.len();
         self.add_marked(file, source, "", &around, &mut places);
         let marked = places.split_off(known);
         places.extend(self.of_object(search, marked));
         let looked = format!("the values and the chart of the {} of {file}{elsewhere}", search.object);
-        settle(self.image, places, &empty, file, &looked)
+        let is_nowhere = places.is_empty() && empty.is_empty();
+        let mut all = settle(self.image, places, &empty, file, &looked);
+        if let (true, Some(Err(failure))) = (is_nowhere, all.first_mut().map(|one| one.site.as_mut())) {
+            self.name_tags(&values, failure);
+        }
+        all
     }
 
     /// Gives the layers below the values of a HelmRelease, as far as they stand beside it, and says which do not.

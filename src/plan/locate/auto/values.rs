@@ -6,7 +6,7 @@ use crate::model::application::PREFIX;
 use crate::model::key_path::KeyPath;
 use crate::model::tracked::{Form, Layer, ValuesSearch};
 use crate::plan::locate::auto::{Auto, Places, broken, says_what_runs};
-use crate::plan::locate::found::{Found, LISTED, listed, nowhere, settle};
+use crate::plan::locate::found::{Found, LISTED, is_of_values, listed, nowhere, of_values, settle};
 use crate::plan::locate::values::{Values, place};
 use crate::plan::locate::{Failure, FileState, Located, edit_failure, unusable};
 
@@ -78,7 +78,16 @@ impl Auto<'_> {
         if places.is_empty() && !elsewhere.is_empty() {
             let (image, target) = (&self.image.image_text, &search.fallback.file);
             let message = format!("{target} does not set the tag of `{image}`: it stands at {}", listed(&elsewhere));
-            let hint = format!("set it in {target} once, or name the file that holds it in `write-back-target`");
+            let mut lines: Vec<String> =
+                elsewhere.iter().filter(|one| is_of_values(one)).map(|one| of_values(&one.file)).collect();
+            lines.dedup();
+            let hint = match lines.as_slice() {
+                [] => format!("set it in {target} once, or name the file that holds it in `write-back-target`"),
+                lines => format!(
+                    "set it in {target} once, or say that it is written where it stands: {}",
+                    lines.join(", or ")
+                ),
+            };
             return Err(Box::new(nowhere(target.clone(), "target/not-found", message, hint)));
         }
         if places.is_empty() && !off.is_empty() {
@@ -116,7 +125,7 @@ impl Auto<'_> {
     }
 
     /// Where nothing names the image, its name may stand in a chart that is not here: lists the tags that are.
-    fn name_tags(&self, search: &ValuesSearch, failure: &mut Failure) {
+    pub(super) fn name_tags(&self, search: &ValuesSearch, failure: &mut Failure) {
         let values = Values::new(&search.values, self.files);
         let mut tags = Vec::new();
         for key in values.nameless_tags() {
