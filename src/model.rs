@@ -17,6 +17,7 @@ pub mod metadata;
 pub mod names;
 pub mod origin;
 pub mod outcome;
+pub mod overriding;
 pub mod policy;
 pub mod problem;
 pub mod remote_url;

@@ -13,6 +13,7 @@ use crate::model::key_path::KeyPath;
 use crate::model::manifest_files::ManifestFiles;
 use crate::model::names::{ApplicationKey, Branch, ImageName, RepoPath};
 use crate::model::origin::Rendered;
+use crate::model::overriding::Overriding;
 use crate::model::policy::Policy;
 use crate::model::rule::Glob;
 
@@ -197,6 +198,8 @@ pub struct ValuesSearch {
     pub fallback: Layer,
     /// Layers in which the image's name may stand, in Helm's order.
     pub values: Vec<Layer>,
+    /// Values that win over them and stand in the Application itself.
+    pub overriding: Vec<Overriding>,
     /// The key path of the image's name, where the annotations say which one is meant.
     pub name_key: Option<KeyPath>,
 }
@@ -239,6 +242,8 @@ pub struct HelmSearch {
     pub fallback: Layer,
     /// Layers in which the image's name may stand, in Helm's order.
     pub values: Vec<Layer>,
+    /// Values that win over them and stand in the Application itself.
+    pub overriding: Vec<Overriding>,
     /// The key path of the tag or spec.
     pub key: KeyPath,
     /// What stands there.

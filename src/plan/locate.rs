@@ -5,6 +5,7 @@
 mod auto;
 mod found;
 mod generated;
+mod overriding;
 mod values;
 
 use std::sync::Arc;
@@ -175,8 +176,14 @@ fn at(image: &ImageName, helm: &HelmSearch, layer: &Layer, source: &Source, file
         return not_at(helm, layer, failure);
     };
     let (key, spot) = (Some(place.key()), place.canonical(source));
-    let site = site(image, helm, layer, &place, source, files);
-    Located { file: layer.file.clone(), key, spot, place: Some(place), site }
+    let over = overriding::overriding(&helm.overriding, &helm.values, layer, &helm.key);
+    let site = match over {
+        Some(over) => Err(overriding::overridden(over, &layer.file, &helm.key)),
+        None => site(image, helm, layer, &place, source, files),
+    };
+    // What has no effect is nobody's place.
+    let place = Some(place).filter(|_| over.is_none());
+    Located { file: layer.file.clone(), key, spot, place, site }
 }
 
 fn not_at(helm: &HelmSearch, layer: &Layer, failure: Failure) -> Located {

@@ -30,6 +30,8 @@ pub(super) struct Shared<'a> {
 pub(super) fn place(subject: &Subject) -> Option<Place<'_>> {
     let target = subject.tracked.target.as_ref()?;
     let located = subject.located.as_ref()?;
+    // What has no effect in a file owns nothing there.
+    located.place.as_ref()?;
     Some((&target.base, &located.file, &located.spot))
 }
 

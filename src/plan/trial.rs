@@ -83,6 +83,7 @@ impl Trial<'_> {
                 files: vec![Layer::of(file.clone())],
                 fallback: Layer::of(file.clone()),
                 values: vec![Layer::of(file.clone())],
+                overriding: Vec::new(),
                 key,
                 form: Form::Spec,
                 name_key: None,

@@ -18,6 +18,7 @@ use crate::model::application::{Application, ApplicationSource, Parameter};
 use crate::model::image_field::ImageField;
 use crate::model::manifest_files::ManifestFiles;
 use crate::model::names::{Branch, RepoPath};
+use crate::model::overriding::Overriding;
 use crate::model::problem::{Problem, Severity};
 use crate::model::tracked::{Layer, MadeBranch, Refusal, RemoteBranch, Search, Target, Tool};
 use crate::resolve::ground::branch::{branch, entries};
@@ -45,6 +46,8 @@ pub(super) struct Ground<'a> {
     pub(super) inline: Vec<Layer>,
     /// The same of sources that have no files here, each by itself.
     pub(super) alone: Vec<Vec<Layer>>,
+    /// The same values one by one, wherever the Application is defined.
+    pub(super) overriding: Vec<Overriding>,
     /// The chart's own values, if the chart stands in the repository.
     default: Option<RepoPath>,
     /// Several charts have value files of their own there, and any of them may hold the key.
@@ -63,6 +66,8 @@ pub(super) struct Part {
     pub(super) path: RepoPath,
     /// Its values in Helm's order, the chart's own file first.
     pub(super) values: Vec<Layer>,
+    /// The values among them that stand in the Application, one by one, wherever that is defined.
+    pub(super) overriding: Vec<Overriding>,
     /// What it is rendered with, where it says so.
     pub(super) tool: Option<Tool>,
     /// Which files are part of it, where it is a directory of manifests.
@@ -158,6 +163,8 @@ pub(super) fn ground<'a>(
     let own = Own::of(application, known)
         .filter(|own| own.repository.name == repository.name && own.repository.branch == base);
     let inline = |source: &ApplicationSource| own.map(|own| own.layers(source)).unwrap_or_default();
+    let anywhere = Own::of(application, known);
+    let overriding = |source: &ApplicationSource| anywhere.map(|own| own.overriding(source)).unwrap_or_default();
     let path = source_path(home.source)?;
     let (mut own_paths, mut listed, mut charts, mut others) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut alone = Vec::new();
@@ -173,7 +180,8 @@ pub(super) fn ground<'a>(
             let values = directory.join("values.yaml").into_iter().chain(files.iter().cloned()).map(Layer::of);
             let (tool, manifests) = (source.tool, source.manifests.clone());
             let values = values.chain(inline(source)).collect();
-            others.push(Part { path: directory.clone(), values, tool, manifests });
+            let overriding = overriding(source);
+            others.push(Part { path: directory.clone(), values, overriding, tool, manifests });
         } else if files.is_empty() && !std::ptr::eq(source, home.source) {
             alone.push(inline(source));
         }
@@ -189,6 +197,10 @@ pub(super) fn ground<'a>(
         [] => owns_its_path(home.source).then(|| path.join("values.yaml")).flatten(),
         [(default, ..)] => default.clone(),
         _ => None,
+    };
+    let overriding = match charts.as_slice() {
+        [] => overriding(home.source),
+        several => several.iter().flat_map(|(.., source)| overriding(source)).collect(),
     };
     // Values in the Application lie over the files of their own source.
     let inline = match charts.as_slice() {
@@ -221,9 +233,10 @@ pub(super) fn ground<'a>(
         others,
         inline,
         alone,
+        overriding,
         default,
         is_ambiguous,
-        own_object: Own::of(application, known),
+        own_object: anywhere,
         declared,
         sources,
         home,

@@ -160,7 +160,10 @@ fn search(
             if !search.values.contains(&layer) {
                 search.values.push(layer.clone());
             }
-            of_values(request, ValuesSearch { files: vec![layer.clone()], fallback: layer, ..search })
+            of_values(
+                request,
+                ValuesSearch { files: vec![layer.clone()], fallback: layer, overriding: Vec::new(), ..search },
+            )
         }
         WriteBack::Kustomization(directory) => Search::Kustomization {
             directory: directory.as_ref().map_or(Ok(ground.path.clone()), join)?,
@@ -223,9 +226,12 @@ fn overrides(
         files = vec![named];
     }
     let (parameters, images) = ground.overridden();
+    let mut source = home(request, ground);
+    // What the file sets wins over the Application's own values.
+    source.values.overriding.clear();
     Ok(OverrideSearch {
         files,
-        source: home(request, ground),
+        source,
         key: request.key.clone(),
         name_key: request.name_key.clone(),
         kustomize_name: request.kustomize_name.clone(),
@@ -252,7 +258,13 @@ fn alone<'a>(request: &'a ImageRequest, ground: &'a Ground<'_>) -> impl Iterator
 fn values_of(request: &ImageRequest, part: &Part) -> ValuesSearch {
     let files = part.values.clone();
     let fallback = files.first().cloned().unwrap_or_else(|| Layer::of(part.path.clone()));
-    ValuesSearch { values: files.clone(), files, fallback, name_key: request.name_key.clone() }
+    ValuesSearch {
+        values: files.clone(),
+        files,
+        fallback,
+        overriding: part.overriding.clone(),
+        name_key: request.name_key.clone(),
+    }
 }
 
 /// Gives the values of a source in Helm's order: the chart's own file first, then what the source lists, then what it holds
@@ -260,14 +272,20 @@ fn values_of(request: &ImageRequest, part: &Part) -> ValuesSearch {
 fn values(request: &ImageRequest, ground: &Ground<'_>) -> ValuesSearch {
     let (files, fallback) = ground.values();
     let files: Vec<Layer> = files.into_iter().map(Layer::of).chain(ground.inline.iter().cloned()).collect();
-    ValuesSearch { values: files.clone(), files, fallback: Layer::of(fallback), name_key: request.name_key.clone() }
+    ValuesSearch {
+        values: files.clone(),
+        files,
+        fallback: Layer::of(fallback),
+        overriding: ground.overriding.clone(),
+        name_key: request.name_key.clone(),
+    }
 }
 
 /// Looks at the key path that the annotations name, else for the image's name.
 fn of_values(request: &ImageRequest, search: ValuesSearch) -> Search {
     let Some((key, form)) = &request.key else { return Search::Values(search) };
-    let ValuesSearch { files, fallback, values, name_key } = search;
-    Search::Helm(HelmSearch { files, fallback, values, key: key.clone(), form: *form, name_key })
+    let ValuesSearch { files, fallback, values, overriding, name_key } = search;
+    Search::Helm(HelmSearch { files, fallback, values, overriding, key: key.clone(), form: *form, name_key })
 }
 
 /// Makes the tracked image.

@@ -173,6 +173,80 @@ fn an_application_may_stand_in_another_repository_than_its_chart() {
 }
 
 #[test]
+fn files_of_another_repository_are_left_alone_where_the_application_overrides_them() {
+    let charts = BareRemote::create();
+    let world = World::create();
+    world.registry.publish("acme/web", &["1.0.0", "1.1.0"]);
+    let values = world.values("web", "0.1.0");
+    charts.commit(&[("charts/web/Chart.yaml", CHART.1), ("charts/web/values.yaml", &values)], "Add the chart");
+    let object = "helm: {valuesObject: {image: {tag: 1.0.0}}}\n";
+    let key = "repin.dev/image-list: app=IMAGE\nrepin.dev/app.helm.image-tag: image.tag";
+    let make = |name: &str, annotations: &str, helm: &str| {
+        let text = table::manifest(&world, name, annotations, &format!("path: charts/web\n{helm}"));
+        text.replace(&world.remote.url(), &charts.url())
+    };
+    let several = make("several", AUTO, "").replace("  source:\n", "  sources:\n  - ref: values\n");
+    let several = several.replace("path: charts/web", "path: ''");
+    let chart = "  - repoURL: https://charts.example\n    chart: web\n    targetRevision: 1.0.0\n    helm:\n      \
+                 valueFiles: [$values/charts/web/values.yaml]\n      valuesObject: {image: {tag: 1.0.0}}\n";
+    let several = format!("{several}{chart}");
+    let set = format!(
+        "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {{name: sets, namespace: argocd}}\nspec:\n  \
+         generators: [{{list: {{elements: [{{name: made, tag: 1.0.0}}]}}}}]\n  template:\n    metadata:\n      \
+         name: '{{{{name}}}}'\n      annotations: {{repin.dev/image-list: app={}/acme/web:1.x}}\n    spec:\n      \
+         project: default\n      destination: {{name: in-cluster, namespace: web}}\n      source:\n        \
+         repoURL: {}\n        targetRevision: main\n        path: charts/web\n        \
+         helm: {{valuesObject: {{image: {{tag: '{{{{tag}}}}'}}}}}}\n",
+        world.registry.host(),
+        charts.url()
+    );
+    let written = [
+        ("object", make("object", AUTO, object)),
+        ("text", make("text", AUTO, "helm:\n  values: |\n    image: {tag: 1.0.0}\n")),
+        ("parameters", make("parameters", AUTO, "helm: {parameters: [{name: image.tag, value: 1.0.0}]}\n")),
+        ("pin", make("pin", AUTO, "helm: {valuesObject: {image: {digest: 'sha256:00'}}}\n")),
+        ("whole", make("whole", AUTO, "helm: {parameters: [{name: image, value: x}]}\n")),
+        ("whole-by-key", make("whole-by-key", key, "helm: {parameters: [{name: image, value: x}]}\n")),
+        ("several", several),
+        ("sets", set),
+        ("by-key", make("by-key", key, object)),
+        ("other", make("other", AUTO, "helm: {valuesObject: {image: {pullPolicy: Always}}}\n")),
+    ];
+    let texts: Vec<(String, String)> =
+        written.into_iter().map(|(name, text)| (format!("argocd/{name}.yaml"), fill(&world, &text))).collect();
+    let files: Vec<(&str, &str)> = texts.iter().map(|(file, text)| (file.as_str(), text.as_str())).collect();
+    world.remote.commit(&files, "Add Applications");
+    let entry = format!("repositories:\n  - name: charts\n    url: {}\n    branch: main\n", charts.url());
+    let config = world.standard_config().replace("repositories:\n", &entry);
+    world.configure(&config.replace("path: \"apps/**\"", "path: \"{charts,argocd}/**\""));
+    let said = world.repin(&["plan"]);
+    for (name, sets) in [
+        ("object", "image.tag"),
+        ("text", "image.tag"),
+        ("parameters", "image.tag"),
+        ("pin", "image.digest"),
+        ("whole", "image"),
+        ("whole-by-key", "image"),
+        ("several", "image.tag"),
+        ("made", "image.tag"),
+    ] {
+        let one = outcome(&said, name);
+        assert_eq!(verdict(one), "held target/ambiguous", "{name}: {one:#?}");
+        let message = one["message"].as_str().unwrap();
+        assert!(message.contains(&format!("sets `{sets}`")), "{name}: {message}");
+        let problems = said.json["problems"].as_array().unwrap();
+        let problem = problems.iter().find(|one| one["message"].as_str().unwrap().contains(message));
+        let hint = problem.unwrap_or_else(|| panic!("{name}: {problems:#?}"))["hint"].as_str().unwrap();
+        let settled = hint.contains("`repin.dev/app.helm.image-tag: image.tag`");
+        assert_eq!(settled, sets == "image.tag", "{name}: {one:#?}");
+    }
+    assert_eq!(outcome(&said, "by-key")["key"], "spec.source.helm.valuesObject.image.tag", "{said:#?}");
+    assert_eq!(verdict(outcome(&said, "by-key")), "pending pending");
+    assert_eq!(outcome(&said, "other")["key"], "image.tag");
+    assert_eq!(verdict(outcome(&said, "other")), "pending pending");
+}
+
+#[test]
 fn a_chart_of_a_helm_repository_may_have_its_values_in_the_application() {
     let world = World::create();
     world.registry.publish("acme/web", &["1.0.0", "2.0.0"]);

@@ -66,8 +66,10 @@ impl Found {
 
     fn located(self) -> Located {
         let (key, spot) = (Some(self.place.key()), self.spot);
+        // What has no effect is nobody's place.
+        let has_effect = self.held.as_ref().map_or_else(|failure| failure.code != "target/ambiguous", |_| true);
         let site = self.held.map(|held| Site { held, write_name: None, below: self.below });
-        Located { file: self.file, place: Some(self.place), key, spot, site }
+        Located { file: self.file, place: Some(self.place).filter(|_| has_effect), key, spot, site }
     }
 }
 

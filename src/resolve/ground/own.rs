@@ -9,9 +9,10 @@ use crate::annotations::{ImageRequest, WriteBack};
 use crate::manifest::helm_values::Spoken;
 use crate::manifest::image_strings::ImageString;
 use crate::model::address::{Address, ObjectName, Shown};
-use crate::model::application::{Application, ApplicationSource};
+use crate::model::application::{Application, ApplicationSource, Inline, InlineValue};
 use crate::model::key_path::KeyPath;
 use crate::model::names::RepoPath;
+use crate::model::overriding::Overriding;
 use crate::model::tracked::{ImageStrings, Layer, RemoteBranch, Search, ValuesPart, ValuesSearch};
 use crate::resolve::KnownRepository;
 
@@ -49,11 +50,24 @@ impl<'a> Own<'a> {
 
     /// Gives the layers of values that a source has in itself.
     pub(in crate::resolve) fn layers(&self, source: &ApplicationSource) -> Vec<Layer> {
-        let part = |inline: &crate::model::application::Inline| Layer {
+        let part = |inline: &Inline| Layer {
             file: self.file.clone(),
             part: Some(ValuesPart { object: self.object.clone(), key: inline.at.clone(), shape: inline.shape }),
         };
         source.inline.iter().map(part).collect()
+    }
+
+    /// Gives the values that a source has in itself, each with where it stands.
+    pub(in crate::resolve) fn overriding(&self, source: &ApplicationSource) -> Vec<Overriding> {
+        let layers = self.layers(source);
+        let of_layer = |(layer, inline): (Layer, &Inline)| {
+            let is_empty_pin = |value: &&InlineValue| {
+                value.path.last_key() == Some("digest") && value.text.as_deref().is_none_or(str::is_empty)
+            };
+            let values = inline.values.iter().filter(|value| !is_empty_pin(value));
+            values.map(|value| Overriding { key: value.path.clone(), by: layer.clone() }).collect::<Vec<_>>()
+        };
+        layers.into_iter().zip(&source.inline).flat_map(of_layer).collect()
     }
 
     /// Gives where to look if the image strings of a source give the image: they win over its kustomization.
@@ -92,7 +106,13 @@ impl<'a> Own<'a> {
 /// Makes a search of layers, if there are any.
 pub(in crate::resolve) fn search_in(layers: Vec<Layer>, request: &ImageRequest) -> Option<ValuesSearch> {
     let fallback = layers.last()?.clone();
-    Some(ValuesSearch { values: layers.clone(), files: layers, fallback, name_key: request.name_key.clone() })
+    Some(ValuesSearch {
+        values: layers.clone(),
+        files: layers,
+        fallback,
+        overriding: Vec::new(),
+        name_key: request.name_key.clone(),
+    })
 }
 
 /// Tells whether the values in a source say where the image stands: at the key of the annotations, or by its name.

@@ -112,7 +112,8 @@ impl Auto<'_> {
         let mut empty = Vec::new();
         for layer in flux::values(source).into_iter().map(|part| Layer { file: file.clone(), part: Some(part) }) {
             let (name_key, values) = (None, vec![layer.clone()]);
-            let search = ValuesSearch { files: values.clone(), fallback: layer, values, name_key };
+            let search =
+                ValuesSearch { files: values.clone(), fallback: layer, values, overriding: Vec::new(), name_key };
             if let Ok((places, mut without)) = self.in_values(&search) {
                 // The key path alone would be read as one of the file's first document.
                 found.extend(places.into_iter().map(|place| Found { annotation: annotation.to_owned(), ..place }));

@@ -93,13 +93,19 @@ impl Auto<'_> {
             let (files, values, key, form) = (layers.clone(), layers, key.clone(), *form);
             return vec![helm_values(
                 self.name,
-                &HelmSearch { files, fallback: own, values, key, form, name_key },
+                &HelmSearch { files, fallback: own, values, overriding: Vec::new(), key, form, name_key },
                 self.files,
             )];
         }
         let around = self.around(&[source]);
         let mut places = self.of_object(search, self.outside_values(file, source, "", &around));
-        let values = ValuesSearch { files: layers.clone(), fallback: own, values: layers, name_key };
+        let values = ValuesSearch {
+            files: layers.clone(),
+            fallback: own,
+            values: layers,
+            overriding: Vec::new(),
+            name_key,
+        };
         let empty = match self.in_values(&values) {
             Ok((found, empty)) => {
                 places.extend(found);

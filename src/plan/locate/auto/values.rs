@@ -4,9 +4,12 @@ use crate::manifest::EditError;
 use crate::manifest::helm_values::Named;
 use crate::model::application::PREFIX;
 use crate::model::key_path::KeyPath;
+use crate::model::names::RepoPath;
+use crate::model::overriding::Overriding;
 use crate::model::tracked::{Form, Layer, ValuesSearch};
 use crate::plan::locate::auto::{Auto, Places, broken, says_what_runs};
 use crate::plan::locate::found::{Found, LISTED, is_of_values, listed, nowhere, of_values, settle};
+use crate::plan::locate::overriding::{overridden, overriding};
 use crate::plan::locate::values::{Values, place};
 use crate::plan::locate::{Failure, FileState, Located, edit_failure, unusable};
 
@@ -63,6 +66,12 @@ impl Auto<'_> {
             {
                 held = Err(failure);
             }
+            if held.is_ok()
+                && says_what_runs
+                && let Some(over) = overriding(&search.overriding, &search.values, layer, &named.key)
+            {
+                held = Err(self.overridden(over, file, &named.key, named.form));
+            }
             let found = Found::read(file, place, source, held, annotation);
             if !says_what_runs {
                 empty.push(found);
@@ -114,6 +123,16 @@ impl Auto<'_> {
         nowhere(file, "target/not-found", message, hint)
     }
 
+    /// Says that a tag in a file has no effect, and which annotation makes the value above it the place.
+    fn overridden(&self, over: &Overriding, file: &RepoPath, key: &KeyPath, form: Form) -> Failure {
+        let failure = overridden(over, file, key);
+        let hint = (over.key == *key).then(|| {
+            let line = self.annotation(key, form);
+            format!("to have the tag written there, add {line}; else remove the value from the Application")
+        });
+        Failure { hint: hint.or(failure.hint), ..failure }
+    }
+
     /// Gives the annotation that says where the image stands.
     fn annotation(&self, key: &KeyPath, form: Form) -> String {
         let alias = self.image.alias.replace('/', "_");
@@ -162,7 +181,13 @@ impl Auto<'_> {
                 key.and_then(|key| values.holder(key)).is_some_and(|(holder, ..)| holder == layer)
             };
             let is_known = |found: &Found, known: &Found| (&known.file, &known.spot) == (&found.file, &found.spot);
-            for found in marked.into_iter().filter(counts) {
+            for mut found in marked.into_iter().filter(counts) {
+                let key = found.place.tag().map(|at| at.key.clone());
+                let over =
+                    key.and_then(|key| Some((overriding(&search.overriding, &search.values, layer, &key)?, key)));
+                if let (Some((over, key)), Ok(_)) = (over, &found.held) {
+                    found.held = Err(self.overridden(over, &layer.file, &key, Form::Tag));
+                }
                 if !places.iter().any(|known| is_known(&found, known)) {
                     places.push(found);
                 }

@@ -81,7 +81,7 @@ impl Render<'_> {
         let own = own.into_iter().flatten().filter_map(|path| layer(&path)).find(is_there);
         let fallback = layers.first().or(own.as_ref())?.clone();
         let values: Vec<Layer> = own.into_iter().chain(layers.iter().cloned()).collect();
-        let search = ValuesSearch { files: layers, fallback, values, name_key: None };
+        let search = ValuesSearch { files: layers, fallback, values, overriding: Vec::new(), name_key: None };
         let places = match self.auto.in_values(&search) {
             Ok((places, _)) => places,
             Err(located) => {
