@@ -253,7 +253,17 @@ fn site(
     };
     let held = place.read(source, name).map_err(failed)?;
     place.check_named(source, name).map_err(failed)?;
-    Ok(Site { held, write_name, below: None })
+    if held.current != Current::Absent {
+        return Ok(Site { held, write_name, below: None });
+    }
+    // Until a tag is added, the one that counts is that of a lower layer.
+    Ok(match values::lower(helm, layer, name, files) {
+        Some((below, lower)) => {
+            let held = Held { current: lower.current, tag: lower.tag, line: None, ..held };
+            Site { held, write_name, below: Some(below) }
+        }
+        None => Site { held, write_name, below: None },
+    })
 }
 
 fn unusable(file: &RepoPath, state: &FileState) -> Failure {

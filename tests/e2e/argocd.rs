@@ -322,6 +322,32 @@ fn the_name_of_an_image_may_stand_in_a_chart_that_is_depended_on() {
 }
 
 #[test]
+fn an_added_tag_replaces_the_one_that_counts_below() {
+    let target = format!("{PLAIN}\nrepin.dev/write-back-target: helmvalues:d.yaml");
+    let listed = "helm: {valueFiles: [d.yaml]}";
+    let named = ("d.yaml", "image: {repository: IMAGE}\n");
+    let below = |tag: &str| format!("image: {{repository: IMAGE, tag: {tag}}}\n");
+    let (newer, older, same) = (below("3.0.0"), below("1.0.0"), below("2.0.0"));
+    let umbrella = "apiVersion: v2\nname: all\nversion: 0.1.0\ndependencies: [{name: web, version: 0.1.0}]\n";
+    let umbrella = [
+        ("Chart.yaml", umbrella),
+        ("values.yaml", "web: {image: {repository: IMAGE}}\n"),
+        ("charts/web/Chart.yaml", CHART.1),
+        ("charts/web/values.yaml", newer.as_str()),
+    ];
+    let of_web = "repin.dev/image-list: app=IMAGE\nrepin.dev/app.helm.image-tag: web.image.tag";
+    check(&[
+        (
+            row("newer", &target, listed, &[CHART, ("values.yaml", &newer), named]),
+            "d.yaml#image.tag held guard/downgrade",
+        ),
+        (row("older", &target, listed, &[CHART, ("values.yaml", &older), named]), "d.yaml#image.tag pending pending"),
+        (row("same", &target, listed, &[CHART, ("values.yaml", &same), named]), "d.yaml#image.tag current current"),
+        (row("umbrella", of_web, "", &umbrella), "values.yaml#web.image.tag held guard/downgrade"),
+    ]);
+}
+
+#[test]
 fn image_strings_of_the_application_win_over_the_kustomization() {
     let entry = ("kustomization.yaml", "resources: [pod.yaml]\nimages:\n- name: IMAGE\n  newTag: 1.0.0\n");
     check(&[

@@ -9,12 +9,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::manifest::helm_values::{Named, Spoken, image_keys, is_image};
-use crate::manifest::place::Place;
+use crate::manifest::place::{Current, Held, Place};
 use crate::manifest::{EditError, Found, Source, objects, parameters};
 use crate::model::address::Address;
 use crate::model::key_path::{KeyPath, Segment};
 use crate::model::names::{ImageName, RepoPath};
-use crate::model::tracked::{Form, Layer, Shape};
+use crate::model::tracked::{Form, HelmSearch, Layer, Shape};
 use crate::plan::locate::{FileState, Files};
 
 /// The values as Helm lays them over each other, as far as they can be read; the last one wins.
@@ -166,6 +166,21 @@ pub(super) fn place(layer: &Layer, source: &Source, key: &KeyPath, form: Form) -
         Form::Tag => Place::Tag(address),
         Form::Spec => Place::Spec(address),
     })
+}
+
+/// Finds what counts at the key below a layer that leaves it out, and the place of that.
+pub(super) fn lower(
+    helm: &HelmSearch,
+    layer: &Layer,
+    image: &ImageName,
+    files: Files<'_>,
+) -> Option<((RepoPath, Place), Held)> {
+    let upper = helm.values.iter().position(|other| other == layer)?;
+    let values = Values::new(helm.values.get(..=upper)?, files);
+    let (below, source, key) = values.holder(&helm.key)?;
+    let place = place(below, source, &key, helm.form)?;
+    let held = place.read(source, image).ok().filter(|held| matches!(held.current, Current::Text(_)))?;
+    Some(((below.file.clone(), place), held))
 }
 
 /// Gives the name of a parameter as it is written, or would be.
