@@ -40,6 +40,8 @@ pub(super) struct Ground<'a> {
     pub(super) own: Vec<RepoPath>,
     /// Value files in the repository, in Helm's order.
     pub(super) listed: Vec<RepoPath>,
+    /// Patterns among the value files, whose files are not known here.
+    pub(super) patterns: Vec<String>,
     /// The other sources that own a path in the repository.
     pub(super) others: Vec<Part>,
     /// Values that stand in the Application itself and count over these files, where it is defined on the branch.
@@ -167,15 +169,17 @@ pub(super) fn ground<'a>(
     let overriding = |source: &ApplicationSource| anywhere.map(|own| own.overriding(source)).unwrap_or_default();
     let path = source_path(home.source)?;
     let (mut own_paths, mut listed, mut charts, mut others) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut alone = Vec::new();
+    let (mut alone, mut patterns) = (Vec::new(), Vec::new());
     for source in sources {
         let is_here = home.is_of(source);
         let directory = source_path(source)?;
         if is_here && owns_its_path(source) && !own_paths.contains(&directory) {
             own_paths.push(directory.clone());
         }
-        let files: Vec<RepoPath> =
-            source.value_files.iter().filter_map(|file| place(sources, home, source, file).ok()).collect();
+        let known = source.value_files.iter().filter_map(|file| Some((file, place(sources, home, source, file).ok()?)));
+        let (globs, files): (Vec<_>, Vec<_>) = known.partition(|(file, _)| is_pattern(file));
+        patterns.extend(globs.into_iter().map(|(file, _)| file.clone()));
+        let files: Vec<RepoPath> = files.into_iter().map(|(_, file)| file).collect();
         if is_here && owns_its_path(source) && !std::ptr::eq(source, home.source) && directory != path {
             let values = directory.join("values.yaml").into_iter().chain(files.iter().cloned()).map(Layer::of);
             let (tool, manifests) = (source.tool, source.manifests.clone());
@@ -230,6 +234,7 @@ pub(super) fn ground<'a>(
         path,
         own,
         listed,
+        patterns,
         others,
         inline,
         alone,
@@ -312,6 +317,11 @@ fn home<'a>(
         .or_else(|| sources.iter().filter(is_git).find(is_known))
         .or_else(|| sources.iter().find(is_git))
         .or_else(|| sources.first())
+}
+
+/// Tells whether a value file stands for all files that match it, as Argo CD has it.
+fn is_pattern(file: &str) -> bool {
+    file.contains(['*', '?', '['])
 }
 
 /// Splits `$<ref>/<path>`.

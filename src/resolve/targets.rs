@@ -33,6 +33,17 @@ pub(super) fn targeted(
         problems.push(problem(application, source_line(application), &refusal, hint));
         return refused(application, request, refusal);
     }
+    let is_own_key =
+        || ground.overriding.iter().any(|one| request.key.as_ref().is_some_and(|(key, _)| *key == one.key));
+    if let (WriteBack::Auto | WriteBack::HelmValues, Some(pattern)) = (target, ground.patterns.first())
+        && !is_own_key()
+    {
+        let message = format!("the value files `{pattern}` are a pattern, and any that match may hold the tag");
+        let refusal = Refusal { code: "target/ambiguous".to_owned(), message };
+        let hint = "name the file that holds the tag: `write-back-target: helmvalues:<file>`".to_owned();
+        problems.push(problem(application, source_line(application), &refusal, hint));
+        return refused(application, request, refusal);
+    }
     let own = application.own_object().and_then(|object| of_object(application, object, request, target));
     match own.map_or_else(|| search(application, request, ground, target), Ok) {
         Ok(search) => image(application, request, Some(ground.target(search))),

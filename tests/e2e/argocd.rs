@@ -348,6 +348,23 @@ fn an_added_tag_replaces_the_one_that_counts_below() {
 }
 
 #[test]
+fn a_pattern_among_the_value_files_is_no_reason_to_write_a_lower_one() {
+    let (listed, env) =
+        ("helm: {valueFiles: ['env-*.yaml']}", ("env-a.yaml", "image: {repository: IMAGE, tag: 1.0.0}\n"));
+    let target = format!("{AUTO}\nrepin.dev/write-back-target: helmvalues:env-a.yaml");
+    let own = "helm: {valueFiles: ['env-*.yaml'], parameters: [{name: image.tag, value: 1.0.0}]}";
+    check(&[
+        (row("by-name", AUTO, listed, &[CHART, env]), "null#null held target/ambiguous"),
+        (row("by-key", PLAIN, listed, &[CHART, env]), "null#image.tag held target/ambiguous"),
+        (row("settled", &target, listed, &[CHART, env]), "env-a.yaml#image.tag pending pending"),
+        (
+            row("own", PLAIN, own, &[CHART, env]),
+            "argocd/own.yaml#spec.source.helm.parameters[name=image.tag].value pending pending",
+        ),
+    ]);
+}
+
+#[test]
 fn image_strings_of_the_application_win_over_the_kustomization() {
     let entry = ("kustomization.yaml", "resources: [pod.yaml]\nimages:\n- name: IMAGE\n  newTag: 1.0.0\n");
     check(&[
