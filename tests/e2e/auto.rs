@@ -226,6 +226,7 @@ fn a_value_file_as_target_without_a_key_path_must_set_the_tag() {
     check(&[
         (Row { files: &sets, ..Row::new("sets", &target) }, "prod.yaml#image.tag pending pending"),
         (Row { files: &sets_not, ..Row::new("sets-not", &target) }, "prod.yaml#null held target/not-found"),
+        (Row { files: &[], ..Row::new("absent", &target) }, "prod.yaml#null failed edit/no-such-file"),
         (Row { files: &two, ..Row::new("named", &named) }, "values.yaml#b.tag pending pending"),
     ]);
 }

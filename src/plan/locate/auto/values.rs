@@ -86,6 +86,10 @@ impl Auto<'_> {
         self.add_marked_values(&values, search, &mut places);
         if places.is_empty() && !elsewhere.is_empty() {
             let (image, target) = (&self.image.image_text, &search.fallback.file);
+            let state = (self.files.read)(target);
+            if !search.values.iter().any(|one| one.part.is_some()) && matches!(state, FileState::Missing) {
+                return Err(Box::new(broken(target, unusable(target, &state))));
+            }
             let message = format!("{target} does not set the tag of `{image}`: it stands at {}", listed(&elsewhere));
             let mut lines: Vec<String> =
                 elsewhere.iter().filter(|one| is_of_values(one)).map(|one| of_values(&one.file)).collect();
