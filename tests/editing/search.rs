@@ -103,6 +103,7 @@ fn a_named_tag_is_no_boolean_and_no_number_of_something_else() {
             values: vec![layer],
             key: key.parse().unwrap(),
             form: Form::Tag,
+            overriding: Vec::new(),
             name_key: None,
         };
         let found = said(&search(&[("values.yaml", values)], Search::Helm(wanted), &image(), &[]));

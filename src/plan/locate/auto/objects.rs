@@ -99,13 +99,8 @@ impl Auto<'_> {
         }
         let around = self.around(&[source]);
         let mut places = self.of_object(search, self.outside_values(file, source, "", &around));
-        let values = ValuesSearch {
-            files: layers.clone(),
-            fallback: own,
-            values: layers,
-            overriding: Vec::new(),
-            name_key,
-        };
+        let values =
+            ValuesSearch { files: layers.clone(), fallback: own, values: layers, overriding: Vec::new(), name_key };
         let empty = match self.in_values(&values) {
             Ok((found, empty)) => {
                 places.extend(found);
