@@ -429,7 +429,7 @@ fn what_images_do_not_reach_or_others_write_is_left_alone() {
             "differ-in-the-base",
             ON_BASE,
             base("ghcr.io/acme/web:1.0.0\n        - name: side\n          image: ghcr.io/acme/web:1.1.0", ""),
-            "bases/web/web.yaml target/ambiguous",
+            "kustomization.yaml target/ambiguous",
         ),
     ]);
 }
@@ -448,25 +448,25 @@ fn what_is_broken_or_elsewhere_is_named() {
             "missing-patch",
             "resources: [../../bases/web]\npatches: [{path: gone.yaml}]\n",
             base("ghcr.io/acme/web:1.0.0", ""),
-            "gone.yaml edit/no-such-file",
+            "kustomization.yaml edit/no-such-file",
         ),
         case(
             "circle",
             ON_BASE,
             with(vec![], &[("/bases/web/kustomization.yaml", "resources: [../../apps/web]\n")]),
-            "bases/web/kustomization.yaml edit/no-such-file",
+            "kustomization.yaml edit/no-such-file",
         ),
         case(
             "two-files",
             ON_BASE,
             with(base("ghcr.io/acme/web:1.0.0", ""), &[("/bases/web/kustomization.yml", "resources: []\n")]),
-            "bases/web/kustomization.yaml edit/duplicate-key",
+            "kustomization.yaml edit/duplicate-key",
         ),
         case(
             "broken-base",
             ON_BASE,
             with(base("x", ""), &[("/bases/web/web.yaml", "a: [\n")]),
-            "bases/web/web.yaml edit/invalid-yaml",
+            "kustomization.yaml edit/invalid-yaml",
         ),
         case(
             "remote",
