@@ -166,7 +166,9 @@ fn a_registry_that_wants_a_long_pause_gets_it_and_costs_no_other_registry_anythi
     for name in names {
         let failed = outcome(&said, name);
         assert_eq!(failed["code"], "registry/rate-limited", "{failed:#}");
-        assert!(failed["message"].as_str().unwrap().contains("17 s"), "{failed:#}");
+        // Who was not asked any more is told the pause with its spread, a tenth at most.
+        let message = failed["message"].as_str().unwrap();
+        assert!(["17 s", "18 s", "19 s"].iter().any(|pause| message.contains(pause)), "{failed:#}");
         assert!(hint(&said, failed).contains("requests_per_second"), "{said:#?}");
     }
     assert_eq!(outcome(&said, "good")["result"], "delivered");
