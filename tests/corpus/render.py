@@ -156,7 +156,7 @@ class Repository:
         shutil.copytree(corpus / name, self.root, symlinks=True, ignore=NOT_COPIED, ignore_dangling_symlinks=True)
         self.own, self.others = charts(self.root), None
 
-    def library(self, name, version):
+    def brought(self, name, version):
         """Gives the chart that a dependency means: of this repository, else of another one of the corpus."""
         if self.others is None and not (name in self.own and may_stand_for(self.own[name], version)):
             self.others = [charts(other) for other in sorted(self.corpus.iterdir()) if other.is_dir()]
@@ -179,7 +179,7 @@ class Repository:
             place = chart / "charts" / name
             if place.is_dir() or any((chart / "charts").glob(f"{name}-*.tgz")):
                 continue
-            source = self.library(name, str(one.get("version", "")))
+            source = self.brought(name, str(one.get("version", "")))
             if depth == 3 or source is None or self.is_below(chart, source):
                 missing.append(name)
                 continue
