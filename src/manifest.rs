@@ -21,7 +21,6 @@ pub mod overrides;
 pub(crate) mod parameters;
 pub mod place;
 pub mod survey;
-pub mod values;
 
 mod agreement;
 mod grow;

@@ -10,11 +10,9 @@ use std::collections::HashMap;
 use crate::manifest::Source;
 use crate::manifest::objects::{Object, Objects};
 use crate::manifest::place::{Place, split_spec};
-use crate::manifest::values::{self, Named};
 use crate::model::image_field::ImageField;
 use crate::model::key_path::KeyPath;
 use crate::model::names::ImageName;
-use crate::model::tracked::Form;
 use crate::yaml::{Kind, Node};
 
 /// Kinds whose objects are not looked into.
@@ -62,17 +60,14 @@ fn images(objects: Objects<'_>) -> Images {
         let values = object.values_key();
         let is_own =
             |key: &KeyPath| values.as_ref().is_none_or(|values| !key.segments().starts_with(values.segments()));
-        for (key, text) in each(object.node).into_iter().filter(|(key, _)| is_own(key)) {
-            note(split_spec(text).0.parse().ok(), &|| Place::Spec(objects.address(object, key.clone())));
-        }
-        if WITH_DATA.contains(&object.kind) {
-            continue;
-        }
-        for (around, named) in values::each(object.node) {
-            if named.form == Form::Tag && is_own(&named.key) {
-                for image in split(around, &named) {
-                    note(image, &|| Place::Tag(objects.address(object, named.key.clone())));
+        for (key, said) in all(object.node).into_iter().filter(|(key, _)| is_own(key)) {
+            match said {
+                Said::Whole(text) => {
+                    note(split_spec(text).0.parse().ok(), &|| Place::Spec(objects.address(object, key.clone())));
                 }
+                Said::Split(around) => split(around)
+                    .into_iter()
+                    .for_each(|image| note(image, &|| Place::Tag(objects.address(object, key.clone())))),
             }
         }
     }
@@ -83,8 +78,25 @@ fn is_searched(object: &Object<'_>) -> bool {
     is_open(object.kind) && !object.is_of_image_automation()
 }
 
+/// How a place of an object names an image.
+enum Said<'d> {
+    /// By this text of an `image:` field.
+    Whole(&'d str),
+    /// By what stands in this mapping beside the `tag`.
+    Split(Node<'d>),
+}
+
 /// Gives the key path and the text of every `image:` field of an object, whichever image it holds.
 pub(super) fn each(object: Node<'_>) -> Vec<(KeyPath, &str)> {
+    let whole = |(key, said)| match said {
+        Said::Whole(text) => Some((key, text)),
+        Said::Split(_) => None,
+    };
+    all(object).into_iter().filter_map(whole).collect()
+}
+
+/// Gives everything in an object that may name an image, in the order of the text, with the key path of what is written.
+fn all(object: Node<'_>) -> Vec<(KeyPath, Said<'_>)> {
     let mut found = Vec::new();
     walk(object, None, &mut found);
     found
@@ -112,7 +124,7 @@ pub fn items<'d>(path: Option<&KeyPath>, list: Node<'d>) -> Vec<(KeyPath, Node<'
 }
 
 /// Goes through what a node writes itself; what an alias names is found where it stands.
-fn walk<'d>(node: Node<'d>, path: Option<&KeyPath>, found: &mut Vec<(KeyPath, &'d str)>) {
+fn walk<'d>(node: Node<'d>, path: Option<&KeyPath>, found: &mut Vec<(KeyPath, Said<'d>)>) {
     match node.kind() {
         Kind::Map { .. } => {
             let kind = node.get("kind").and_then(Node::as_str).filter(|_| node.get("apiVersion").is_some());
@@ -120,11 +132,16 @@ fn walk<'d>(node: Node<'d>, path: Option<&KeyPath>, found: &mut Vec<(KeyPath, &'
                 return;
             }
             let holds_data = kind.is_some_and(|kind| WITH_DATA.contains(&kind));
+            if let Some(tag) = path.filter(|_| is_split(node)).and_then(|path| path.child("tag").ok()) {
+                found.push((tag, Said::Split(node)));
+            }
             for (key, value) in node.entries() {
                 let Some(key) = key.as_str().filter(|key| !(holds_data && DATA.contains(key))) else { continue };
                 let Ok(below) = path.map_or_else(|| KeyPath::of_key(key), |path| path.child(key)) else { continue };
                 match value.kind() {
-                    Kind::Scalar { .. } if key == "image" => found.extend(value.as_str().map(|text| (below, text))),
+                    Kind::Scalar { .. } if key == "image" => {
+                        found.extend(value.as_str().map(|text| (below, Said::Whole(text))));
+                    }
                     _ => walk(value, Some(&below), found),
                 }
             }
@@ -138,14 +155,18 @@ fn walk<'d>(node: Node<'d>, path: Option<&KeyPath>, found: &mut Vec<(KeyPath, &'
     }
 }
 
-/// Gives the images that a mapping names by a `repository`, with or without its `registry`, beside its `tag`.
-fn split(node: Node<'_>, named: &Named) -> [Option<ImageName>; 2] {
-    let text = |key: &str| node.get(key).and_then(Node::as_str);
+/// Tells whether a mapping has a `repository` with its `tag`, be that a null, and writes one of them itself: what it has by
+/// a merge alone is found where that stands.
+fn is_split(node: Node<'_>) -> bool {
     let has_tag = node.get("tag").is_some_and(|tag| tag.is_null() || tag.as_str().is_some());
-    // What it has by a merge alone is found where that stands.
     let is_written = || node.entries().iter().any(|(key, _)| matches!(key.as_str(), Some("repository" | "tag")));
-    let is_repository = named.name.last_key() == Some("repository") && has_tag && is_written();
-    let Some(repository) = text("repository").filter(|_| is_repository) else { return [None, None] };
+    has_tag && node.get("repository").and_then(Node::as_str).is_some() && is_written()
+}
+
+/// Gives the images that such a mapping names, with or without its `registry`.
+fn split(node: Node<'_>) -> [Option<ImageName>; 2] {
+    let text = |key: &str| node.get(key).and_then(Node::as_str);
+    let Some(repository) = text("repository") else { return [None, None] };
     let plain = repository.parse::<ImageName>().ok();
     match text("registry").filter(|registry| !registry.is_empty()) {
         // Beside a registry, a name without one is none of the default registry.
