@@ -16,24 +16,9 @@ const POD: (&str, &str) = (
 
 /// `file#key verdict` of every outcome of each Application.
 fn check(cases: &[(Row<'_>, &str)]) {
-    let rows: Vec<Row<'_>> = cases.iter().map(|(row, _)| Row { ..*row }).collect();
-    let world = table::world(&rows);
+    let world = table::world(&table::rows(cases));
     world.configure(&world.standard_config().replace("path: \"apps/**\"", "path: \"{apps,argocd}/**\""));
-    let said = world.repin(&["plan"]);
-    let mut wrong = Vec::new();
-    for (row, expected) in cases {
-        let found: Vec<String> = outcomes(&said, row.name)
-            .iter()
-            .map(|one| {
-                let file = one["file"].as_str().unwrap_or("null").replace(&format!("apps/{}/", row.name), "");
-                format!("{file}#{} {}", one["key"].as_str().unwrap_or("null"), verdict(one))
-            })
-            .collect();
-        if found.join("; ") != fill(&world, expected) {
-            wrong.push(format!("{}: {found:#?}\nexpected {expected}\n{:#?}", row.name, outcomes(&said, row.name)));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    table::check(&world, cases);
 }
 
 fn row<'a>(name: &'a str, annotations: &'a str, source: &'a str, files: &'a [(&'a str, &'a str)]) -> Row<'a> {

@@ -1,6 +1,6 @@
 //! Without a key path or a target: the image is found where the Application's own files name it now.
 
-use crate::table::{self, Row, fill, outcome, outcomes, problems, verdict};
+use crate::table::{self, Row, fill, outcome, problems, verdict};
 
 const AUTO: &str = "repin.dev/image-list: app=IMAGE";
 const POD: &str =
@@ -9,23 +9,8 @@ const CHART: (&str, &str) = ("Chart.yaml", "apiVersion: v2\nname: web\nversion: 
 
 /// `file#key verdict` of every outcome of one Application with these files.
 fn check(cases: &[(Row<'_>, &str)]) {
-    let rows: Vec<Row<'_>> = cases.iter().map(|(row, _)| Row { ..*row }).collect();
-    let world = table::world(&rows);
-    let said = world.repin(&["plan"]);
-    let mut wrong = Vec::new();
-    for (row, expected) in cases {
-        let found: Vec<String> = outcomes(&said, row.name)
-            .iter()
-            .map(|one| {
-                let file = one["file"].as_str().unwrap_or("null").replace(&format!("apps/{}/", row.name), "");
-                format!("{file}#{} {}", one["key"].as_str().unwrap_or("null"), verdict(one))
-            })
-            .collect();
-        if found.join("; ") != fill(&world, expected) {
-            wrong.push(format!("{}: {found:#?}\nexpected {expected}", row.name));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let world = table::world(&table::rows(cases));
+    table::check(&world, cases);
 }
 
 fn row<'a>(name: &'a str, source: &'a str, files: &'a [(&'a str, &'a str)]) -> Row<'a> {

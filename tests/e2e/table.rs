@@ -106,3 +106,30 @@ pub fn verdict(outcome: &Value) -> String {
     assert!(!outcome["message"].as_str().unwrap().is_empty(), "{outcome:#}");
     format!("{} {}", outcome["result"].as_str().unwrap(), outcome["code"].as_str().unwrap())
 }
+
+/// `file#key verdict` of every outcome of one Application, with files of its source path relative to that.
+pub fn places(said: &Said, name: &str) -> String {
+    let place = |one: &&Value| {
+        let file = one["file"].as_str().unwrap_or("null").replace(&format!("apps/{name}/"), "");
+        format!("{file}#{} {}", one["key"].as_str().unwrap_or("null"), verdict(one))
+    };
+    outcomes(said, name).iter().map(place).collect::<Vec<_>>().join("; ")
+}
+
+/// Plans rows in the world made of them, and compares the places of each with what is expected.
+pub fn check(world: &World, cases: &[(Row<'_>, &str)]) {
+    let said = world.repin(&["plan"]);
+    let mut wrong = Vec::new();
+    for (row, expected) in cases {
+        let (found, expected) = (places(&said, row.name), fill(world, expected));
+        if found != expected {
+            wrong.push(format!("{}: {found}\nexpected {expected}\n{:#?}", row.name, outcomes(&said, row.name)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}\n{:#?}", wrong.join("\n"), said.json["problems"]);
+}
+
+/// Gives the rows of cases.
+pub fn rows<'a>(cases: &[(Row<'a>, &str)]) -> Vec<Row<'a>> {
+    cases.iter().map(|(row, _)| Row { ..*row }).collect()
+}

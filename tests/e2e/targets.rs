@@ -2,28 +2,13 @@
 
 use serde_json::json;
 
-use crate::table::{self, PLAIN, Row, codes, outcome, outcomes, problems, verdict};
+use crate::table::{self, PLAIN, Row, codes, outcome, problems, verdict};
 use crate::world::{App, World};
 
 /// One Application with these files beside or instead of the usual values: `file#key` of the place and its verdict.
 fn check(cases: &[(Row<'_>, &str)]) {
-    let rows: Vec<Row<'_>> = cases.iter().map(|(row, _)| Row { ..*row }).collect();
-    let world = table::world(&rows);
-    let said = world.repin(&["plan"]);
-    let mut wrong = Vec::new();
-    for (row, expected) in cases {
-        let found: Vec<String> = outcomes(&said, row.name)
-            .iter()
-            .map(|one| {
-                let file = one["file"].as_str().unwrap_or("null").replace(&format!("apps/{}/", row.name), "");
-                format!("{file}#{} {}", one["key"].as_str().unwrap_or("null"), verdict(one))
-            })
-            .collect();
-        if found.join("; ") != *expected {
-            wrong.push(format!("{}: {found:?} instead of {expected}", row.name));
-        }
-    }
-    assert!(wrong.is_empty(), "{}\n{said:#?}", wrong.join("\n"));
+    let world = table::world(&table::rows(cases));
+    table::check(&world, cases);
 }
 
 fn with<'a>(name: &'a str, source: &'a str, files: &'a [(&'a str, &'a str)]) -> Row<'a> {
