@@ -74,29 +74,21 @@ fn images(objects: Objects<'_>) -> Images {
     images
 }
 
-fn is_searched(object: &Object<'_>) -> bool {
+/// Tells whether an object is looked into.
+pub(super) fn is_searched(object: &Object<'_>) -> bool {
     is_open(object.kind) && !object.is_of_image_automation()
 }
 
 /// How a place of an object names an image.
-enum Said<'d> {
+pub(super) enum Said<'d> {
     /// By this text of an `image:` field.
     Whole(&'d str),
     /// By what stands in this mapping beside the `tag`.
     Split(Node<'d>),
 }
 
-/// Gives the key path and the text of every `image:` field of an object, whichever image it holds.
-pub(super) fn each(object: Node<'_>) -> Vec<(KeyPath, &str)> {
-    let whole = |(key, said)| match said {
-        Said::Whole(text) => Some((key, text)),
-        Said::Split(_) => None,
-    };
-    all(object).into_iter().filter_map(whole).collect()
-}
-
 /// Gives everything in an object that may name an image, in the order of the text, with the key path of what is written.
-fn all(object: Node<'_>) -> Vec<(KeyPath, Said<'_>)> {
+pub(super) fn all(object: Node<'_>) -> Vec<(KeyPath, Said<'_>)> {
     let mut found = Vec::new();
     walk(object, None, &mut found);
     found
@@ -132,9 +124,8 @@ fn walk<'d>(node: Node<'d>, path: Option<&KeyPath>, found: &mut Vec<(KeyPath, Sa
                 return;
             }
             let holds_data = kind.is_some_and(|kind| WITH_DATA.contains(&kind));
-            if let Some(tag) = path.filter(|_| is_split(node)).and_then(|path| path.child("tag").ok()) {
-                found.push((tag, Said::Split(node)));
-            }
+            let tag = || path.map_or_else(|| KeyPath::of_key("tag"), |path| path.child("tag")).ok();
+            found.extend(is_split(node).then(tag).flatten().map(|tag| (tag, Said::Split(node))));
             for (key, value) in node.entries() {
                 let Some(key) = key.as_str().filter(|key| !(holds_data && DATA.contains(key))) else { continue };
                 let Ok(below) = path.map_or_else(|| KeyPath::of_key(key), |path| path.child(key)) else { continue };
@@ -164,7 +155,7 @@ fn is_split(node: Node<'_>) -> bool {
 }
 
 /// Gives the images that such a mapping names, with or without its `registry`.
-fn split(node: Node<'_>) -> [Option<ImageName>; 2] {
+pub(super) fn split(node: Node<'_>) -> [Option<ImageName>; 2] {
     let text = |key: &str| node.get(key).and_then(Node::as_str);
     let Some(repository) = text("repository") else { return [None, None] };
     let plain = repository.parse::<ImageName>().ok();

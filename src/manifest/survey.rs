@@ -1,12 +1,14 @@
-//! Every image location of a file, whatever the image: what `auto` would find for one image, for all of them at once.
+//! Image locations of a file, whatever the image: what the searches for one image go through, for all of them at once.
 //!
 //! A survey knows one file alone. Which layer of values counts, what a kustomization puts over its base and what is
 //! rendered at all is said elsewhere; here stands where a file names images, and what it holds there. The walks are those
-//! of the searches for one image ([`manifests::places`], [`Spoken`], [`kustomization::find`]).
+//! of the searches for one image ([`manifests::places`], [`Spoken`], [`kustomization::find`]). Left out are charts and
+//! artifacts of Flux, marked values, declared fields, and parameters and image strings of Applications.
 
 use std::collections::BTreeSet;
 
-use crate::manifest::helm_values::{Named, Spoken, image_keys_below, walk_to};
+use crate::manifest::helm_values::{Spoken, image_keys_below, walk_to};
+use crate::manifest::manifests::Said;
 use crate::manifest::objects::{Object, Objects};
 use crate::manifest::place::{Held, Place, split_spec};
 use crate::manifest::{EditError, Found, Source, kustomization, manifests};
@@ -36,12 +38,12 @@ pub fn survey(source: &Source, file_name: &str) -> Vec<Surveyed> {
         survey.entries(&list);
     }
     let objects = Objects::of(source);
-    for object in objects.all().filter(|object| manifests::is_open(object.kind)) {
+    for object in objects.all().filter(manifests::is_searched) {
         survey.object(objects, object);
     }
     let is_object = objects.are_in(0);
     if let Some(first) = source.documents().first().filter(|_| !is_object && !is_kustomization) {
-        survey.values(first.root(), &|key| Some(Address::first(key)), &|_| true);
+        survey.values(first.root(), &|key| Some(Address::first(key)));
     }
     survey.found
 }
@@ -75,32 +77,30 @@ impl<'d> Survey<'d> {
     }
 
     fn object(&mut self, objects: Objects<'d>, object: Object<'d>) {
-        for (key, text) in manifests::each(object.node) {
-            self.note(Place::Spec(objects.address(object, key)), split_spec(text).0.parse().ok());
-        }
-        for part in parts_of(&object) {
-            let Some(node) = walk_to(object.node, &part) else { continue };
+        let parts = parts_of(&object);
+        for part in &parts {
+            let Some(node) = walk_to(object.node, part) else { continue };
             let address = |key: KeyPath| Some(objects.address(object, part.join(&key).ok()?));
-            self.values(node, &address, &|_| true);
+            self.values(node, &address);
         }
-        // What nobody calls values may hold names of anything: there a tag stands beside that of an image.
-        let is_image = |named: &Named| {
-            let is_name = named.name.last_key().is_some_and(|key| key == "repository" || key == "image");
-            named.form == Form::Tag && is_name && walk_to(object.node, &named.key).is_some()
-        };
-        self.values(object.node, &|key| Some(objects.address(object, key)), &is_image);
+        // Values have rules of their own.
+        let is_own = |key: &KeyPath| !parts.iter().any(|part| key.segments().starts_with(part.segments()));
+        for (key, said) in manifests::all(object.node).into_iter().filter(|(key, _)| is_own(key)) {
+            let address = objects.address(object, key);
+            match said {
+                Said::Whole(text) => self.note(Place::Spec(address), split_spec(text).0.parse().ok()),
+                Said::Split(around) => {
+                    self.note(Place::Tag(address), manifests::split(around).into_iter().flatten().next())
+                }
+            }
+        }
         if let Some(list) = images_of(object.kind) {
             self.entries(&objects.address(object, list));
         }
     }
 
     /// Notes what values below a node say, be it a mapping or a text that holds one.
-    fn values(
-        &mut self,
-        node: Node<'d>,
-        address: &dyn Fn(KeyPath) -> Option<Address>,
-        is_meant: &dyn Fn(&Named) -> bool,
-    ) {
+    fn values(&mut self, node: Node<'d>, address: &dyn Fn(KeyPath) -> Option<Address>) {
         let is_text = node.as_str().is_some();
         let text = |key: &KeyPath| match is_text {
             false => walk_to(node, key)?.as_str().map(str::to_owned),
@@ -112,7 +112,7 @@ impl<'d> Survey<'d> {
         let keys = image_keys_below(node);
         let mut found = Spoken { text: &text, keys: &keys }.all();
         // `image: true` names nothing.
-        found.retain(|(named, _)| is_meant(named) && text(&named.name).is_some_and(|name| scalar::is_string(&name)));
+        found.retain(|(named, _)| text(&named.name).is_some_and(|name| scalar::is_string(&name)));
         for (named, image) in found {
             let Some(address) = address(named.key) else { continue };
             self.note(if named.form == Form::Tag { Place::Tag(address) } else { Place::Spec(address) }, Some(image));
@@ -188,18 +188,25 @@ mod tests {
     fn objects_name_images_in_fields_and_in_the_values_that_they_carry() {
         let text = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {template: {spec: {containers: [{name: web, image: 'acme/web:1'}]}}}\n\
                     ---\napiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: web}\nspec:\n  values:\n    \
-                    image: {repository: acme/chart, tag: 2.0.0}\n    late: {repository: acme/late}\n    side: {image: 'acme/side:4'}\n\
+                    image: {repository: acme/chart, tag: 2.0.0}\n    old: {image: acme/old, tag: v3}\n    late: {repository: acme/late}\n    side: {image: 'acme/side:4'}\n\
                     ---\napiVersion: x.example/v1\nkind: Cluster\nmetadata: {name: db}\nspec: {image: {repository: acme/db, tag: 16}, backup: {repository: s3}}\n\
                     ---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {image: 'acme/no:1'}\n\
+                    ---\napiVersion: x.example/v1\nkind: Flat\nmetadata: {name: f}\nrepository: acme/flat\ntag: 5\n\
+                    ---\napiVersion: x.example/v1\nkind: Both\nmetadata: {name: b}\nspec: {image: 'acme/both:6', tag: x}\n\
+                    ---\napiVersion: image.toolkit.fluxcd.io/v1beta2\nkind: ImageRepository\nmetadata: {name: r}\nspec: {image: acme/no}\n\
+                    ---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: d}\ndata: {repository: acme/no, tag: 1.0.0}\n\
                     ---\napiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: s}\nspec: {image: {repository: acme/no, tag: 1}}\n";
         assert_eq!(
             listed("all.yaml", text),
             [
                 "Deployment/web#spec.template.spec.containers[name=web].image docker.io/acme/web 1",
-                "HelmRelease/web#spec.values.side.image docker.io/acme/side 4",
                 "HelmRelease/web#spec.values.image.tag docker.io/acme/chart 2.0.0",
                 "HelmRelease/web#spec.values.late.tag docker.io/acme/late -",
+                "HelmRelease/web#spec.values.old.tag docker.io/acme/old v3",
+                "HelmRelease/web#spec.values.side.image docker.io/acme/side 4",
                 "Cluster/db#spec.image.tag docker.io/acme/db 16",
+                "Flat/f#tag docker.io/acme/flat 5",
+                "Both/b#spec.image docker.io/acme/both 6",
             ]
         );
     }
