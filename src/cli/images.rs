@@ -86,20 +86,31 @@ impl Search {
 
     /// Looks into what may be manifests below a folder; links lead elsewhere, and hidden folders are of tools.
     fn folder(&mut self, path: &Path, depth: usize) {
-        let entries = fs::read_dir(path).map(|entries| entries.filter_map(Result::ok).map(|entry| entry.path()));
-        let mut paths: Vec<PathBuf> = match entries {
-            Ok(entries) => entries.collect(),
-            Err(error) => {
-                self.problems.push(problem(path, &FileError::Unreadable(error.to_string()), None));
-                return;
-            }
+        if depth > MAX_DEPTH {
+            let why = format!("it stands below {MAX_DEPTH} other folders, and no further one is looked into");
+            return self.problems.push(problem(path, &FileError::Unreadable(why), None));
+        }
+        let entries = fs::read_dir(path).and_then(|entries| {
+            entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<PathBuf>, _>>()
+        });
+        let mut paths = match entries {
+            Ok(paths) => paths,
+            Err(error) => return self.problems.push(unreadable(path, &error)),
         };
         paths.sort();
         for path in paths {
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
-            if metadata.is_dir() && !name.starts_with('.') && depth < MAX_DEPTH {
-                self.folder(&path, depth + 1);
+            let metadata = match fs::symlink_metadata(&path) {
+                Ok(metadata) => metadata,
+                Err(error) => {
+                    self.problems.push(unreadable(&path, &error));
+                    continue;
+                }
+            };
+            if metadata.is_dir() {
+                if !name.starts_with('.') {
+                    self.folder(&path, depth + 1);
+                }
             } else if metadata.is_file() && (may_be_manifest(&name) || KUSTOMIZATIONS.contains(&name.as_str())) {
                 self.file(&path, false);
             }
@@ -138,4 +149,8 @@ fn image(file: &str, surveyed: Surveyed) -> FoundImage {
         }
         Err(error) => FoundImage { line: error.line(), code: Some(error.code()), ..base },
     }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
+    problem(path, &FileError::Unreadable(error.to_string()), None)
 }

@@ -467,6 +467,11 @@ fn every_image_location_is_listed_with_the_key_that_set_takes() {
     let address = format!("CronJob/tidy#{key}");
     assert_eq!(said(&repin(&folder, &["set", "jobs.yaml", &address, "busybox:1.37"])).0, 0);
     assert!(read(&folder, "jobs.yaml").contains("image: 'busybox:1.37'"));
+    // What is too deep is named.
+    let deep = folder.path().join("d/".repeat(70));
+    fs::create_dir_all(&deep).unwrap();
+    let output = repin(&folder, &["images", "d", "--output", "json"]);
+    assert_eq!((output.status.code(), &document(&output)["problems"][0]["code"]), (Some(1), &json!("edit/unreadable")));
     let template = said(&piped(&folder, &["images", "-"], b"image: {{ .Values.image }}\n{{- end }}\n"));
     assert_eq!((template.0, template.1.as_str()), (1, ""));
 }
