@@ -161,10 +161,14 @@ impl Auto<'_> {
         if tags.is_empty() {
             return;
         }
+        let more = match tags.len().saturating_sub(LISTED) {
+            0 => String::new(),
+            more => format!("; {more} more"),
+        };
         tags.truncate(LISTED);
         let (shown, annotations): (Vec<String>, Vec<String>) = tags.into_iter().unzip();
         failure.message = format!(
-            "{}; these tags stand without an image beside them, whose name the chart may have: {}",
+            "{}; these tags stand without an image beside them, whose name the chart may have: {}{more}",
             failure.message,
             shown.join("; ")
         );
