@@ -134,7 +134,7 @@ fn what_git_does_not_hold_is_named_and_the_rest_goes_on() {
     assert!(found[0]["message"].as_str().unwrap().contains("`genUUID`"), "{found:#?}");
 }
 
-/// The edits of one run: every line of the last commits that differs from the one before, as `file: new line`.
+/// Runs once: these Applications are delivered, and there is no problem.
 fn delivered(world: &World, names: &[&str]) -> crate::world::Said {
     let said = world.repin(&["once"]);
     for name in names {
