@@ -109,7 +109,7 @@ fn listing(mirror: &Mirror, commit: &CommitId) -> Result<(Vec<(RepoPath, Entry)>
 /// Commits one file's new content on a parent.
 fn commit_one(mirror: &Mirror, parent: &CommitId, file: &str, content: &str) -> Result<CommitId, GitError> {
     let changes = [(path(file), content.as_bytes().to_vec())];
-    mirror.commit(parent, &changes, &format!("write {content}\n"), &bot(), time())
+    mirror.commit(parent, (&changes, &[]), &format!("write {content}\n"), &bot(), time())
 }
 
 /// Gives a file's content at a commit, through the mirror.

@@ -67,25 +67,13 @@ pub struct Authorship {
 }
 
 impl Mirror {
-    /// Makes a commit on top of `parent` with new contents for files that exist; nothing is sent. Each commit may be
-    /// the parent of the next.
+    /// Makes a commit on top of `parent` with new contents for files; nothing is sent. Each commit may be the parent of
+    /// the next.
     ///
-    /// Modes are kept. A path that is no regular file in `parent` is [`GitError::NotRegular`]; a commit that would
-    /// change nothing is [`GitError::BadCommit`].
+    /// Modes are kept. Files that are not there yet are named in the second list: one that is there all the same is
+    /// [`GitError::BadCommit`], since what it holds was not looked at. Any other path that is no regular file in `parent`
+    /// is [`GitError::NotRegular`]; a commit that would change nothing is [`GitError::BadCommit`].
     pub fn commit(
-        &self,
-        parent: &CommitId,
-        changes: &[(RepoPath, Vec<u8>)],
-        message: &str,
-        by: &Authorship,
-        time: Timestamp,
-    ) -> Result<CommitId, GitError> {
-        self.commit_with(parent, (changes, &[]), message, by, time)
-    }
-
-    /// The same, with files that are not there yet among the changes: those that are named apart. A file of that name
-    /// that is there is [`GitError::BadCommit`]: what it holds was not looked at.
-    pub fn commit_with(
         &self,
         parent: &CommitId,
         (changes, new): (&[(RepoPath, Vec<u8>)], &[RepoPath]),

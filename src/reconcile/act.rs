@@ -77,7 +77,7 @@ fn deliver(repository: &mut Repository, set: &ChangeSet, authorship: &Authorship
         let files: Vec<(RepoPath, Vec<u8>)> =
             commit.files.iter().map(|file| (file.path.clone(), file.after.clone().into_bytes())).collect();
         let new: Vec<_> = commit.files.iter().filter(|file| file.is_new).map(|file| file.path.clone()).collect();
-        parent = mirror.commit_with(&parent, (&files, &new), &commit.message, authorship, Timestamp::now())?;
+        parent = mirror.commit(&parent, (&files, &new), &commit.message, authorship, Timestamp::now())?;
         commits.push(parent);
     }
     failpoint::reach("objects");

@@ -241,7 +241,8 @@ fn git_part(place: &Path, remote: &Path) -> (Cost, String) {
                 tag = newest(TAGS)
             );
             let changes = [(file, edited.text.into_bytes())];
-            parent = mirror.commit(&parent, &changes, &message, &Authorship::default(), Timestamp::now()).unwrap();
+            parent =
+                mirror.commit(&parent, (&changes, &[]), &message, &Authorship::default(), Timestamp::now()).unwrap();
         }
         mirror.push(&branch, &head.commit, &parent).unwrap();
         mirror.read_back(&branch, &parent).unwrap();

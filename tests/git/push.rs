@@ -15,7 +15,7 @@ fn a_commit_is_written_pushed_and_read_back() {
     let new = mirror
         .commit(
             &head.commit,
-            &[(path("apps/web/values.yaml"), b"tag: 2\n".to_vec())],
+            (&[(path("apps/web/values.yaml"), b"tag: 2\n".to_vec())], &[]),
             "web: 1 -> 2\n\nRepin-Format: 1\n",
             &bot(),
             time(),
@@ -74,7 +74,7 @@ fn a_new_file_comes_only_where_nothing_stands() {
     let (mirror, head) = world.synced();
     let add = |name: &str| {
         let changes = [(path(name), b"helm: {}\n".to_vec())];
-        mirror.commit_with(&head.commit, (&changes, &[path(name)]), "Add it", &bot(), time())
+        mirror.commit(&head.commit, (&changes, &[path(name)]), "Add it", &bot(), time())
     };
     for taken in ["apps/web/Chart.yaml", "apps/web", "apps", "file/below", "file"] {
         match add(taken) {
@@ -100,7 +100,7 @@ fn a_commit_that_changes_nothing_or_cannot_be_written_down_is_refused() {
         let identity = Identity { name: name.to_owned(), email: email.to_owned() };
         let changes = [(path("a"), content.as_bytes().to_vec())];
         let by = Authorship { author: identity.clone(), ..bot() };
-        mirror.commit(&head.commit, &changes, message, &by, time()).unwrap_err().to_string()
+        mirror.commit(&head.commit, (&changes, &[]), message, &by, time()).unwrap_err().to_string()
     };
     for (error, part) in [
         (refused("1\n", "m", "Bot", "b@example.com"), "nothing changes"),
@@ -113,7 +113,7 @@ fn a_commit_that_changes_nothing_or_cannot_be_written_down_is_refused() {
         assert!(error.contains(part), "{error}");
     }
     let twice = [(path("a"), b"2".to_vec()), (path("a"), b"3".to_vec())];
-    let error = mirror.commit(&head.commit, &twice, "m", &bot(), time()).unwrap_err();
+    let error = mirror.commit(&head.commit, (&twice, &[]), "m", &bot(), time()).unwrap_err();
     assert!(error.to_string().ends_with("`a` is written twice"), "{error}");
 }
 

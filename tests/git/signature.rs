@@ -25,7 +25,8 @@ fn git_accepts_the_signature_of_every_kind_of_key() {
         let by = Authorship { committer, signer: Some(signer(&key, passphrase).unwrap()), ..bot() };
         // The message holds what looks like the end of the headers.
         let message = "Update web\n\nbody\n\n\nRepin-Format: 1\n";
-        let new = mirror.commit(&head.commit, &[(path("a"), b"2\n".to_vec())], message, &by, time()).unwrap();
+        let changes = [(path("a"), b"2\n".to_vec())];
+        let new = mirror.commit(&head.commit, (&changes, &[]), message, &by, time()).unwrap();
         mirror.push(&head.branch, &head.commit, &new).unwrap();
         key.verify(&world.remote, "main");
         world.remote.fsck();
@@ -37,7 +38,7 @@ fn git_accepts_the_signature_of_every_kind_of_key() {
         let stranger = SigningKey::make(kind, "").unwrap();
         let refused = std::panic::catch_unwind(|| stranger.verify(&world.remote, "main"));
         assert!(refused.is_err());
-        let plain = mirror.commit(&head.commit, &[(path("a"), b"2\n".to_vec())], message, &bot(), time()).unwrap();
+        let plain = mirror.commit(&head.commit, (&changes, &[]), message, &bot(), time()).unwrap();
         assert_ne!(plain, new);
     }
 }
