@@ -39,4 +39,4 @@ pub use signature::Signer;
 pub use ssh_login::is_encrypted_key;
 pub use sync::{Head, Look};
 pub use traffic::{Reads, Traffic, reads, traffic};
-pub use tree::{EntryKind, TreeEntry};
+pub use tree::EntryKind;

@@ -5,6 +5,7 @@
 
 use git2::{ObjectType, Oid, Tree};
 
+use crate::git::directory::Entry;
 use crate::git::error::GitError;
 use crate::git::mirror::Mirror;
 use crate::git::traffic;
@@ -56,23 +57,12 @@ impl EntryKind {
     }
 }
 
-/// A name in a commit that is no directory.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct TreeEntry {
-    /// Its path.
-    pub path: RepoPath,
-    /// Its content; for a submodule the other repository's commit, which is not here.
-    pub blob: BlobId,
-    /// What it is.
-    pub kind: EntryKind,
-}
-
 impl Mirror {
     /// Finds one path in a commit without reading the rest. Nothing if there is no such path, or if it is a directory.
     ///
     /// A link or a submodule at the path is returned as what it is. One in the place of a directory on the way is
     /// [`GitError::NotRegular`].
-    pub fn entry(&self, commit: &CommitId, path: &RepoPath) -> Result<Option<TreeEntry>, GitError> {
+    pub fn entry(&self, commit: &CommitId, path: &RepoPath) -> Result<Option<Entry>, GitError> {
         let mut tree = self.root(commit)?;
         let mut parts = path.parts().peekable();
         let mut walked = RepoPath::default();
@@ -82,9 +72,7 @@ impl Mirror {
             walked = walked.join(part).unwrap_or_default();
             if parts.peek().is_none() {
                 let kind = EntryKind::from_mode(mode);
-                return kind
-                    .map(|kind| Ok(TreeEntry { path: path.clone(), blob: self.blob_id(id)?, kind }))
-                    .transpose();
+                return kind.map(|kind| Ok(Entry { blob: self.blob_id(id)?, kind })).transpose();
             }
             match EntryKind::from_mode(mode) {
                 Some(kind) if !kind.is_file() => return Err(self.not_regular(walked.as_str(), kind)),

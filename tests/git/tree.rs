@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use repin::diagnostic::Diagnostic;
-use repin::git::{Directory, Entry, EntryKind, GitError, History, HistoryLimits, TreeEntry, Trees};
+use repin::git::{Directory, EntryKind, GitError, History, HistoryLimits, Trees};
 
 use crate::{World, commit_one, id, listing, path, time};
 
@@ -35,8 +35,8 @@ fn files_links_and_submodules_are_told_apart() {
         ]
     );
     assert_eq!(skipped, 0);
-    for (path, Entry { blob, kind }) in found {
-        assert_eq!(mirror.entry(&head.commit, &path).unwrap(), Some(TreeEntry { path, blob, kind }));
+    for (path, entry) in found {
+        assert_eq!(mirror.entry(&head.commit, &path).unwrap(), Some(entry));
     }
     for missing in ["a", "a/b", "nope", "a/nope/c", "z/below", ""] {
         assert_eq!(mirror.entry(&head.commit, &path(missing)).unwrap(), None, "{missing}");
