@@ -8,7 +8,7 @@ use crate::model::manifest_files::ManifestFiles;
 use crate::model::names::RepoPath;
 use crate::model::tracked::{Layer, ValuesSearch};
 use crate::plan::locate::auto::{Auto, broken};
-use crate::plan::locate::found::{Found, nowhere, settle};
+use crate::plan::locate::found::{Found, nowhere, of_manifests, settle};
 use crate::plan::locate::{FileState, Located, MAX_LISTED, MAX_NAMING, edit_failure, unusable};
 
 /// What was found below a directory.
@@ -34,11 +34,10 @@ impl Below {
 impl Auto<'_> {
     /// Finds what names the image in a file, or in the files below a directory.
     pub(in crate::plan::locate) fn manifests(&self, path: &RepoPath) -> Vec<Located> {
-        let annotation = |file: &RepoPath| format!("`{PREFIX}write-back-target: /{file}`");
         match (self.files.read)(path) {
             FileState::Parsed(source) => {
                 let around = self.around(&[&source]);
-                let (places, empty) = self.fields(path, &source, &annotation(path), &around);
+                let (places, empty) = self.fields(path, &source, &of_manifests(path), &around);
                 settle(self.image, places, &empty, path, &format!("`{path}`"))
             }
             state @ (FileState::NotRegular(_) | FileState::Unreadable(_)) => vec![broken(path, unusable(path, &state))],
@@ -94,8 +93,7 @@ impl Auto<'_> {
         let around = self.around(&sources.iter().map(|(_, source)| &**source).collect::<Vec<_>>());
         let mut places = Vec::new();
         for (file, source) in sources {
-            let annotation = format!("`{PREFIX}write-back-target: /{file}`");
-            places.append(&mut self.fields(file, &source, &annotation, &around).0);
+            places.append(&mut self.fields(file, &source, &of_manifests(file), &around).0);
         }
         Ok(Below { places, unread, is_there: count > 0 })
     }

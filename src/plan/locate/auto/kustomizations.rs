@@ -10,7 +10,7 @@ use crate::model::names::{ImageName, RepoPath};
 use crate::model::tracked::kustomizations;
 use crate::plan::locate::auto::render::{self, Render};
 use crate::plan::locate::auto::{Auto, broken, says_what_runs};
-use crate::plan::locate::found::{Found, nowhere, settle};
+use crate::plan::locate::found::{Found, nowhere, of_manifests, settle};
 use crate::plan::locate::{Failure, FileState, Located, edit_failure, shown, unusable};
 
 /// How many files a message lists.
@@ -191,7 +191,7 @@ impl Auto<'_> {
     fn field(&self, from: &render::Spot) -> Option<Found> {
         let FileState::Parsed(source) = (self.files.read)(&from.file) else { return None };
         let held = from.place.read(&source, self.name).map_err(|error| edit_failure(&from.file, &error));
-        let annotation = format!("`{PREFIX}write-back-target: /{}`", from.file);
+        let annotation = of_manifests(&from.file);
         Some(Found::read(&from.file, from.place.clone(), &source, held, annotation))
     }
 

@@ -8,7 +8,7 @@ use crate::model::names::RepoPath;
 use crate::model::overriding::Overriding;
 use crate::model::tracked::{Form, Layer, ValuesSearch};
 use crate::plan::locate::auto::{Auto, Places, broken, says_what_runs};
-use crate::plan::locate::found::{Found, LISTED, is_of_values, listed, nowhere, of_values, settle};
+use crate::plan::locate::found::{Found, LISTED, is_of_values, listed, nowhere, of_manifests, of_values, settle};
 use crate::plan::locate::overriding::{overridden, overriding};
 use crate::plan::locate::values::{Values, place};
 use crate::plan::locate::{Failure, FileState, Located, edit_failure, unusable};
@@ -181,7 +181,7 @@ impl Auto<'_> {
     fn add_marked_values(&self, values: &Values, search: &ValuesSearch, places: &mut Vec<Found>) {
         for layer in search.files.iter().filter(|layer| layer.part.is_none()) {
             let FileState::Parsed(source) = (self.files.read)(&layer.file) else { continue };
-            let annotation = format!("`{PREFIX}write-back-target: /{}`", layer.file);
+            let annotation = of_manifests(&layer.file);
             let mut marked = Vec::new();
             self.add_marked(&layer.file, &source, &annotation, &self.around(&[&source]), &mut marked);
             let counts = |found: &Found| {
