@@ -1,11 +1,13 @@
 //! What was found of an image by its name, and whether it is one place, several that agree, or a question to a person.
 
+use std::fmt::Display;
+
 use crate::manifest::Source;
 use crate::manifest::place::{Held, Place};
 use crate::model::address::ObjectName;
 use crate::model::application::PREFIX;
 use crate::model::names::RepoPath;
-use crate::model::tracked::{KUSTOMIZATIONS, TrackedImage};
+use crate::model::tracked::{Form, KUSTOMIZATIONS, TrackedImage};
 use crate::plan::locate::auto::says_what_runs;
 use crate::plan::locate::{Failure, Located, Site, shown};
 
@@ -149,6 +151,16 @@ pub(super) fn of_values(file: &RepoPath) -> String {
     format!("`{PREFIX}write-back-target: helmvalues:/{file}`")
 }
 
+/// Gives the annotation that says at which key the image stands.
+pub(super) fn of_key(image: &TrackedImage, key: &dyn Display, form: Form) -> String {
+    let alias = image.alias.replace('/', "_");
+    let word = match form {
+        Form::Tag => "tag",
+        Form::Spec => "spec",
+    };
+    format!("`{PREFIX}{alias}.helm.image-{word}: {key}`")
+}
+
 /// Tells whether a place stands in a file that is values as a whole.
 pub(super) fn is_of_values(found: &Found) -> bool {
     matches!(&found.place, Place::Tag(address) | Place::Spec(address) if address.object.is_none())
@@ -156,12 +168,9 @@ pub(super) fn is_of_values(found: &Found) -> bool {
 
 /// Gives the annotation that names a place in its file.
 fn exact(image: &TrackedImage, place: &Place) -> Option<String> {
-    let alias = image.alias.replace('/', "_");
     match place {
-        Place::Spec(address) => Some(format!("`{PREFIX}{alias}.helm.image-spec: {address}`")),
-        Place::Tag(address) | Place::Parts { tag: address, .. } => {
-            Some(format!("`{PREFIX}{alias}.helm.image-tag: {address}`"))
-        }
+        Place::Spec(address) => Some(of_key(image, address, Form::Spec)),
+        Place::Tag(address) | Place::Parts { tag: address, .. } => Some(of_key(image, address, Form::Tag)),
         Place::Version(_)
         | Place::Entry { .. }
         | Place::Parameter { .. }
@@ -245,7 +254,6 @@ fn nowhere_at_all(searches: Vec<Vec<Located>>) -> Vec<Located> {
 }
 
 fn not_found(image: &TrackedImage, empty: &[Found], fallback: &RepoPath, looked: &str) -> Located {
-    let alias = image.alias.replace('/', "_");
     let (message, hint) = match empty {
         [] => (
             format!("nothing names `{}`: looked into {looked}", image.image_text),
@@ -255,8 +263,8 @@ fn not_found(image: &TrackedImage, empty: &[Found], fallback: &RepoPath, looked:
                      manifest: `{PREFIX}write-back-target: <path>`"
                 ),
                 _ => format!(
-                    "name the place: `{PREFIX}{alias}.helm.image-tag: <key path>`, or a manifest: \
-                     `{PREFIX}write-back-target: <path>`"
+                    "name the place: {}, or a manifest: `{PREFIX}write-back-target: <path>`",
+                    of_key(image, &"<key path>", Form::Tag)
                 ),
             },
         ),

@@ -4,7 +4,6 @@ use crate::manifest::flux::{self, Subject, ValuesFrom};
 use crate::manifest::place::Place;
 use crate::manifest::{EditError, Found as Value, Source, kustomization, objects};
 use crate::model::address::{Address, ObjectName, Shown};
-use crate::model::application::PREFIX;
 use crate::model::key_path::KeyPath;
 use crate::model::names::RepoPath;
 use crate::model::tracked::{
@@ -12,7 +11,7 @@ use crate::model::tracked::{
 };
 use crate::plan::locate::auto::kustomizations::familiar;
 use crate::plan::locate::auto::{Auto, asked, broken};
-use crate::plan::locate::found::{Found, nowhere, settle};
+use crate::plan::locate::found::{Found, nowhere, of_key, settle};
 use crate::plan::locate::{Failure, FileState, Located, Site, edit_failure, helm_values, unusable};
 
 /// How many objects a message lists.
@@ -70,12 +69,11 @@ impl Auto<'_> {
 
     /// Keeps what is of the object, each with the annotation that names it.
     fn of_object(&self, search: &ObjectSearch, all: Vec<Found>) -> Vec<Found> {
-        let alias = self.image.alias.replace('/', "_");
         let is_own = |found: &Found| found.place.address().and_then(|at| at.object.as_ref()) == Some(&search.object);
         let named = |found: Found| {
             let key = found.place.tag().map(|at| at.key.to_string()).unwrap_or_default();
-            let word = if matches!(found.place, Place::Spec(_)) { "spec" } else { "tag" };
-            Found { annotation: format!("`{PREFIX}{alias}.helm.image-{word}: {key}`"), ..found }
+            let form = if matches!(found.place, Place::Spec(_)) { Form::Spec } else { Form::Tag };
+            Found { annotation: of_key(self.image, &key, form), ..found }
         };
         all.into_iter().filter(is_own).map(named).collect()
     }

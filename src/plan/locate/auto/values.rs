@@ -2,13 +2,14 @@
 
 use crate::manifest::EditError;
 use crate::manifest::helm_values::Named;
-use crate::model::application::PREFIX;
 use crate::model::key_path::KeyPath;
 use crate::model::names::RepoPath;
 use crate::model::overriding::Overriding;
 use crate::model::tracked::{Form, Layer, ValuesSearch};
 use crate::plan::locate::auto::{Auto, Places, broken, says_what_runs};
-use crate::plan::locate::found::{Found, LISTED, is_of_values, listed, nowhere, of_manifests, of_values, settle};
+use crate::plan::locate::found::{
+    Found, LISTED, is_of_values, listed, nowhere, of_key, of_manifests, of_values, settle,
+};
 use crate::plan::locate::overriding::{overridden, overriding};
 use crate::plan::locate::values::{Values, place};
 use crate::plan::locate::{Failure, FileState, Located, edit_failure, unusable};
@@ -139,12 +140,7 @@ impl Auto<'_> {
 
     /// Gives the annotation that says where the image stands.
     fn annotation(&self, key: &KeyPath, form: Form) -> String {
-        let alias = self.image.alias.replace('/', "_");
-        let word = match form {
-            Form::Tag => "tag",
-            Form::Spec => "spec",
-        };
-        format!("`{PREFIX}{alias}.helm.image-{word}: {key}`")
+        of_key(self.image, key, form)
     }
 
     /// Where nothing names the image, its name may stand in a chart that is not here: lists the tags that are.
