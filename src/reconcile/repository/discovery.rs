@@ -8,8 +8,8 @@ use crate::model::application::Application;
 use crate::model::history::BlobId;
 use crate::model::names::RepoPath;
 use crate::model::problem::Problem;
-use crate::model::tracked::CHART;
 use crate::reconcile::repository::files::Discovered;
+use crate::reconcile::repository::index::is_templates;
 
 /// What was found in a directory and below it.
 pub(super) struct Survey {
@@ -93,7 +93,6 @@ impl Survey {
     }
 
     fn gather(&self, is_template: bool, all: &mut Discoveries) {
-        let is_chart = self.directory.entry(CHART).is_some();
         for (child, found) in self.directory.children().iter().zip(&self.found) {
             match found {
                 Found::Nothing => {}
@@ -106,7 +105,7 @@ impl Survey {
                     all.applications.extend(found.applications.iter().cloned());
                     all.sets.extend(found.sets.iter().cloned());
                 }
-                Found::Below(below) => below.gather(is_template || (is_chart && &*child.name == "templates"), all),
+                Found::Below(below) => below.gather(is_template || is_templates(&self.directory, child), all),
             }
         }
     }

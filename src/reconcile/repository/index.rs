@@ -245,8 +245,10 @@ impl Contents {
 }
 
 /// Tells whether a directory holds the templates of a chart, whose images come from its values.
-fn is_templates(parent: &Directory, child: &Child) -> bool {
-    &*child.name == "templates" && parent.entry(CHART).is_some_and(|entry| entry.kind.is_file())
+///
+/// A link in the place of Chart.yaml makes a chart as well: Helm follows it.
+pub(super) fn is_templates(parent: &Directory, child: &Child) -> bool {
+    &*child.name == "templates" && parent.entry(CHART).is_some()
 }
 
 #[cfg(test)]
@@ -276,7 +278,7 @@ mod tests {
             Self { remote, mirror, trees: Trees::default(), _place: place }
         }
 
-        /// Commits files on top of those that are there, and reads the new head.
+        /// Commits files and links on top of those that are there, and reads the new head.
         fn commit(&mut self, files: &[(&str, &str)]) -> Arc<Directory> {
             let parent = self.remote.find_reference("refs/heads/main").ok().map(|main| main.peel_to_commit().unwrap());
             let base = parent.as_ref().map_or_else(
@@ -285,7 +287,9 @@ mod tests {
             );
             let mut update = TreeUpdateBuilder::new();
             for (path, text) in files {
-                update.upsert(*path, self.remote.blob(text.as_bytes()).unwrap(), FileMode::Blob);
+                let (mode, text) =
+                    text.strip_prefix(LINK).map_or((FileMode::Blob, *text), |target| (FileMode::Link, target));
+                update.upsert(*path, self.remote.blob(text.as_bytes()).unwrap(), mode);
             }
             let tree = update.create_updated(&self.remote, &base).unwrap();
             let (tree, parents) = (self.remote.find_tree(tree).unwrap(), Vec::from_iter(&parent));
@@ -311,7 +315,10 @@ mod tests {
         }
     }
 
-    const FILES: [(&str, &str); 12] = [
+    /// Before the target of what is a link.
+    const LINK: &str = "-> ";
+
+    const FILES: [(&str, &str); 14] = [
         ("all.yaml", "image: acme/web"),
         ("apps/a-b/one.yml", "image: web:1"),
         ("apps/a/one.yaml", "image: acme/web"),
@@ -323,6 +330,8 @@ mod tests {
         ("chart/Chart.yaml", "name: web"),
         ("chart/templates/t.yaml", "image: acme/web"),
         ("chart/values.yaml", "image: acme/web"),
+        ("linked/Chart.yaml", "-> ../chart/Chart.yaml"),
+        ("linked/templates/t.yaml", "image: acme/web"),
         ("templates/t.yaml", "image: acme/web"),
     ];
 
@@ -337,7 +346,7 @@ mod tests {
                 let directory = directory.fold(root.clone(), |one, part| one.directory(part).unwrap().clone());
                 (index.count(&directory, false), index.count(&directory, true))
             });
-            assert_eq!(counts, [(1, 11), (1, 6), (2, 3), (2, 3)]);
+            assert_eq!(counts, [(1, 12), (1, 6), (2, 3), (2, 3)]);
             for (at, is_recursive, image, expected) in [
                 (
                     "",
