@@ -4,7 +4,7 @@ use crate::manifest::image_strings;
 use crate::manifest::objects;
 use crate::manifest::place::Place;
 use crate::model::tracked::ImageStrings;
-use crate::plan::locate::auto::{Auto, broken, says_what_runs};
+use crate::plan::locate::auto::{Auto, broken};
 use crate::plan::locate::found::{Found, settle};
 use crate::plan::locate::{FileState, Located, edit_failure, unusable};
 
@@ -27,8 +27,7 @@ impl Auto<'_> {
             let annotation = "a tag to it once".to_owned();
             Found::read(file, place, &source, held, annotation)
         };
-        let (places, empty): (Vec<_>, Vec<_>) =
-            names.into_iter().map(string).partition(|found| found.held.as_ref().map_or(true, says_what_runs));
+        let (places, empty): (Vec<_>, Vec<_>) = names.into_iter().map(string).partition(Found::says_what_runs);
         settle(self.image, places, &empty, file, &format!("`{}` of {file}", list.key))
     }
 }

@@ -9,7 +9,7 @@ use crate::model::application::PREFIX;
 use crate::model::names::{ImageName, RepoPath};
 use crate::model::tracked::kustomizations;
 use crate::plan::locate::auto::render::{self, Render};
-use crate::plan::locate::auto::{Auto, broken, says_what_runs};
+use crate::plan::locate::auto::{Auto, broken};
 use crate::plan::locate::found::{Found, nowhere, of_manifests, settle};
 use crate::plan::locate::{Failure, FileState, Located, edit_failure, shown, unusable};
 
@@ -100,8 +100,7 @@ impl Auto<'_> {
         }
         let mut entries: Vec<Found> = names.into_iter().map(|name| self.entry(file, source, &list, name)).collect();
         // An entry that only renames leaves the tag to what it renames.
-        let is_place = |entry: &mut Found| entry.held.as_ref().map_or(true, says_what_runs);
-        let mut places: Vec<Found> = entries.extract_if(.., is_place).collect();
+        let mut places: Vec<Found> = entries.extract_if(.., |entry| entry.says_what_runs()).collect();
         let mut empty = if mine.is_empty() { entries } else { Vec::new() };
         // What is missing may hold the image; an entry of its own counts whatever else there is.
         let is_settled = !places.is_empty() && mine.is_entries();
@@ -118,8 +117,7 @@ impl Auto<'_> {
                 continue;
             }
             let found = self.above(file, source, &list, name.clone(), from, text);
-            let is_place = found.held.as_ref().map_or(true, says_what_runs);
-            if is_place { &mut places } else { &mut untagged }.push(found);
+            if found.says_what_runs() { &mut places } else { &mut untagged }.push(found);
         }
         for (from, image) in mine.own.iter().filter(|(from, _)| from.entry().is_none()) {
             // What an entry that is to be added changes as well is no place of its own.
