@@ -15,6 +15,7 @@ use crate::manifest::{Source, guard, image_strings, kustomization, objects};
 use crate::model::address::Address;
 use crate::model::key_path::KeyPath;
 use crate::model::names::{ImageName, Tag};
+use crate::model::tracked::Form;
 use crate::yaml::scalar;
 
 /// How much of a text that is no tag is shown.
@@ -101,6 +102,14 @@ pub struct Wanted {
 }
 
 impl Place {
+    /// Makes the place of a tag or of a whole image.
+    pub fn of(address: Address, form: Form) -> Self {
+        match form {
+            Form::Tag => Self::Tag(address),
+            Form::Spec => Self::Spec(address),
+        }
+    }
+
     /// Gives where the tag stands, if it has an address of its own.
     pub fn tag(&self) -> Option<&Address> {
         match self {

@@ -15,7 +15,7 @@ use crate::manifest::place::{Current, Held, Place, Wanted};
 use crate::manifest::{EditError, Found, Source};
 use crate::model::address::Address;
 use crate::model::names::{ImageName, RepoPath};
-use crate::model::tracked::{Form, HelmSearch, Layer, Search, Target, TrackedImage};
+use crate::model::tracked::{HelmSearch, Layer, Search, Target, TrackedImage};
 use crate::plan::locate::values::Values;
 
 /// How many files below one directory are searched for an image.
@@ -187,13 +187,7 @@ fn at(image: &ImageName, helm: &HelmSearch, layer: &Layer, source: &Source, file
 }
 
 fn not_at(helm: &HelmSearch, layer: &Layer, failure: Failure) -> Located {
-    let place = layer.part.is_none().then(|| {
-        let address = Address::first(helm.key.clone());
-        match helm.form {
-            Form::Tag => Place::Tag(address),
-            Form::Spec => Place::Spec(address),
-        }
-    });
+    let place = layer.part.is_none().then(|| Place::of(Address::first(helm.key.clone()), helm.form));
     let key = Some(place.as_ref().map_or_else(|| helm.key.to_string(), Place::key));
     Located { file: layer.file.clone(), spot: key.clone().unwrap_or_default(), key, place, site: Err(failure) }
 }

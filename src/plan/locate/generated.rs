@@ -115,10 +115,7 @@ fn there(rendered: &Place, address: Address, form: Form) -> Place {
         }
         _ => {}
     }
-    match form {
-        Form::Tag => Place::Tag(address),
-        Form::Spec => Place::Spec(address),
-    }
+    Place::of(address, form)
 }
 
 /// Says that a tag stands in a repository that the Application does not write to.

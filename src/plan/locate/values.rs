@@ -161,11 +161,7 @@ pub(super) fn place(layer: &Layer, source: &Source, key: &KeyPath, form: Form) -
         let list = objects::shown(source, list);
         return Some(Place::Parameter { list, name, is_spec: form == Form::Spec });
     }
-    let address = objects::shown(source, address(layer, source, key)?);
-    Some(match form {
-        Form::Tag => Place::Tag(address),
-        Form::Spec => Place::Spec(address),
-    })
+    Some(Place::of(objects::shown(source, address(layer, source, key)?), form))
 }
 
 /// Finds what counts at the key below a layer that leaves it out, and the place of that.

@@ -189,11 +189,7 @@ impl Auto<'_> {
             (None, Some(_)) => found.at(name.key.clone()),
             _ => name.clone(),
         });
-        let address = objects::shown(&source, found);
-        let place = match form {
-            Form::Tag => Place::Tag(address),
-            Form::Spec => Place::Spec(address),
-        };
+        let place = Place::of(objects::shown(&source, found), *form);
         let named = name.map_or(Ok(()), |name| self.check_name(file, &source, &name));
         let read = |()| {
             let held = place.read(&source, self.name);
