@@ -260,6 +260,11 @@ fn site(
     })
 }
 
+/// A file without a place, and why there is none.
+fn broken(file: &RepoPath, failure: Failure) -> Located {
+    Located { file: file.clone(), place: None, key: None, spot: String::new(), site: Err(failure) }
+}
+
 fn unusable(file: &RepoPath, state: &FileState) -> Failure {
     match state {
         FileState::Unreadable(error) => edit_failure(file, error),

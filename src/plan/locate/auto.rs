@@ -14,7 +14,7 @@ use crate::model::names::{ImageName, RepoPath};
 use crate::model::tracked::{AutoSearch, Tool, TrackedImage};
 use crate::plan::locate::auto::values::list;
 use crate::plan::locate::found::{Found, settle};
-use crate::plan::locate::{Failure, FileState, Files, Located};
+use crate::plan::locate::{FileState, Files, Located};
 
 /// The values that a chart has of its own.
 const VALUES: &str = "values.yaml";
@@ -69,11 +69,6 @@ impl Auto<'_> {
 /// A tag for what has none is asked for; beside others that have one it makes a difference.
 fn asked(places: Vec<Found>) -> Places {
     if places.iter().any(Found::says_what_runs) { (places, Vec::new()) } else { (Vec::new(), places) }
-}
-
-/// A file that cannot be used.
-fn broken(file: &RepoPath, failure: Failure) -> Located {
-    Located { file: file.clone(), place: None, key: None, spot: String::new(), site: Err(failure) }
 }
 
 /// Tells whether what stands there says which image runs: by a tag, or by a digest alone.

@@ -9,7 +9,7 @@ use crate::model::application::PREFIX;
 use crate::model::names::RepoPath;
 use crate::model::tracked::{Form, KUSTOMIZATIONS, TrackedImage};
 use crate::plan::locate::auto::says_what_runs;
-use crate::plan::locate::{Failure, Located, Site, shown};
+use crate::plan::locate::{Failure, Located, Site, broken, shown};
 
 /// How many places a message lists.
 pub(super) const LISTED: usize = 8;
@@ -107,7 +107,7 @@ pub(super) fn settle(
             (Some(hint), lines) => Some(format!("{hint}; or say which one is meant: {}", lines.join(", or "))),
         };
         let failure = Failure { code: "target/ambiguous".to_owned(), message, hint, ..failure.clone() };
-        return vec![Located { file: file.clone(), place: None, key: None, spot: String::new(), site: Err(failure) }];
+        return vec![broken(file, failure)];
     }
     let message = format!("`{name}` stands at several places that differ: {listed}");
     let mut lines = lines(image, &places, |_| true);
@@ -287,6 +287,5 @@ pub(super) fn listed(places: &[Found]) -> String {
 
 /// A file without a place that could be written.
 pub(super) fn nowhere(file: RepoPath, code: &str, message: String, hint: String) -> Located {
-    let site = Err(Failure { code: code.to_owned(), message, hint: Some(hint), line: None });
-    Located { file, place: None, key: None, spot: String::new(), site }
+    broken(&file, Failure { code: code.to_owned(), message, hint: Some(hint), line: None })
 }

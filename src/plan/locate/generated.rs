@@ -12,7 +12,7 @@ use crate::model::names::RepoPath;
 use crate::model::origin::Rendered;
 use crate::model::tracked::{Form, RemoteBranch, Target, TrackedImage};
 use crate::plan::locate::auto::Auto;
-use crate::plan::locate::{Failure, FileState, Files, Located, Site, edit_failure, search, unusable};
+use crate::plan::locate::{Failure, FileState, Files, Located, Site, broken, edit_failure, search, unusable};
 
 /// Finds the places of an image of a generated Application.
 pub(super) fn locate(image: &TrackedImage, rendered: &Rendered, target: &Target, files: Files<'_>) -> Vec<Located> {
@@ -65,10 +65,7 @@ fn at_origin(image: &TrackedImage, trace: &Trace, target: &Target, located: Loca
     }
     let source = match (files.read)(&file) {
         FileState::Parsed(source) => source,
-        state => {
-            let site = Err(unusable(&file, &state));
-            return Located { file, place: None, key: None, spot: String::new(), site };
-        }
+        state => return broken(&file, unusable(&file, &state)),
     };
     let place = there(place, objects::shown(&source, origin.address.clone()), form);
     let (key, spot) = (Some(place.key()), place.canonical(&source));
@@ -126,8 +123,7 @@ fn elsewhere(image: &TrackedImage, base: &RemoteBranch, file: RepoPath) -> Locat
     );
     let hint = "name that repository in `git-repository`, the file in `write-back-target: helmvalues:/<file>` and the key in `helm.image-tag`";
     let (code, hint) = ("target/outside".to_owned(), Some(hint.to_owned()));
-    let site = Err(Failure { code, message, hint, line: None });
-    Located { file, place: None, key: None, spot: String::new(), site }
+    broken(&file, Failure { code, message, hint, line: None })
 }
 
 /// Says that a tag is put together by a template.
@@ -140,5 +136,5 @@ fn untraced(image: &TrackedImage, place: &Place, file: RepoPath) -> Located {
     let hint = "let one parameter be the tag and nothing else, such as `value: '{{.tag}}'`, or name the file that holds it in `write-back-target`";
     let failure =
         Failure { code: "edit/template".to_owned(), message, hint: Some(hint.to_owned()), line: Some(image.line) };
-    Located { file, place: None, key: Some(place.key()), spot: String::new(), site: Err(failure) }
+    Located { key: Some(place.key()), ..broken(&file, failure) }
 }

@@ -7,9 +7,9 @@ use crate::model::application::PREFIX;
 use crate::model::manifest_files::ManifestFiles;
 use crate::model::names::RepoPath;
 use crate::model::tracked::{Layer, ValuesSearch};
-use crate::plan::locate::auto::{Auto, broken};
+use crate::plan::locate::auto::Auto;
 use crate::plan::locate::found::{Found, nowhere, of_manifests, settle};
-use crate::plan::locate::{FileState, Located, MAX_LISTED, MAX_NAMING, edit_failure, unusable};
+use crate::plan::locate::{FileState, Located, MAX_LISTED, MAX_NAMING, broken, edit_failure, unusable};
 
 /// What was found below a directory.
 pub(super) struct Below {

@@ -4,9 +4,9 @@ use crate::manifest::image_strings;
 use crate::manifest::objects;
 use crate::manifest::place::Place;
 use crate::model::tracked::ImageStrings;
-use crate::plan::locate::auto::{Auto, broken};
+use crate::plan::locate::auto::Auto;
 use crate::plan::locate::found::{Found, settle};
-use crate::plan::locate::{FileState, Located, edit_failure, unusable};
+use crate::plan::locate::{FileState, Located, broken, edit_failure, unusable};
 
 impl Auto<'_> {
     /// Finds the image strings of a list that give the image.

@@ -8,10 +8,10 @@ use crate::model::address::Address;
 use crate::model::application::PREFIX;
 use crate::model::names::{ImageName, RepoPath};
 use crate::model::tracked::kustomizations;
+use crate::plan::locate::auto::Auto;
 use crate::plan::locate::auto::render::{self, Render};
-use crate::plan::locate::auto::{Auto, broken};
 use crate::plan::locate::found::{Found, nowhere, of_manifests, settle};
-use crate::plan::locate::{Failure, FileState, Located, edit_failure, shown, unusable};
+use crate::plan::locate::{Failure, FileState, Located, broken, edit_failure, shown, unusable};
 
 /// How many files a message lists.
 const LISTED: usize = 8;

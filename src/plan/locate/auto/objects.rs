@@ -10,9 +10,9 @@ use crate::model::tracked::{
     AddressSearch, Form, HelmSearch, Layer, ObjectSearch, Shape, ValuesPart, ValuesSearch, may_be_kustomization,
 };
 use crate::plan::locate::auto::kustomizations::familiar;
-use crate::plan::locate::auto::{Auto, asked, broken};
+use crate::plan::locate::auto::{Auto, asked};
 use crate::plan::locate::found::{Found, nowhere, of_key, settle};
-use crate::plan::locate::{Failure, FileState, Located, Site, edit_failure, helm_values, unusable};
+use crate::plan::locate::{Failure, FileState, Located, Site, broken, edit_failure, helm_values, unusable};
 
 /// How many objects a message lists.
 const LISTED: usize = 8;

@@ -10,11 +10,11 @@ use crate::model::application::Parameter;
 use crate::model::key_path::KeyPath;
 use crate::model::names::RepoPath;
 use crate::model::tracked::{CHART, Form, OverrideSearch, Tool, kustomizations};
+use crate::plan::locate::auto::Auto;
 use crate::plan::locate::auto::kustomizations::familiar;
-use crate::plan::locate::auto::{Auto, broken};
 use crate::plan::locate::found::nowhere;
 use crate::plan::locate::values::{Values, place};
-use crate::plan::locate::{Failure, FileState, Located, Site, edit_failure, unusable};
+use crate::plan::locate::{Failure, FileState, Located, Site, broken, edit_failure, unusable};
 
 /// Where argocd-image-updater writes the name and the tag of an image if no annotation says it.
 const NAME: &str = "image.name";

@@ -6,13 +6,13 @@ use crate::model::key_path::KeyPath;
 use crate::model::names::RepoPath;
 use crate::model::overriding::Overriding;
 use crate::model::tracked::{Form, Layer, ValuesSearch};
-use crate::plan::locate::auto::{Auto, Places, broken, says_what_runs};
+use crate::plan::locate::auto::{Auto, Places, says_what_runs};
 use crate::plan::locate::found::{
     Found, LISTED, is_of_values, listed, nowhere, of_key, of_manifests, of_values, settle,
 };
 use crate::plan::locate::overriding::{overridden, overriding};
 use crate::plan::locate::values::{Values, place};
-use crate::plan::locate::{Failure, FileState, Located, edit_failure, unusable};
+use crate::plan::locate::{Failure, FileState, Located, broken, edit_failure, unusable};
 
 impl Auto<'_> {
     /// Finds the places in value files.
