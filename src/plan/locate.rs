@@ -36,6 +36,13 @@ pub struct Files<'a> {
     pub holding: &'a dyn Fn(&RepoPath, bool, &str) -> Vec<RepoPath>,
 }
 
+impl Files<'_> {
+    /// Tells whether anything stands at a path that is no directory.
+    pub fn is_there(&self, file: &RepoPath) -> bool {
+        !matches!((self.read)(file), FileState::Missing)
+    }
+}
+
 /// Tells whether a file may be a manifest, by its name.
 pub fn may_be_manifest(file: &str) -> bool {
     [".yaml", ".yml", ".json"].iter().any(|ending| file.ends_with(ending))

@@ -14,7 +14,7 @@ use crate::model::names::{ImageName, RepoPath};
 use crate::model::tracked::{AutoSearch, Tool, TrackedImage};
 use crate::plan::locate::auto::values::list;
 use crate::plan::locate::found::{Found, settle};
-use crate::plan::locate::{FileState, Files, Located};
+use crate::plan::locate::{Files, Located};
 
 /// The values that a chart has of its own.
 const VALUES: &str = "values.yaml";
@@ -39,7 +39,7 @@ impl Auto<'_> {
     }
 
     fn try_anywhere(&self, auto: &AutoSearch) -> Result<Vec<Located>, Box<Located>> {
-        let is_there = |file: &RepoPath| !matches!((self.files.read)(file), FileState::Missing);
+        let is_there = |file: &RepoPath| self.files.is_there(file);
         let kustomization = match auto.tool(&is_there) {
             Tool::Helm => return Ok(self.values(&auto.values)),
             Tool::Kustomize => self.kustomization_file(&auto.path)?,

@@ -30,7 +30,7 @@ impl Auto<'_> {
     }
 
     fn try_overrides(&self, search: &OverrideSearch) -> Result<Located, Box<Located>> {
-        let is_there = |file: &RepoPath| !matches!((self.files.read)(file), FileState::Missing);
+        let is_there = |file: &RepoPath| self.files.is_there(file);
         let there = search.files.iter().find(|file| is_there(file)).or(search.files.first());
         let file = there.cloned().unwrap_or_default();
         let source = match (self.files.read)(&file) {

@@ -48,8 +48,7 @@ fn below(
         if found.len() >= MAX_CHARTS || depth >= MAX_DEPTH || found.iter().any(|(known, _)| *known == key) {
             continue;
         }
-        let is_there = !matches!((files.read)(&values), FileState::Missing);
-        if is_there {
+        if files.is_there(&values) {
             found.push((key.clone(), values));
         }
         below(&directory, Some(&key), depth + 1, files, left, found);

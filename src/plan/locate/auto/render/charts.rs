@@ -10,7 +10,7 @@ use crate::plan::locate::auto::render::Render;
 use crate::plan::locate::auto::render::object::Object;
 use crate::plan::locate::auto::render::tree::{Leaf, Origin, Tree};
 use crate::plan::locate::found::Found;
-use crate::plan::locate::{FileState, Located, shown};
+use crate::plan::locate::{Located, shown};
 use crate::yaml::Node;
 
 impl Render<'_> {
@@ -75,7 +75,7 @@ impl Render<'_> {
         };
         let additional = chart.get("additionalValuesFiles").map(Node::items).unwrap_or_default();
         layers.extend(additional.into_iter().filter_map(Node::as_str).filter_map(layer));
-        let is_there = |layer: &Layer| !matches!((self.auto.files.read)(&layer.file), FileState::Missing);
+        let is_there = |layer: &Layer| self.auto.files.is_there(&layer.file);
         let versioned = text("version").map(|version| format!("{home}/{name}-{version}/{name}/values.yaml"));
         let own = [Some(format!("{home}/{name}/values.yaml")), versioned];
         let own = own.into_iter().flatten().filter_map(|path| layer(&path)).find(is_there);

@@ -8,7 +8,6 @@ use crate::manifest::Source;
 use crate::manifest::place::split_spec;
 use crate::model::names::RepoPath;
 use crate::model::tracked::kustomizations;
-use crate::plan::locate::FileState;
 use crate::plan::locate::auto::render::Render;
 use crate::plan::locate::auto::render::cost::Cost;
 use crate::plan::locate::auto::render::object::Object;
@@ -75,7 +74,7 @@ impl Render<'_> {
             return Some(vec![(from.clone(), Arc::new(source))]);
         }
         let directory = from.parent().join(text)?;
-        if !kustomizations(&directory).iter().any(|file| !matches!((self.auto.files.read)(file), FileState::Missing)) {
+        if !kustomizations(&directory).iter().any(|file| self.auto.files.is_there(file)) {
             return self.file(from, text).map(|found| vec![found]);
         }
         self.unseen.push(format!("what `{text}` of {from} makes"));
