@@ -11,7 +11,7 @@ use crate::model::tracked::{Form, KUSTOMIZATIONS, TrackedImage};
 use crate::plan::locate::auto::says_what_runs;
 use crate::plan::locate::{Failure, Located, Site, broken, shown};
 
-/// How many places a message lists.
+/// How many places, files or objects a message lists.
 pub(super) const LISTED: usize = 8;
 
 /// A place that names the image.

@@ -10,11 +10,8 @@ use crate::model::names::{ImageName, RepoPath};
 use crate::model::tracked::kustomizations;
 use crate::plan::locate::auto::Auto;
 use crate::plan::locate::auto::render::{self, Render};
-use crate::plan::locate::found::{Found, nowhere, of_manifests, settle};
+use crate::plan::locate::found::{Found, LISTED, nowhere, of_manifests, settle};
 use crate::plan::locate::{Failure, FileState, Located, broken, edit_failure, shown, unusable};
-
-/// How many files a message lists.
-const LISTED: usize = 8;
 
 impl Auto<'_> {
     /// Finds the entries of a kustomization, or where one is to be added.

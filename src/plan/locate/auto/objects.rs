@@ -11,11 +11,8 @@ use crate::model::tracked::{
 };
 use crate::plan::locate::auto::kustomizations::familiar;
 use crate::plan::locate::auto::{Auto, asked};
-use crate::plan::locate::found::{Found, nowhere, of_key, settle};
+use crate::plan::locate::found::{Found, LISTED, nowhere, of_key, settle};
 use crate::plan::locate::{Failure, FileState, Located, Site, broken, edit_failure, helm_values, unusable};
-
-/// How many objects a message lists.
-const LISTED: usize = 8;
 
 impl Auto<'_> {
     /// Finds the image in the object that carries the annotations.
