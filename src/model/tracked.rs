@@ -230,6 +230,8 @@ pub enum Tool {
 
 /// The file that makes a directory a chart.
 pub const CHART: &str = "Chart.yaml";
+/// The values that a chart has of its own.
+pub const VALUES: &str = "values.yaml";
 /// What the file of a kustomization may be called.
 pub const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 

@@ -20,7 +20,7 @@ use crate::model::manifest_files::ManifestFiles;
 use crate::model::names::{Branch, RepoPath};
 use crate::model::overriding::Overriding;
 use crate::model::problem::{Problem, Severity};
-use crate::model::tracked::{Layer, MadeBranch, Refusal, RemoteBranch, Search, Target, Tool};
+use crate::model::tracked::{Layer, MadeBranch, Refusal, RemoteBranch, Search, Target, Tool, VALUES};
 use crate::resolve::ground::branch::{branch, entries};
 use crate::resolve::ground::home::{Home, owns_its_path};
 pub(super) use crate::resolve::ground::own::{Own, search_in};
@@ -110,7 +110,7 @@ impl Ground<'_> {
             values.push(file.clone());
         }
         let fallback = self.default.as_ref().or(values.last()).cloned();
-        (values, fallback.or_else(|| self.path.join("values.yaml")).unwrap_or_default())
+        (values, fallback.or_else(|| self.path.join(VALUES)).unwrap_or_default())
     }
 
     /// Finds a target: relative to the home source's path, `/` = the repository's root, `$<ref>/` = that source's root.
@@ -181,7 +181,7 @@ pub(super) fn ground<'a>(
         patterns.extend(globs.into_iter().map(|(file, _)| file.clone()));
         let files: Vec<RepoPath> = files.into_iter().map(|(_, file)| file).collect();
         if is_here && owns_its_path(source) && !std::ptr::eq(source, home.source) && directory != path {
-            let values = directory.join("values.yaml").into_iter().chain(files.iter().cloned()).map(Layer::of);
+            let values = directory.join(VALUES).into_iter().chain(files.iter().cloned()).map(Layer::of);
             let (tool, manifests) = (source.tool, source.manifests.clone());
             let values = values.chain(inline(source)).collect();
             let overriding = overriding(source);
@@ -190,7 +190,7 @@ pub(super) fn ground<'a>(
             alone.push(inline(source));
         }
         if !files.is_empty() {
-            charts.push((is_here.then(|| directory.join("values.yaml")).flatten(), files.clone(), source));
+            charts.push((is_here.then(|| directory.join(VALUES)).flatten(), files.clone(), source));
             listed.extend(files);
         }
     }
@@ -198,7 +198,7 @@ pub(super) fn ground<'a>(
     let mut lists: Vec<&Vec<RepoPath>> = charts.iter().map(|(_, files, _)| files).collect();
     lists.dedup();
     let default = match charts.as_slice() {
-        [] => owns_its_path(home.source).then(|| path.join("values.yaml")).flatten(),
+        [] => owns_its_path(home.source).then(|| path.join(VALUES)).flatten(),
         [(default, ..)] => default.clone(),
         _ => None,
     };

@@ -11,13 +11,10 @@ mod values;
 use crate::manifest::place::Held;
 use crate::model::image_field::ImageField;
 use crate::model::names::{ImageName, RepoPath};
-use crate::model::tracked::{AutoSearch, Tool, TrackedImage};
+use crate::model::tracked::{AutoSearch, Tool, TrackedImage, VALUES};
 use crate::plan::locate::auto::values::list;
 use crate::plan::locate::found::{Found, settle};
 use crate::plan::locate::{Files, Located};
-
-/// The values that a chart has of its own.
-const VALUES: &str = "values.yaml";
 
 /// One search for one image.
 #[derive(Clone, Copy)]

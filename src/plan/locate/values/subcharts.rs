@@ -4,12 +4,10 @@
 use crate::manifest::Source;
 use crate::model::key_path::KeyPath;
 use crate::model::names::RepoPath;
-use crate::model::tracked::{CHART, Layer};
+use crate::model::tracked::{CHART, Layer, VALUES};
 use crate::plan::locate::{FileState, Files};
 use crate::yaml::Node;
 
-/// The values that a chart has of its own.
-const VALUES: &str = "values.yaml";
 /// How many charts may stand in each other.
 const MAX_DEPTH: usize = 4;
 /// How many charts are looked into for one of the repository.
