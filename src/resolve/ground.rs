@@ -162,10 +162,9 @@ pub(super) fn ground<'a>(
     let (repository, base) = branch(application, source, known, request)?;
     let home = Home { source, default: entries(source, known).into_iter().find_map(|one| one.default.as_ref()) };
     let made = made(request, repository)?;
-    let own = Own::of(application, known)
-        .filter(|own| own.repository.name == repository.name && own.repository.branch == base);
-    let inline = |source: &ApplicationSource| own.map(|own| own.layers(source)).unwrap_or_default();
     let anywhere = Own::of(application, known);
+    let own = anywhere.filter(|own| own.repository.name == repository.name && own.repository.branch == base);
+    let inline = |source: &ApplicationSource| own.map(|own| own.layers(source)).unwrap_or_default();
     let overriding = |source: &ApplicationSource| anywhere.map(|own| own.overriding(source)).unwrap_or_default();
     let path = source_path(home.source)?;
     let (mut own_paths, mut listed, mut charts, mut others) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());

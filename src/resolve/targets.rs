@@ -27,18 +27,7 @@ pub(super) fn targeted(
     if let Some(own) = own(application, request, ground, target) {
         return own;
     }
-    if matches!(target, WriteBack::HelmValues) && ground.is_ambiguous {
-        let refusal = Refusal { code: "target/ambiguous".to_owned(), message: ground.ambiguity() };
-        let hint = "name the file that holds the tag: `write-back-target: helmvalues:<file>`".to_owned();
-        problems.push(problem(application, source_line(application), &refusal, hint));
-        return refused(application, request, refusal);
-    }
-    let is_own_key =
-        || ground.overriding.iter().any(|one| request.key.as_ref().is_some_and(|(key, _)| *key == one.key));
-    if let (WriteBack::Auto | WriteBack::HelmValues, Some(pattern)) = (target, ground.patterns.first())
-        && !is_own_key()
-    {
-        let message = format!("the value files `{pattern}` are a pattern, and any that match may hold the tag");
+    if let Some(message) = unclear(request, ground, target) {
         let refusal = Refusal { code: "target/ambiguous".to_owned(), message };
         let hint = "name the file that holds the tag: `write-back-target: helmvalues:<file>`".to_owned();
         problems.push(problem(application, source_line(application), &refusal, hint));
@@ -58,6 +47,18 @@ pub(super) fn targeted(
             refused(application, request, refusal)
         }
     }
+}
+
+/// Says why it is not known which file of values a target means, if so.
+fn unclear(request: &ImageRequest, ground: &Ground<'_>, target: &WriteBack) -> Option<String> {
+    let is_of_helm = matches!(target, WriteBack::HelmValues);
+    if is_of_helm && ground.is_ambiguous {
+        return Some(ground.ambiguity());
+    }
+    let is_own_key =
+        || ground.overriding.iter().any(|one| request.key.as_ref().is_some_and(|(key, _)| *key == one.key));
+    let pattern = ground.patterns.first().filter(|_| is_of_helm || matches!(target, WriteBack::Auto))?;
+    (!is_own_key()).then(|| format!("the value files `{pattern}` are a pattern, and any that match may hold the tag"))
 }
 
 /// Turns a target into a tracked image of the Application's own object, where that says which image runs: by image strings
@@ -155,7 +156,6 @@ fn search(
     ground: &Ground<'_>,
     target: &WriteBack,
 ) -> Result<Search, String> {
-    let join = |path: &String| ground.file(path).map_err(|why| format!("the target `{path}` cannot be written: {why}"));
     let search = match target {
         WriteBack::HelmValues => {
             let of_part = |part: &Part| of_values(request, values_of(request, part));
@@ -163,7 +163,7 @@ fn search(
             of_sources(of_values(request, values(request, ground)), others)
         }
         WriteBack::HelmValuesFile(file) => {
-            let file = join(file)?;
+            let file = join(ground, file)?;
             let mut search = values(request, ground);
             search.values.retain(|layer| layer.part.is_none());
             let layer = Layer::of(file);
@@ -177,13 +177,13 @@ fn search(
             )
         }
         WriteBack::Kustomization(directory) => Search::Kustomization {
-            directory: directory.as_ref().map_or(Ok(ground.path.clone()), join)?,
+            directory: directory.as_ref().map_or(Ok(ground.path.clone()), |path| join(ground, path))?,
             name: request.kustomize_name.clone(),
         },
         WriteBack::Manifests(path) => match &request.address {
-            None => Search::Manifests(join(path)?),
+            None => Search::Manifests(join(ground, path)?),
             Some((address, form)) => Search::Address(AddressSearch {
-                file: join(path)?,
+                file: join(ground, path)?,
                 address: address.clone(),
                 form: *form,
                 name: request.name_address.clone(),
@@ -202,6 +202,11 @@ fn search(
         }
     };
     Ok(search)
+}
+
+/// Finds the file or directory that a target names.
+fn join(ground: &Ground<'_>, path: &str) -> Result<RepoPath, String> {
+    ground.file(path).map_err(|why| format!("the target `{path}` cannot be written: {why}"))
 }
 
 /// Looks for the image in the home source.
@@ -225,10 +230,9 @@ fn overrides(
     // Argo CD puts the namespace before the name where that is not its own, which is unknown here.
     let (short, long) = (format!(".argocd-source-{name}.yaml"), format!(".argocd-source-{namespace}_{name}.yaml"));
     let mut names = if namespace == DEFAULT_NAMESPACE { vec![short, long] } else { vec![long, short] };
-    let join = |path: &String| ground.file(path).map_err(|why| format!("the target `{path}` cannot be written: {why}"));
-    let mut files: Vec<RepoPath> = names.iter().map(join).collect::<Result<_, _>>()?;
+    let mut files: Vec<RepoPath> = names.iter().map(|name| join(ground, name)).collect::<Result<_, _>>()?;
     if let Some(file) = file {
-        let named = join(file)?;
+        let named = join(ground, file)?;
         // Argo CD reads any other for another Application; only the operator's own list may mean that.
         if application.key.file.is_some() && !files.contains(&named) {
             let own = names.swap_remove(0);
