@@ -99,6 +99,11 @@ pub(super) fn is_open(kind: &str) -> bool {
     !CLOSED.contains(&kind)
 }
 
+/// Tells whether fields of an object of a kind can be images: neither sealed, nor a definition, nor text of others.
+pub fn holds_images(kind: &str) -> bool {
+    is_open(kind) && !WITH_DATA.contains(&kind)
+}
+
 /// Gives the items of a list with their paths: by name where only one item has it, else by number.
 pub fn items<'d>(path: Option<&KeyPath>, list: Node<'d>) -> Vec<(KeyPath, Node<'d>)> {
     let items = list.items();

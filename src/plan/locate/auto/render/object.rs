@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::manifest::manifests;
 use crate::plan::locate::auto::render::tree::{Origin, Tree};
-
-/// Kinds without images of their own: definitions, texts of others, sealed objects.
-const CLOSED: [&str; 5] = ["CustomResourceDefinition", "ConfigMap", "Secret", "SealedSecret", "ExternalSecret"];
 
 /// One object.
 #[derive(Clone, Debug)]
@@ -46,7 +44,7 @@ impl Object {
 
     /// Tells whether nothing in it is an image.
     pub(super) fn is_closed(&self) -> bool {
-        CLOSED.contains(&self.kind.as_str())
+        !manifests::holds_images(&self.kind)
     }
 
     /// Tells whether a patch without a target is for this object.
