@@ -1,11 +1,12 @@
 //! Values that anchors, aliases and merge keys share: whether all that show one are places of the same image, and may
 //! change together.
 //!
-//! A tag is that of an image where the image's name stands beside it; a whole image says itself which one it is, and where
+//! A tag is that of an image where the image's name stands beside it, by the rule that finds it in Helm values; a whole image says itself which one it is, and where
 //! it may stand. Everything else that shows the value would change with it without anybody having asked.
 
 use crate::manifest::edit::Edited;
 use crate::manifest::error::EditError;
+use crate::manifest::helm_values::{self, Spoken};
 use crate::manifest::locate::{OF_CHARTS, Reached, locate};
 use crate::manifest::place::clean;
 use crate::manifest::{Found, Source};
@@ -108,16 +109,15 @@ fn strangers(
         let what = match form {
             Form::Spec if is_image_field(other) => return None,
             Form::Spec => None,
-            Form::Tag if other.last() != key.last() => None,
+            Form::Tag if !is_as(other, key) => None,
             Form::Tag => match name_beside(source, document, other) {
-                Some((name, text)) => {
-                    let is_own = own_name.as_ref().is_some_and(|(own, _)| *own == name);
-                    match is_own || name == *image {
-                        true if !has_own_digest(source, document, key, other) => return None,
-                        true => Some("has a `digest` of its own".to_owned()),
-                        false => Some(format!("stands beside `{}`", clean(&text))),
+                Some(name) if name.contains(image) || own_name.as_ref() == Some(&name) => {
+                    if !has_own_digest(source, document, key, other) {
+                        return None;
                     }
+                    Some("has a `digest` of its own".to_owned())
                 }
+                Some(name) => name.first().map(|name| format!("stands beside `{}`", clean(&name.to_string()))),
                 None => None,
             },
         };
@@ -127,37 +127,35 @@ fn strangers(
     all.iter().filter_map(stranger).collect()
 }
 
-/// Reads the image that stands beside a tag: `repository`, `image` or a `name` that is one, with the `registry` beside it.
-fn name_beside(source: &Source, document: usize, key: &KeyPath) -> Option<(ImageName, String)> {
-    let parent = key.parent();
-    let text = |field: &str| {
-        let path = parent.as_ref().map_or_else(|| KeyPath::of_key(field), |parent| parent.child(field)).ok()?;
-        match source.read_in(document, &path, OF_CHARTS) {
-            Ok(Found::Text { value, .. }) => Some(value).filter(|value| !value.is_empty()),
-            Ok(Found::Null { .. } | Found::Absent { .. }) | Err(_) => None,
-        }
-    };
-    let name = text("repository")
-        .or_else(|| text("image"))
-        // Most names are those of containers and lists.
-        .or_else(|| text("name").filter(|name| name.contains('/')))?;
-    let name = match text("registry") {
-        Some(registry) => format!("{}/{name}", registry.trim_end_matches('/')),
-        None => name,
-    };
-    Some((name.parse().ok()?, name))
+/// Tells whether a key may hold what another one does: it is called the same, or both are those of tags.
+fn is_as(key: &KeyPath, other: &KeyPath) -> bool {
+    let is_tag = |key: &KeyPath| key.last_key().is_some_and(helm_values::is_tag);
+    key.last() == other.last() || (is_tag(key) && is_tag(other))
+}
+
+/// Gives the images that the name beside a tag may mean: the one by which a search would find the tag.
+fn name_beside(source: &Source, document: usize, key: &KeyPath) -> Option<Vec<ImageName>> {
+    let keys = source.keys_beside(document, key);
+    let text = |path: &KeyPath| text_at(source, document, path);
+    Spoken { text: &text, keys: &keys }.name_beside(key)
+}
+
+fn text_at(source: &Source, document: usize, path: &KeyPath) -> Option<String> {
+    match source.read_in(document, path, OF_CHARTS) {
+        Ok(Found::Text { value, .. }) => Some(value).filter(|value| !value.is_empty()),
+        Ok(Found::Null { .. } | Found::Absent { .. }) | Err(_) => None,
+    }
 }
 
 /// Tells whether a digest stands beside another tag that does not stand beside this one as well: the two would part.
 fn has_own_digest(source: &Source, document: usize, key: &KeyPath, other: &KeyPath) -> bool {
-    let beside =
-        |tag: &KeyPath| tag.parent().map_or_else(|| KeyPath::of_key("digest"), |parent| parent.child("digest"));
-    let (Ok(own), Ok(other)) = (beside(key), beside(other)) else { return false };
-    let holds = |key: &KeyPath| match source.read_in(document, key, OF_CHARTS) {
-        Ok(Found::Text { value, .. }) => !value.is_empty(),
-        Ok(Found::Null { .. } | Found::Absent { .. }) | Err(_) => false,
+    let digests = |tag: &KeyPath| {
+        let keys = source.keys_beside(document, tag).into_iter();
+        keys.filter(|key| helm_values::is_digest_of(key, tag)).collect::<Vec<_>>()
     };
-    holds(&other) && source.canonical_of(document, &own) != source.canonical_of(document, &other)
+    let own: Vec<String> = digests(key).iter().map(|key| source.canonical_of(document, key)).collect();
+    let is_apart = |digest: &KeyPath| !own.contains(&source.canonical_of(document, digest));
+    digests(other).iter().any(|digest| text_at(source, document, digest).is_some() && is_apart(digest))
 }
 
 /// Tells whether a whole image may stand at a key path, by the name of its field or list.

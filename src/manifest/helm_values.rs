@@ -20,6 +20,7 @@ use crate::model::tracked::{Form, Shape, ValuesPart};
 use crate::yaml::{self, Kind, Node};
 
 use meant::meant;
+pub(super) use meant::{is_digest_of, is_tag};
 
 /// Where values name an image.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]

@@ -1,5 +1,6 @@
 //! Reading the value at a key path, through aliases, merge keys and the texts on the way.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::manifest::error::EditError;
@@ -64,6 +65,31 @@ impl Source {
             let inner = current.inner(number, value.node)?;
             (number, part, source) = (0, part.split(at).1, Some(inner));
         }
+    }
+
+    /// Gives the key paths of the mapping that a key path leads to an entry of, those that are merged in among them.
+    pub(super) fn keys_beside(&self, number: usize, path: &KeyPath) -> BTreeSet<KeyPath> {
+        let parent = path.parent();
+        let keys = self.keys_of(number, parent.as_ref().map(Part::whole)).unwrap_or_default().into_iter();
+        let below = |key: &String| parent.as_ref().map_or_else(|| KeyPath::of_key(key), |path| path.child(key)).ok();
+        keys.filter_map(|key| below(&key)).collect()
+    }
+
+    fn keys_of(&self, number: usize, part: Option<Part<'_>>) -> Option<Vec<String>> {
+        let document = self.documents.get(number)?;
+        let node = match part.map(|part| locate_part(document, part, OF_CHARTS)) {
+            None => document.root(),
+            Some(Ok(Reached::Value(value))) => value.node.resolve()?,
+            Some(Ok(Reached::Within(value, at))) => {
+                return self.inner(number, value.node)?.keys_of(0, part.map(|part| part.split(at).1));
+            }
+            Some(Ok(Reached::Missing(_)) | Err(_)) => return None,
+        };
+        if let Some(inner) = self.inner(number, node) {
+            return inner.keys_of(0, None);
+        }
+        let entries = node.inherited_entries().into_iter().chain(node.entries());
+        Some(entries.filter_map(|(key, _)| key.as_str().map(str::to_owned)).collect())
     }
 
     pub(super) fn read_part(

@@ -276,7 +276,7 @@ fn who_is_in_the_way_of_a_shared_tag_is_named_with_the_line_to_write() {
         [
             "5",
             "`web.tag` is shared by lines 1, 5, 7: it is merged in by the `<<` at line 5, and not all that share it are the \
-             image: `other.tag` (line 7) stands beside `acme/other`",
+             image: `other.tag` (line 7) stands beside `docker.io/acme/other`",
             "add `tag: 2.0.0` as a key of its own behind the `<<` at line 5",
         ],
     );

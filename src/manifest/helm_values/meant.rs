@@ -1,6 +1,6 @@
 //! Which image a name in values means, with the registry that a chart keeps apart from it.
 
-use crate::manifest::helm_values::{Named, Spoken, below, with_word};
+use crate::manifest::helm_values::{Named, Role, Spoken, below, role, with_word, words};
 use crate::manifest::place::split_spec;
 use crate::model::key_path::KeyPath;
 use crate::model::names::ImageName;
@@ -22,6 +22,49 @@ impl Spoken<'_> {
         };
         found.into_iter().filter_map(with_image).collect()
     }
+
+    /// Gives the images that the name beside a tag may mean, the likeliest first; the keys are those of the tag's mapping.
+    /// Two names that are called alike name none: which one the chart takes is not known.
+    pub(in crate::manifest) fn name_beside(&self, tag: &KeyPath) -> Option<Vec<ImageName>> {
+        let (parent, stem) = (tag.parent(), stem(tag.last_key()?));
+        let keys: Vec<&str> = self.keys.iter().filter_map(KeyPath::last_key).collect();
+        let named = |wanted: Role| {
+            let own = keys.iter().filter(|key| role(key).is_some_and(|(role, own)| role == wanted && own == stem));
+            let named: Vec<(KeyPath, String)> = own
+                .filter_map(|key| {
+                    let path = below(parent.as_ref(), key)?;
+                    let text = (self.text)(&path).filter(|text| !text.is_empty())?;
+                    let is_name = wanted != Role::Name || self.is_name_of_image(parent.as_ref(), &keys, key, &text);
+                    is_name.then_some((path, text))
+                })
+                .collect();
+            (!named.is_empty()).then_some(named)
+        };
+        match [Role::Repository, Role::Image, Role::Name].into_iter().find_map(named)?.as_slice() {
+            [(name, text)] => Some(meant(name, text, self.text)).filter(|images| !images.is_empty()),
+            _ => None,
+        }
+    }
+}
+
+/// Tells whether a key is that of a tag.
+pub(in crate::manifest) fn is_tag(key: &str) -> bool {
+    matches!(role(key), Some((Role::Tag, _)))
+}
+
+/// Tells whether a key of the same mapping may hold the digest of a tag's image: it is `digest`, or called like the tag.
+pub(in crate::manifest) fn is_digest_of(key: &KeyPath, tag: &KeyPath) -> bool {
+    let (Some(key), Some(tag)) = (key.last_key(), tag.last_key()) else { return false };
+    let mut words = words(key);
+    words.pop().is_some_and(|last| last == "digest") && {
+        words.pop_if(|word| word == "image");
+        words.is_empty() || words == stem(tag)
+    }
+}
+
+/// Gives the words that tell what stands beside a name from others of its mapping.
+fn stem(key: &str) -> Vec<String> {
+    role(key).map(|(_, stem)| stem).unwrap_or_default()
 }
 
 /// Gives the images that a name may mean, the likeliest first. A registry beside it, or one for all images of a chart, is
