@@ -2,7 +2,10 @@
 //!
 //! Argo CD takes it for a JSON merge patch of the source (RFC 7396), in which a list replaces the whole list of the
 //! Application. So a list that is created here begins with what the Application has, and a list that is there is only
-//! added to. Keys are read without regard to their case, as Argo CD does with what it decodes.
+//! added to.
+//!
+//! Argo CD merges by keys as they are written, and then decodes without regard to their case: `Helm` is another key than the
+//! `helm` of the Application, and of the two either may win. So a key that differs in its case alone is refused.
 
 use crate::manifest::error::EditError;
 use crate::manifest::locate::OF_KUSTOMIZATIONS;
@@ -81,6 +84,7 @@ impl Override {
     /// Tells whether the file has the entry.
     pub(super) fn is_there(&self, source: &Source) -> Result<bool, EditError> {
         let list = self.list()?;
+        self.check_spelling(source, &list.key)?;
         Ok(match self {
             Self::Parameter { name, .. } => match parameters::value_of(&list, name) {
                 Some(value) => !matches!(source.read_in(0, &value.key, OF_KUSTOMIZATIONS)?, Found::Absent { .. }),
@@ -130,6 +134,19 @@ impl Override {
         add(source, self, &new)
     }
 
+    /// Refuses keys that are those of the entry but for their case.
+    fn check_spelling(&self, source: &Source, list: &KeyPath) -> Result<(), EditError> {
+        let [outer, inner] = self.keys();
+        let root = source.documents().first().map(|document| document.root());
+        let map = root.map(|root| spelled(root, outer, list)).transpose()?.flatten();
+        let items = map.and_then(Node::resolve).map(|map| spelled(map, inner, list)).transpose()?.flatten();
+        for item in items.map(Node::items).unwrap_or_default().into_iter().filter_map(Node::resolve) {
+            spelled(item, "name", list)?;
+            spelled(item, "value", list)?;
+        }
+        Ok(())
+    }
+
     /// Gives the parameter that names the image, if the list does not have it.
     fn missing_name(&self, source: &Source, list: &Address) -> Option<Parameter> {
         let Self::Parameter { image: Some(image), .. } = self else { return None };
@@ -137,6 +154,16 @@ impl Override {
         let is_absent = matches!(source.read_in(0, &address.key, OF_KUSTOMIZATIONS), Ok(Found::Absent { .. }));
         is_absent.then(|| image.clone())
     }
+}
+
+/// Gives the value of a key; one that differs in its case alone is refused.
+fn spelled<'d>(map: Node<'d>, wanted: &str, list: &KeyPath) -> Result<Option<Node<'d>>, EditError> {
+    let differs = |key: &str| key != wanted && key.eq_ignore_ascii_case(wanted);
+    let entries = map.entries();
+    let found = entries.iter().find_map(|(key, _)| Some((key.line(), key.as_str().filter(|key| differs(key))?)));
+    let Some((line, key)) = found else { return Ok(map.get(wanted)) };
+    let why = format!("`{key}` may be read as `{wanted}` or beside it, so write `{wanted}` in its place");
+    Err(EditError::unproven(list, Some(line), why))
 }
 
 /// Gives a parameter's value.
