@@ -30,6 +30,7 @@ pub mod telemetry;
 
 // Layer 5: adapters; all I/O lives here.
 pub mod demo_registry;
+pub mod forge;
 pub mod git;
 pub mod registry;
 

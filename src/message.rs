@@ -183,6 +183,8 @@ Update {{ applications[0].name }}{% if images|length == 1 %} to {{ images[0].new
             digest: None,
             first_seen: None,
             reason: "semver 1.x".into(),
+            labels: None,
+            passed_over: Vec::new(),
         }
     }
 

@@ -8,6 +8,7 @@ pub mod branch_template;
 pub mod change;
 pub mod constraint;
 pub mod event;
+pub mod forge;
 pub mod history;
 pub mod image_field;
 pub mod interval;

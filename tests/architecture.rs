@@ -17,7 +17,7 @@ const LAYERS: &[&[&str]] = &[
     &["annotations", "manifest", "message", "rules", "selection"],
     &["plan", "resolve"],
     &["cache", "credentials", "http", "telemetry"],
-    &["demo_registry", "git", "registry"],
+    &["demo_registry", "forge", "git", "registry"],
     &["reconcile"],
     &["config", "server"],
     &["daemon"],

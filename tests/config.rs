@@ -790,6 +790,8 @@ fn the_template_of_the_example_gives_the_default_message() {
         digest: None,
         first_seen: None,
         reason: "semver 1.x".into(),
+        labels: None,
+        passed_over: Vec::new(),
     };
     let wording = Wording { template: Some(Template::new(MESSAGE).unwrap()), sign_off: None };
     for places in

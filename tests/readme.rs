@@ -30,7 +30,7 @@ const HOST: &str = "127.0.0.1:5000";
 const URL: &str = "file:///srv/git/gitops.git";
 const TAGS: [&str; 5] = ["1.0.0", "1.1.0", "1.2.0-rc.1", "2.0.0", "latest"];
 /// First parts of the codes of outcomes and problems.
-const FAMILIES: &str = "annotation|application|branch|config|created|demo|edit|git|guard|history|internal|manifest|place|registry|\
+const FAMILIES: &str = "annotation|application|branch|config|created|demo|edit|forge|git|guard|history|internal|manifest|place|pull-request|registry|\
                         repository|rule|selection|target|unsupported|usage";
 /// Said in the README to be reserved, and given by nothing yet.
 const RESERVED: &str = "guard/refused";

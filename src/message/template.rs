@@ -217,6 +217,8 @@ fn samples() -> Vec<CommitText> {
         digest: is_full.then(|| format!("sha256:{}", "0".repeat(64))),
         first_seen: None,
         reason: "semver 1.x; 1.1.0 is the newest that it allows".to_owned(),
+        labels: None,
+        passed_over: Vec::new(),
     };
     let commit = |applications: Vec<(String, Option<String>)>, places: Vec<WrittenPlace>| CommitText {
         repository: "gitops".to_owned(),

@@ -150,7 +150,7 @@ pub fn group(snapshot: &Snapshot, judgements: &mut [Judgement], made: &BTreeMap<
         editor.share(&mut commits, judgements, &members);
         if !commits.is_empty() {
             let RemoteBranch { repository, branch: base } = base.clone();
-            sets.push(ChangeSet { repository, base, branch: branch.clone(), head: *head, commits });
+            sets.push(ChangeSet { repository, base, branch: branch.clone(), head: *head, commits, proposal: None });
         }
     }
     sets
@@ -303,6 +303,8 @@ fn written_place(subject: &Subject, judgement: &Judgement, place: &Place<'_>) ->
             crate::selection::describe(&subject.tracked.policy),
             judgement.to.as_deref().unwrap_or_default()
         ) + &verified(judgement),
+        labels: None,
+        passed_over: Vec::new(),
     }
 }
 

@@ -84,6 +84,7 @@ mod tests {
             base: branch.parse().unwrap(),
             head: "1111111111111111111111111111111111111111".parse().unwrap(),
             commits: Vec::new(),
+            proposal: None,
         }
     }
 
