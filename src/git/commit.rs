@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use git2::build::TreeUpdateBuilder;
-use git2::{FileMode, ObjectType, Signature, Time, Tree};
+use git2::{FileMode, ObjectType, Oid, Signature, Time, Tree};
 use jiff::Timestamp;
 
 use crate::git::error::{GitError, plain};
@@ -95,30 +95,8 @@ impl Mirror {
                 .map_err(|error| bad(plain(error.message(), 300)))
         };
         let (author, committer) = (person(&by.author)?, person(&by.committer)?);
-        let mut paths: Vec<&RepoPath> = changes.iter().map(|(path, _)| path).collect();
-        paths.sort_unstable();
-        if let Some(path) = paths.iter().zip(paths.iter().skip(1)).find_map(|(one, next)| (one == next).then_some(one))
-        {
-            return Err(bad(format!("`{path}` is written twice")));
-        }
         let base = self.root(parent)?;
-        let mut update = TreeUpdateBuilder::new();
-        for (path, content) in changes {
-            let mode = match self.entry(parent, path)?.map(|entry| entry.kind) {
-                None if new.contains(path) && is_free(&base, path) => FileMode::Blob,
-                _ if new.contains(path) => return Err(bad(format!("`{path}` is there already, or is below a file"))),
-                Some(EntryKind::Regular) => FileMode::Blob,
-                Some(EntryKind::Executable) => FileMode::BlobExecutable,
-                Some(kind) => return Err(self.not_regular(path.as_str(), kind)),
-                None => {
-                    let (remote, path) = (self.remote.clone(), path.to_string());
-                    return Err(GitError::NotRegular { remote, path, found: "missing" });
-                }
-            };
-            let blob = self.repo.blob(content).map_err(|error| self.damaged(&error))?;
-            update.upsert(path.as_str(), blob, mode);
-        }
-        let tree = update.create_updated(&self.repo, &base).map_err(|error| self.damaged(&error))?;
+        let tree = self.tree(parent, &base, changes, new)?;
         if tree == base.id() {
             return Err(bad("nothing changes".to_owned()));
         }
@@ -138,6 +116,55 @@ impl Mirror {
             .and_then(|odb| odb.write(ObjectType::Commit, &content))
             .map_err(|error| self.damaged(&error))?;
         commit_id(id, &self.remote)
+    }
+
+    /// Gives the id of the tree that [`Mirror::commit`] would make on top of `parent`, as [`MadeHead::tree`] has it. What
+    /// would change nothing gives the tree of `parent`.
+    ///
+    /// [`MadeHead::tree`]: crate::model::history::MadeHead::tree
+    ///
+    /// # Errors
+    /// Those of [`Mirror::commit`] about files.
+    pub fn would_be_tree(
+        &self,
+        parent: &CommitId,
+        (changes, new): (&[(RepoPath, Vec<u8>)], &[RepoPath]),
+    ) -> Result<String, GitError> {
+        Ok(self.tree(parent, &self.root(parent)?, changes, new)?.to_string())
+    }
+
+    /// Writes the tree of `parent` with new contents for files.
+    fn tree(
+        &self,
+        parent: &CommitId,
+        base: &Tree<'_>,
+        changes: &[(RepoPath, Vec<u8>)],
+        new: &[RepoPath],
+    ) -> Result<Oid, GitError> {
+        let bad = |reason: String| GitError::BadCommit { remote: self.remote.clone(), reason };
+        let mut paths: Vec<&RepoPath> = changes.iter().map(|(path, _)| path).collect();
+        paths.sort_unstable();
+        if let Some(path) = paths.iter().zip(paths.iter().skip(1)).find_map(|(one, next)| (one == next).then_some(one))
+        {
+            return Err(bad(format!("`{path}` is written twice")));
+        }
+        let mut update = TreeUpdateBuilder::new();
+        for (path, content) in changes {
+            let mode = match self.entry(parent, path)?.map(|entry| entry.kind) {
+                None if new.contains(path) && is_free(base, path) => FileMode::Blob,
+                _ if new.contains(path) => return Err(bad(format!("`{path}` is there already, or is below a file"))),
+                Some(EntryKind::Regular) => FileMode::Blob,
+                Some(EntryKind::Executable) => FileMode::BlobExecutable,
+                Some(kind) => return Err(self.not_regular(path.as_str(), kind)),
+                None => {
+                    let (remote, path) = (self.remote.clone(), path.to_string());
+                    return Err(GitError::NotRegular { remote, path, found: "missing" });
+                }
+            };
+            let blob = self.repo.blob(content).map_err(|error| self.damaged(&error))?;
+            update.upsert(path.as_str(), blob, mode);
+        }
+        update.create_updated(&self.repo, base).map_err(|error| self.damaged(&error))
     }
 }
 

@@ -169,15 +169,15 @@ pub enum GitError {
         /// The server's words and the hook's own.
         reason: String,
     },
-    /// The server said ok, and the branch does not hold the commit.
-    #[error("{remote} accepted the push to `{branch}`, but the branch does not hold commit {commit}")]
+    /// The server said ok, and the branch does not hold the commit, or is still there.
+    #[error("{remote} accepted the push to `{branch}`, but {}", left(commit.as_deref()))]
     NotWritten {
         /// The remote.
         remote: Remote,
         /// The branch.
         branch: String,
-        /// The commit that is not there, shortened.
-        commit: String,
+        /// The commit that is not there, shortened; none if the branch was to be deleted.
+        commit: Option<String>,
     },
     /// The remote did not answer in time.
     #[error("{remote} did not answer within {} s", limit.as_secs())]
@@ -316,6 +316,9 @@ impl Diagnostic for GitError {
             Self::EmptyRepository { .. } => "push a first commit",
             Self::NoSuchCommit { .. } => "name a commit of a branch that repin follows",
             Self::Moved { .. } => "nothing: the change is planned again on the new head",
+            Self::Rejected { reason, .. } if reason.contains("exists; cannot create") => {
+                "delete or rename the branch that stands in the way: Git has no `a/b` beside `a`"
+            }
             Self::Rejected { .. } => "let the account that repin uses push to the branch, or deliver by pull request",
             Self::NotWritten { .. } => "look at the server's hooks and at who rewrites the branch",
             Self::Timeout { .. } => "look for a slow hook on the server, or raise the time limit",
@@ -374,6 +377,13 @@ pub(in crate::git) fn plain(text: &str, limit: usize) -> String {
 
 fn because(reason: &str) -> String {
     if reason.is_empty() { String::new() } else { format!(": {reason}") }
+}
+
+fn left(commit: Option<&str>) -> String {
+    commit.map_or_else(
+        || "the branch is still there".to_owned(),
+        |commit| format!("the branch does not hold commit {commit}"),
+    )
 }
 
 fn wanted(branch: Option<&str>) -> String {

@@ -278,13 +278,18 @@ fn has_own_trailers(message: &[u8]) -> bool {
 fn info(commit: &Commit<'_>, id: CommitId) -> CommitInfo {
     let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let author = commit.author();
-    let message = commit.message_bytes();
     CommitInfo {
         id,
         author_name: lossy(author.name_bytes()),
         author_email: lossy(author.email_bytes()),
         time: Timestamp::from_second(author.when().seconds()).unwrap_or(Timestamp::UNIX_EPOCH),
         subject: lossy(commit.summary_bytes().unwrap_or_default()),
-        message: lossy(message.get(..MAX_MESSAGE).unwrap_or(message)),
+        message: lossy_message(commit),
     }
+}
+
+/// Gives a commit's message, up to a limit.
+pub(in crate::git) fn lossy_message(commit: &Commit<'_>) -> String {
+    let message = commit.message_bytes();
+    String::from_utf8_lossy(message.get(..MAX_MESSAGE).unwrap_or(message)).into_owned()
 }

@@ -85,6 +85,7 @@ pub struct Mirror {
     pub(in crate::git) repo: Repository,
     pub(in crate::git) remote: Remote,
     route: Route,
+    options: Options,
     limits: Limits,
     place: Place,
     /// An object was missing or damaged: made again at the next `sync`, or deleted at the end.
@@ -132,12 +133,26 @@ impl Mirror {
         let broken = Cell::new(false);
         let limits =
             Limits { connect: options.connect_timeout, idle: options.idle_timeout, total: options.total_timeout };
-        Ok(Self { repo, remote, route, limits, place, broken, fresh, remade })
+        let options = options.clone();
+        Ok(Self { repo, remote, route, options, limits, place, broken, fresh, remade })
     }
 
     /// Gives the name of the remote, safe to show.
     pub fn remote(&self) -> &Remote {
         &self.remote
+    }
+
+    /// Says anew what is needed to get in, such as a token that takes the place of one that ran out.
+    ///
+    /// # Errors
+    /// What cannot be used, as at [`Mirror::open`]; then what was known before stays.
+    pub fn set_access(&mut self, access: &Access) -> Result<(), GitError> {
+        if self.options.access != *access {
+            let options = Options { access: access.clone(), ..self.options.clone() };
+            self.route = Route::new(&Address::parse(&options.url)?, &self.remote, &options)?;
+            self.options = options;
+        }
+        Ok(())
     }
 
     /// Tells whether this mirror is a private one because another process holds the kept one.

@@ -6,8 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use git2::{AutotagOption, Direction, FetchOptions, Oid};
 
 use crate::git::error::{GitError, plain};
+use crate::git::made::{made_branches, made_refspec};
 use crate::git::mirror::{Mirror, commit_id, oid, reference};
 use crate::git::traffic;
+use crate::git::transport::Session;
 use crate::model::history::CommitId;
 use crate::model::names::Branch;
 
@@ -32,6 +34,9 @@ pub struct Look {
     pub head: Head,
     /// The others that were asked for and are there, with all their objects in the mirror.
     pub others: BTreeMap<Branch, CommitId>,
+    /// Those that begin with [`BRANCH_PREFIX`](crate::model::forge::BRANCH_PREFIX), with their commits in the mirror; only where they were asked for. One
+    /// that cannot be fetched is left out.
+    pub made: BTreeMap<Branch, CommitId>,
     /// Every branch that the remote has and that [`Branch`] allows.
     pub advertised: BTreeMap<Branch, CommitId>,
 }
@@ -41,15 +46,18 @@ struct Seen {
     branch: Branch,
     head: Oid,
     others: Vec<(Branch, Oid)>,
+    made: Vec<(Branch, Oid)>,
     advertised: Vec<(String, Oid)>,
     is_fetched: bool,
     default: Option<Branch>,
 }
 
 /// What a remote says about its references.
-struct Advertisement {
+pub(in crate::git) struct Advertisement {
     /// Branch names without `refs/heads/`, with their commits.
-    branches: Vec<(String, Oid)>,
+    pub(in crate::git) branches: Vec<(String, Oid)>,
+    /// Every other reference by its whole name.
+    pub(in crate::git) others: Vec<(String, Oid)>,
     default: Option<String>,
 }
 
@@ -65,13 +73,22 @@ impl Mirror {
     /// As [`Mirror::sync`], for several branches in one conversation. One of `others` that the remote does not have is
     /// left out.
     pub fn look_at(&mut self, branch: Option<&Branch>, others: &[Branch]) -> Result<Look, GitError> {
+        self.look_whole(branch, others, false)
+    }
+
+    /// As [`Mirror::look_at`], and brings the heads of all branches that repin made in the same conversation.
+    pub fn look_with_made(&mut self, branch: Option<&Branch>, others: &[Branch]) -> Result<Look, GitError> {
+        self.look_whole(branch, others, true)
+    }
+
+    fn look_whole(&mut self, branch: Option<&Branch>, others: &[Branch], with_made: bool) -> Result<Look, GitError> {
         if self.is_broken() {
             self.remake()?;
         }
-        match self.try_sync(branch, others) {
+        match self.try_sync(branch, others, with_made) {
             Err(GitError::Corrupt { .. }) if !self.is_fresh() => {
                 self.remake()?;
-                self.try_sync(branch, others)
+                self.try_sync(branch, others, with_made)
             }
             other => other,
         }
@@ -92,9 +109,10 @@ impl Mirror {
         head.symbolic_target().ok().flatten()?.strip_prefix("refs/heads/")?.parse().ok()
     }
 
-    fn try_sync(&mut self, branch: Option<&Branch>, others: &[Branch]) -> Result<Look, GitError> {
+    fn try_sync(&mut self, branch: Option<&Branch>, others: &[Branch], with_made: bool) -> Result<Look, GitError> {
         let is_default = branch.is_none();
-        let Seen { branch, head, others, advertised, is_fetched, default } = self.look(branch, others)?;
+        let Seen { branch, head, others, made, advertised, is_fetched, default } =
+            self.look(branch, others, with_made)?;
         let heads = std::iter::once((&branch, head)).chain(others.iter().map(|(branch, head)| (branch, *head)));
         for (branch, head) in heads {
             // The commit stands here; its tree may not, if the disk lost it.
@@ -105,26 +123,28 @@ impl Mirror {
         if is_default && self.known_default().as_ref() != Some(&branch) {
             self.repo.set_head(&format!("refs/heads/{branch}")).map_err(|error| self.damaged(&error))?;
         }
+        if with_made {
+            self.forget_made(&advertised);
+        }
         self.filled();
         if is_fetched {
             self.tidy();
         }
         let id = |head: Oid| commit_id(head, &self.remote);
-        let others = others.into_iter().map(|(branch, head)| Ok((branch, id(head)?))).collect::<Result<_, _>>()?;
+        let ids = |heads: Vec<(Branch, Oid)>| {
+            heads.into_iter().map(|(branch, head)| Ok((branch, id(head)?))).collect::<Result<_, GitError>>()
+        };
+        let (others, made) = (ids(others)?, ids(made)?);
         let legal = |(name, head): (String, Oid)| Some((name.parse().ok()?, id(head).ok()?));
         let advertised = advertised.into_iter().filter_map(legal).collect();
-        Ok(Look { head: Head { branch, commit: id(head)?, default }, others, advertised })
+        Ok(Look { head: Head { branch, commit: id(head)?, default }, others, made, advertised })
     }
 
     /// Finds branches in the remote's advertisement and fetches their heads if they are missing.
-    fn look(&self, branch: Option<&Branch>, others: &[Branch]) -> Result<Seen, GitError> {
+    fn look(&self, branch: Option<&Branch>, others: &[Branch], with_made: bool) -> Result<Seen, GitError> {
         let session = self.session();
         let mut remote = self.repo.remote_anonymous(&session.url()).map_err(|error| self.damaged(&error))?;
-        traffic::count_advertisement();
-        let Advertisement { branches: advertised, default } = session.run(|| {
-            remote.connect(Direction::Fetch)?;
-            advertisement(&remote)
-        })?;
+        let Advertisement { branches: advertised, default, .. } = self.ask(&session, &mut remote)?;
         let (branch, head) = self.choose(&advertised, default.as_deref(), branch)?;
         let is_there = |name: &&String| advertised.iter().any(|(branch, _)| branch == *name);
         let default = default.as_ref().filter(is_there).and_then(|name| name.parse().ok());
@@ -134,27 +154,73 @@ impl Mirror {
             .filter(|other| **other != branch)
             .filter_map(|other| Some((other.clone(), head_of(other)?.1)))
             .collect();
-        let missing: Vec<String> = std::iter::once((&branch, head))
+        let needed: Vec<String> = std::iter::once((&branch, head))
             .chain(others.iter().map(|(branch, head)| (branch, *head)))
-            .filter(|(_, head)| self.repo.find_commit(*head).is_err())
+            .filter(|(_, head)| !self.has(*head))
             .map(|(branch, _)| format!("+refs/heads/{branch}:{}", reference(branch)))
             .collect();
-        let is_fetched = !missing.is_empty();
+        let made = if with_made { made_branches(&advertised) } else { Vec::new() };
+        let wanted: Vec<String> =
+            made.iter().filter(|(_, head)| !self.has(*head)).map(|(branch, _)| made_refspec(branch)).collect();
+        let is_fetched = !needed.is_empty() || !wanted.is_empty();
         if is_fetched {
-            let mut options = FetchOptions::new();
-            options.download_tags(AutotagOption::None).update_fetchhead(false);
-            traffic::count_fetch();
-            session.run(AssertUnwindSafe(|| remote.fetch(&missing, Some(&mut options), None)))?;
+            let refspecs: Vec<String> = needed.into_iter().chain(wanted.iter().cloned()).collect();
+            match self.fetch(&session, &mut remote, &refspecs) {
+                Ok(()) => {}
+                // Whatever is wrong with one of them must not keep the others from being read.
+                Err(error) if !wanted.is_empty() && !matches!(error, GitError::Timeout { .. }) => {
+                    drop((remote, session));
+                    let names: Vec<Branch> = others.into_iter().map(|(branch, _)| branch).collect();
+                    let seen = self.look(Some(&branch), &names, false)?;
+                    self.fetch_in_parts(&wanted);
+                    let made = made_branches(&seen.advertised).into_iter().filter(|(_, head)| self.has(*head));
+                    return Ok(Seen { made: made.collect(), is_fetched, default, ..seen });
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Ok(Seen { branch, head, others, advertised, is_fetched, default })
+        let made = made.into_iter().filter(|(_, head)| self.has(*head)).collect();
+        Ok(Seen { branch, head, others, made, advertised, is_fetched, default })
+    }
+
+    /// Connects, and reads what the remote has.
+    pub(in crate::git) fn ask(
+        &self,
+        session: &Session,
+        remote: &mut git2::Remote<'_>,
+    ) -> Result<Advertisement, GitError> {
+        traffic::count_advertisement();
+        session.run(AssertUnwindSafe(|| {
+            remote.connect(Direction::Fetch)?;
+            advertisement(remote)
+        }))
+    }
+
+    /// Fetches what is not here on a connection.
+    pub(in crate::git) fn fetch(
+        &self,
+        session: &Session,
+        remote: &mut git2::Remote<'_>,
+        refspecs: &[String],
+    ) -> Result<(), GitError> {
+        let mut options = FetchOptions::new();
+        options.download_tags(AutotagOption::None).update_fetchhead(false);
+        traffic::count_fetch();
+        session.run(AssertUnwindSafe(|| remote.fetch(refspecs, Some(&mut options), None)))
+    }
+
+    /// Tells whether a commit is here.
+    pub(in crate::git) fn has(&self, commit: Oid) -> bool {
+        self.repo.find_commit(commit).is_ok()
     }
 
     /// Reads a branch back after a push: it must hold `commit`, as its head or below it. Returns the head.
     ///
     /// Some servers say ok and do not do it (`SECURITY.md`, row 16).
     pub fn read_back(&self, branch: &Branch, commit: &CommitId) -> Result<Head, GitError> {
-        let not_written = |remote| GitError::NotWritten { remote, branch: branch.to_string(), commit: commit.short() };
-        let (head, default) = match self.look(Some(branch), &[]) {
+        let not_written =
+            |remote| GitError::NotWritten { remote, branch: branch.to_string(), commit: Some(commit.short()) };
+        let (head, default) = match self.look(Some(branch), &[], false) {
             Ok(seen) => (seen.head, seen.default),
             Err(GitError::NoSuchBranch { remote, .. } | GitError::EmptyRepository { remote }) => {
                 return Err(not_written(remote));
@@ -196,9 +262,9 @@ impl Mirror {
 
 /// Reads the branches of a connected remote. The default branch is the one that `HEAD` names; a server that does not
 /// say so is taken to mean `main`, `master` or the first branch with the same commit, as git does.
-fn advertisement(remote: &git2::Remote<'_>) -> Result<Advertisement, git2::Error> {
+pub(in crate::git) fn advertisement(remote: &git2::Remote<'_>) -> Result<Advertisement, git2::Error> {
     let list = remote.list()?;
-    let mut branches = Vec::new();
+    let (mut branches, mut others) = (Vec::new(), Vec::new());
     let mut at = None;
     let mut default = None;
     for head in list {
@@ -212,6 +278,8 @@ fn advertisement(remote: &git2::Remote<'_>) -> Result<Advertisement, git2::Error
         } else if name == "HEAD" {
             at = Some(head.oid());
             default = target;
+        } else {
+            others.push((name, head.oid()));
         }
     }
     let default = match default {
@@ -222,5 +290,5 @@ fn advertisement(remote: &git2::Remote<'_>) -> Result<Advertisement, git2::Error
             preferred.or_else(|| same().next()).cloned()
         }
     };
-    Ok(Advertisement { branches, default })
+    Ok(Advertisement { branches, others, default })
 }

@@ -44,6 +44,29 @@ pub struct CommitInfo {
     pub message: String,
 }
 
+/// The head of a branch that repin made, or that somebody committed to since.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct MadeHead {
+    /// Its id.
+    pub id: CommitId,
+    /// The commits that it stands on, first parent first.
+    pub parents: Vec<CommitId>,
+    /// The id of its tree, to be compared with another.
+    pub tree: String,
+    /// Address of who made the commit.
+    pub committer_email: String,
+    /// Name of the author.
+    pub author_name: String,
+    /// Address of the author.
+    pub author_email: String,
+    /// The first paragraph of the message, on one line.
+    pub subject: String,
+    /// The whole message, trailers included.
+    pub message: String,
+    /// When the commit was made.
+    pub time: Timestamp,
+}
+
 const MAX_BYTES: usize = 32;
 
 /// An object id without its meaning: 20 or 32 bytes, the rest zero.

@@ -146,6 +146,18 @@ impl Repository {
         found
     }
 
+    /// Says anew what is needed to get in, such as a token in place of one that ran out.
+    ///
+    /// # Errors
+    /// What cannot be used; then it is reached as before.
+    pub fn set_access(&mut self, access: git::Access) -> Result<(), GitError> {
+        if let Some(mirror) = &mut self.mirror {
+            mirror.set_access(&access)?;
+        }
+        self.options.access = access;
+        Ok(())
+    }
+
     /// Has it looked at in the next cycle, whatever is due: what it holds changes.
     pub fn expire(&mut self) {
         self.may_rest = false;
