@@ -3,6 +3,9 @@
 //! Secrets are bound to a place when they are configured, and given out only for a URL inside that place: same scheme,
 //! same host, same port, path below the same prefix. Reading them from files or variables is the configuration's task.
 
+pub(crate) mod jwt;
+pub(crate) mod masking;
+
 use std::fmt;
 use std::path::PathBuf;
 

@@ -4,6 +4,9 @@
 //! and no body is read without a cap and a deadline. It knows no protocol; of secrets it holds what a connection needs:
 //! the password of a proxy and the key of a client certificate.
 
+pub(crate) mod link;
+pub(crate) mod rate;
+
 use std::error::Error;
 use std::io;
 use std::net::IpAddr;

@@ -1,20 +1,16 @@
 //! What a registry answered, apart from what the question was.
 
-use std::num::IntErrorKind;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use jiff::Timestamp;
 use reqwest::StatusCode;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, WWW_AUTHENTICATE};
 use url::Url;
 
-use crate::http::HttpError;
+use crate::http::{HttpError, rate};
 use crate::registry::challenge;
 use crate::registry::challenge::Challenge;
-
-/// The longest time that a registry can make us wait.
-const DAY: u64 = 24 * 3600;
 
 /// An answer that was read to its end.
 pub(crate) struct Answer {
@@ -73,19 +69,9 @@ impl Answer {
         words.map(str::trim).filter(|words| !words.is_empty()).map(str::to_owned)
     }
 
-    /// Reads `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date; at most a day.
+    /// Gives how long the registry wants to be left alone, at most a day.
     pub(crate) fn retry_after(&self, now: Timestamp) -> Option<Duration> {
-        let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-        let seconds = match text.parse::<u64>() {
-            Ok(seconds) => seconds,
-            // More than fits is longer than anybody waits.
-            Err(error) if *error.kind() == IntErrorKind::PosOverflow => DAY,
-            Err(_) => {
-                let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-                u64::try_from(date.as_second().saturating_sub(now.as_second())).unwrap_or(0)
-            }
-        };
-        Some(Duration::from_secs(seconds.min(DAY)))
+        rate::retry_after(&self.headers, now)
     }
 
     /// Gives the media type without parameters, empty if none is named.
@@ -129,27 +115,6 @@ mod tests {
         ] {
             assert_eq!(answer(&[], body).error_code(), expected, "{body}");
         }
-    }
-
-    #[test]
-    fn the_time_to_wait_is_counted_from_now() {
-        let now = "2026-01-02T03:04:05Z".parse().unwrap();
-        for (text, expected) in [
-            ("0", Some(0)),
-            ("120", Some(120)),
-            ("Fri, 02 Jan 2026 03:05:05 GMT", Some(60)),
-            ("Fri, 02 Jan 2026 03:00:00 GMT", Some(0)),
-            ("Sat, 02 Jan 2027 03:00:00 GMT", Some(DAY)),
-            ("999999999999", Some(DAY)),
-            ("99999999999999999999999", Some(DAY)),
-            ("-99999999999999999999999", None),
-            ("1.5", None),
-            ("later", None),
-        ] {
-            let answer = answer(&[("retry-after", text)], "");
-            assert_eq!(answer.retry_after(now), expected.map(Duration::from_secs), "{text}");
-        }
-        assert_eq!(answer(&[], "").retry_after(now), None);
     }
 
     #[test]

@@ -9,12 +9,12 @@ use serde::de::{DeserializeSeed, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
+use crate::http::link;
 use crate::model::names::ImageName;
 use crate::model::tags::{TagBuffer, Tags};
 use crate::registry::answer::Answer;
 use crate::registry::error::RegistryError;
 use crate::registry::host::{Budget, Host, PageHabits, Question};
-use crate::registry::link;
 use crate::registry::options::Limits;
 use crate::registry::pace::Share;
 use crate::registry::trust;

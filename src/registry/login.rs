@@ -12,7 +12,6 @@ mod docker_config;
 mod ecr;
 mod files;
 mod google;
-mod jwt;
 mod program;
 mod sigv4;
 mod variables;

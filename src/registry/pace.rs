@@ -15,18 +15,16 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use reqwest::header::HeaderMap;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep_until};
 
+use crate::http::rate::{DAY, allowance};
 use crate::registry::answer::Answer;
 
 /// The longest pause where the registry does not say how long.
 const LONGEST_GUESS: Duration = Duration::from_secs(300);
 /// After so many 503 in a row it is the whole registry that is left alone.
 const BUSY: u32 = 3;
-/// The longest time that a registry can make us wait.
-const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The pace of one registry; everybody who asks it shares it, whatever the credentials.
 #[derive(Debug)]
@@ -260,43 +258,6 @@ fn wish(answer: &Answer, now: jiff::Timestamp) -> Wish {
             _ => Wish::None,
         },
     }
-}
-
-/// Gives how long nothing is left of the allowance, if the registry says so and says until when. Docker Hub says how long
-/// its window is and not when it ends: that nothing is left there, the next 429 says with its `Retry-After`.
-fn allowance(headers: &HeaderMap, now: jiff::Timestamp) -> Option<Duration> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    // `RateLimit: "default";r=0;t=30` names what is left and when there is more; several policies are a list.
-    if let Some(list) = text("ratelimit").filter(|list| list.contains("r=")) {
-        let spent = list.split(',').filter_map(|policy| {
-            let parameter = |name: &str| {
-                let found = policy.split(';').filter_map(|part| part.trim().split_once('='));
-                found.into_iter().find(|(key, _)| *key == name).and_then(|(_, value)| value.parse::<u64>().ok())
-            };
-            (parameter("r")? == 0).then(|| parameter("t")).flatten()
-        });
-        return spent.max().map(seconds);
-    }
-    // `RateLimit: limit=100, remaining=0, reset=30` is how earlier drafts wrote it.
-    if let Some(list) = text("ratelimit").filter(|list| list.contains("remaining=")) {
-        let member = |name: &str| {
-            let mut found = list.split([',', ';']).filter_map(|part| part.trim().split_once('='));
-            found.find(|(key, _)| *key == name).and_then(|(_, value)| value.parse::<u64>().ok())
-        };
-        return (member("remaining")? == 0).then(|| member("reset")).flatten().map(seconds);
-    }
-    let remaining = text("ratelimit-remaining").or_else(|| text("x-ratelimit-remaining"))?;
-    if remaining.split(';').next()?.trim() != "0" {
-        return None;
-    }
-    let reset: u64 = text("ratelimit-reset").or_else(|| text("x-ratelimit-reset"))?.parse().ok()?;
-    // Some write the seconds that are left, some the second of the clock.
-    let clock = u64::try_from(now.as_second()).unwrap_or(0);
-    Some(seconds(if reset > clock / 2 { reset.saturating_sub(clock) } else { reset }))
-}
-
-fn seconds(count: u64) -> Duration {
-    Duration::from_secs(count).min(DAY)
 }
 
 /// Any number: the keys of a hash map are random.

@@ -1,11 +1,8 @@
 //! What is sent to prove who asks, and texts of a server without it.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use reqwest::header::HeaderValue;
 
-use crate::credentials::Credentials;
-use crate::model::text::is_invisible;
+use crate::credentials::{Credentials, masking};
 use crate::registry::token::Slot;
 
 /// What goes with a request to the registry's API.
@@ -41,9 +38,7 @@ impl<'a> Proof<'a> {
 /// Gives the `Authorization` header that credentials are sent in, marked as sensitive.
 pub(crate) fn header(credentials: &Credentials) -> Option<HeaderValue> {
     let text = match credentials {
-        Credentials::Basic { username, password } => {
-            format!("Basic {}", STANDARD.encode(format!("{username}:{}", password.expose())))
-        }
+        Credentials::Basic { username, password } => format!("Basic {}", masking::basic(username, password)),
         Credentials::Token(token) => format!("Bearer {}", token.expose()),
         Credentials::Anonymous
         | Credentials::IdentityToken(_)
@@ -57,31 +52,14 @@ pub(crate) fn header(credentials: &Credentials) -> Option<HeaderValue> {
 
 /// Makes a text of the server fit for people: short, one line, without what the server was told.
 pub(crate) fn clean(text: &str, credentials: &Credentials) -> String {
-    let mut text = text.to_owned();
-    for secret in secrets(credentials) {
-        text = text.replace(&secret, "***");
-    }
-    text.chars().map(|c| if c.is_control() || is_invisible(c) { ' ' } else { c }).take(200).collect()
-}
-
-/// Gives every form in which credentials are sent.
-fn secrets(credentials: &Credentials) -> Vec<String> {
-    let mut forms = match credentials {
-        Credentials::Anonymous | Credentials::SshKey { .. } | Credentials::SshAgent { .. } => Vec::new(),
-        Credentials::Basic { username, password } => {
-            let sent = STANDARD.encode(format!("{username}:{}", password.expose()));
-            vec![sent, password.expose().to_owned(), password.expose().to_ascii_lowercase()]
-        }
-        Credentials::Token(token) | Credentials::IdentityToken(token) => {
-            vec![token.expose().to_owned(), token.expose().to_ascii_lowercase()]
-        }
-    };
-    forms.retain(|form| !form.is_empty());
-    forms
+    masking::clean(text, &masking::forms(credentials))
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
     use crate::secret::Secret;
 

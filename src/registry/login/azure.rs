@@ -11,9 +11,9 @@ use jiff::Timestamp;
 use reqwest::Method;
 use url::Url;
 
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, jwt};
 use crate::registry::login::web::{self, Web};
-use crate::registry::login::{Lease, LoginError, Target, Variables, files, jwt};
+use crate::registry::login::{Lease, LoginError, Target, Variables, files};
 use crate::registry::trust;
 use crate::secret::Secret;
 

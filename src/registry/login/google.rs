@@ -14,9 +14,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, jwt};
 use crate::registry::login::web::{self, Web};
-use crate::registry::login::{Lease, LoginError, Target, files, jwt};
+use crate::registry::login::{Lease, LoginError, Target, files};
 use crate::registry::trust;
 use crate::secret::Secret;
 
@@ -132,7 +132,7 @@ async fn of_file(path: &Path, web: &Web) -> Result<(Token, String), LoginError> 
                 "iss": client_email, "scope": SCOPE, "aud": url.as_str(), "iat": now, "exp": now + HOUR,
             });
             let assertion =
-                jwt::sign(&claims, &private_key_id, &private_key).map_err(|reason| bad(reason.to_owned()))?;
+                jwt::sign(&claims, Some(&private_key_id), &private_key).map_err(|reason| bad(reason.to_owned()))?;
             let form = [("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"), ("assertion", &assertion)];
             let token = exchange(&url, &form, &assertion, web).await?;
             Ok((token, format!("service account {}", shown(&client_email))))

@@ -7,13 +7,16 @@ use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use serde_json::{Value, json};
 
-/// Signs claims with a private key in PEM form (PKCS #8 or PKCS #1).
+/// Signs claims with a private key in PEM form (PKCS #8 or PKCS #1); the header names the key where it has an id.
 ///
 /// # Errors
 /// The key cannot be used; the reason holds nothing of it.
-pub(super) fn sign(claims: &Value, key_id: &str, pem: &str) -> Result<String, &'static str> {
+pub(crate) fn sign(claims: &Value, key_id: Option<&str>, pem: &str) -> Result<String, &'static str> {
     let key = key(pem)?;
-    let header = json!({"alg": "RS256", "typ": "JWT", "kid": key_id});
+    let header = match key_id {
+        Some(id) => json!({"alg": "RS256", "typ": "JWT", "kid": id}),
+        None => json!({"alg": "RS256", "typ": "JWT"}),
+    };
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let text = format!("{}.{}", part(&header), part(claims));
     let mut signature = vec![0; key.public().modulus_len()];
@@ -23,12 +26,20 @@ pub(super) fn sign(claims: &Value, key_id: &str, pem: &str) -> Result<String, &'
 }
 
 /// Gives when a token says that it ends. Nothing is verified: it is only about when to ask again.
-pub(super) fn end(token: &str) -> Option<Timestamp> {
+pub(crate) fn end(token: &str) -> Option<Timestamp> {
     let mut parts = token.split('.');
     let (_, claims, _) = (parts.next()?, parts.next()?, parts.next()?);
     let claims = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).ok()?;
     let claims: Value = serde_json::from_slice(&claims).ok()?;
     Timestamp::from_second(claims.get("exp")?.as_i64()?).ok()
+}
+
+/// Tells whether a text is a private key that can sign.
+///
+/// # Errors
+/// The rule that it breaks; the reason holds nothing of it.
+pub(crate) fn check(pem: &str) -> Result<(), &'static str> {
+    key(pem).map(drop)
 }
 
 fn key(pem: &str) -> Result<RsaKeyPair, &'static str> {
@@ -63,7 +74,7 @@ mod tests {
     #[test]
     fn what_is_no_key_is_refused_without_showing_it() {
         for pem in ["", "hunter2", "-----BEGIN PRIVATE KEY-----\naHVudGVyMg==\n-----END PRIVATE KEY-----"] {
-            let error = sign(&json!({}), "1", pem).unwrap_err();
+            let error = sign(&json!({}), Some("1"), pem).unwrap_err();
             assert!(error.starts_with("its private key is no RSA key"), "{error}");
         }
     }
