@@ -4,17 +4,36 @@
 //! Nothing here chooses what becomes of a pull request, and nothing is remembered that the forge would not say again but the
 //! answers to conditional requests (RFC 9110, section 13).
 
+mod answer;
+mod app;
+mod cache;
+mod client;
+mod draft;
 mod error;
+mod gitea;
+mod github;
+mod gitlab;
+mod json;
+mod pace;
+mod wire;
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use tokio::sync::OnceCell;
 use url::Url;
 
 use crate::credentials::Credentials;
+use crate::forge::client::Client;
 pub use crate::forge::error::ForgeError;
+use crate::forge::gitea::Gitea;
+use crate::forge::github::GitHub;
+use crate::forge::gitlab::GitLab;
 use crate::http::ClientCertificate;
 use crate::model::forge::{
     Approval, Comparison, ForgeFile, ForgeIdentity, ForgeKind, MergeMethod, NewPullRequest, Project, PullPeople,
-    PullRequest, PullUpdate, SourceCommit, SourcePull,
+    PullRequest, PullState, PullUpdate, SourceCommit, SourcePull,
 };
 use crate::model::history::CommitId;
 use crate::model::names::Branch;
@@ -60,6 +79,38 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Forge {
     options: Options,
+    api: Api,
+    identity: OnceCell<ForgeIdentity>,
+}
+
+/// The kinds of forges; each has what differs in a file of its own.
+#[derive(Debug)]
+enum Api {
+    GitHub(GitHub),
+    GitLab(GitLab),
+    Gitea(Gitea),
+}
+
+/// What somebody said on a pull request.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Comment {
+    /// Login.
+    author: String,
+    /// The forge does not take the author for a program.
+    is_person: bool,
+    /// The text.
+    body: String,
+}
+
+/// Has the kind of forge at hand do something.
+macro_rules! on {
+    ($forge:expr, $api:ident => $what:expr) => {
+        match &$forge.api {
+            Api::GitHub($api) => $what,
+            Api::GitLab($api) => $what,
+            Api::Gitea($api) => $what,
+        }
+    };
 }
 
 /// What a forge was asked since the process began.
@@ -79,7 +130,12 @@ impl Forge {
     /// # Errors
     /// Settings that cannot be used, such as an unreadable CA or key.
     pub fn new(options: Options) -> Result<Self, ForgeError> {
-        Ok(Self { options })
+        let api = match options.kind {
+            ForgeKind::GitHub => Api::GitHub(GitHub::new(&options)?),
+            ForgeKind::GitLab => Api::GitLab(GitLab::new(&options)?),
+            ForgeKind::Gitea => Api::Gitea(Gitea::new(&options)?),
+        };
+        Ok(Self { options, api, identity: OnceCell::new() })
     }
 
     /// Gives the options.
@@ -89,58 +145,78 @@ impl Forge {
 
     /// Gives what was asked so far.
     pub fn traffic(&self) -> Traffic {
-        Traffic::default()
+        self.client().traffic()
     }
 
-    /// Says who the forge takes us for; asked once.
+    /// Says who the forge takes us for; asked once. Nobody has a name without credentials.
     pub async fn identity(&self, project: &Project) -> Result<ForgeIdentity, ForgeError> {
-        Err(self.unbuilt(project, "identity"))
+        if self.client().is_anonymous() {
+            return Ok(ForgeIdentity::default());
+        }
+        let known = self.identity.get_or_try_init(|| async { on!(self, api => api.identity(project).await) }).await?;
+        Ok(known.clone())
     }
 
     /// Gives the token with which Git speaks to the project over https, where it comes from an App.
     pub async fn git_credentials(&self, project: &Project) -> Result<Option<Credentials>, ForgeError> {
-        Err(self.unbuilt(project, "git_credentials"))
+        match &self.api {
+            Api::GitHub(api) => api.git_credentials(project).await,
+            Api::GitLab(_) | Api::Gitea(_) => Ok(None),
+        }
     }
 
     /// Lists the open pull requests within the project whose head begins with the prefix: all pages, conditional.
     pub async fn open_pulls(&self, project: &Project, prefix: &str) -> Result<Vec<PullRequest>, ForgeError> {
-        let _ = prefix;
-        Err(self.unbuilt(project, "open_pulls"))
+        let mut found = on!(self, api => api.open_pulls(project, prefix).await)?;
+        found.retain(|pull| pull.state == PullState::Open);
+        Ok(once_each(found))
     }
 
-    /// Lists those closed or merged ones that changed at or after a time, newest change first; conditional. At most 1,000.
+    /// Lists those closed or merged ones that changed at or after a time, newest change first; conditional. At most 1,000
+    /// are looked at.
     pub async fn closed_pulls(
         &self,
         project: &Project,
         prefix: &str,
         since: Timestamp,
     ) -> Result<Vec<PullRequest>, ForgeError> {
-        let _ = (prefix, since);
-        Err(self.unbuilt(project, "closed_pulls"))
+        let mut found = on!(self, api => api.closed_pulls(project, prefix, since).await)?;
+        found.retain(|pull| pull.state != PullState::Open && pull.updated >= since);
+        let mut found = once_each(found);
+        found.sort_by_key(|pull| (Reverse(pull.updated), Reverse(pull.number)));
+        Ok(found)
     }
 
     /// Lists the closed and merged ones with this head, newest first.
     pub async fn closed_pulls_of(&self, project: &Project, head: &Branch) -> Result<Vec<PullRequest>, ForgeError> {
-        let _ = head;
-        Err(self.unbuilt(project, "closed_pulls_of"))
+        let mut found = on!(self, api => api.closed_pulls_of(project, head).await)?;
+        found.retain(|pull| pull.state != PullState::Open && pull.head == *head);
+        let mut found = once_each(found);
+        found.sort_by_key(|pull| Reverse(pull.number));
+        Ok(found)
     }
 
     /// Gives one pull request with all that is known of it; none if there is none, or it comes from a fork.
     pub async fn pull(&self, project: &Project, number: u64) -> Result<Option<PullRequest>, ForgeError> {
-        let _ = number;
-        Err(self.unbuilt(project, "pull"))
+        on!(self, api => api.pull(project, number).await)
     }
 
     /// Opens a pull request. One that is open for the same head and base is [`ForgeError::Exists`].
     pub async fn open(&self, project: &Project, new: &NewPullRequest) -> Result<PullRequest, ForgeError> {
-        let _ = new;
-        Err(self.unbuilt(project, "open"))
+        on!(self, api => api.open(project, new).await)
     }
 
     /// Changes title, body or state, all in one request.
+    ///
+    /// # Errors
+    /// [`ForgeError::Refused`] also where the forge says yes and leaves the state as it was.
     pub async fn update(&self, project: &Project, number: u64, update: &PullUpdate) -> Result<PullRequest, ForgeError> {
-        let _ = (number, update);
-        Err(self.unbuilt(project, "update"))
+        let pull = on!(self, api => api.update(project, number, update).await)?;
+        if update.is_open.is_some_and(|is_open| is_open != (pull.state == PullState::Open)) {
+            let reason = format!("it says yes, and pull request {number} is as open as before");
+            return Err(ForgeError::Refused { place: self.client().place(project), status: 200, reason });
+        }
+        Ok(pull)
     }
 
     /// Adds labels, asks reviewers and assigns people; nobody is taken away. Who the forge does not take is named in the
@@ -151,20 +227,24 @@ impl Forge {
         pull: &PullRequest,
         people: &PullPeople,
     ) -> Result<Vec<String>, ForgeError> {
-        let _ = (pull, people);
-        Err(self.unbuilt(project, "ask"))
+        if people.is_empty() {
+            return Ok(Vec::new());
+        }
+        on!(self, api => api.ask(project, pull, people).await)
     }
 
     /// Takes a label away; one that is not there is no error.
     pub async fn remove_label(&self, project: &Project, number: u64, label: &str) -> Result<(), ForgeError> {
-        let _ = (number, label);
-        Err(self.unbuilt(project, "remove_label"))
+        on!(self, api => api.remove_label(project, number, label).await)
     }
 
     /// Writes a comment, unless one is there that holds the mark.
     pub async fn comment_once(&self, project: &Project, number: u64, mark: &str, text: &str) -> Result<(), ForgeError> {
-        let _ = (number, mark, text);
-        Err(self.unbuilt(project, "comment_once"))
+        let said = on!(self, api => api.comments(project, number).await)?;
+        if said.iter().any(|comment| comment.body.contains(mark)) {
+            return Ok(());
+        }
+        on!(self, api => api.comment(project, number, text).await)
     }
 
     /// Has the forge merge it as soon as its conditions hold.
@@ -177,26 +257,27 @@ impl Forge {
         pull: &PullRequest,
         method: MergeMethod,
     ) -> Result<(), ForgeError> {
-        let _ = (pull, method);
-        Err(self.unbuilt(project, "auto_merge"))
+        on!(self, api => api.auto_merge(project, pull, method).await)
     }
 
     /// Says who closed a pull request without merging it; none if the forge does not say.
     pub async fn closed_by(&self, project: &Project, number: u64) -> Result<Option<String>, ForgeError> {
-        let _ = number;
-        Err(self.unbuilt(project, "closed_by"))
+        on!(self, api => api.closed_by(project, number).await)
     }
 
-    /// Tells whether somebody but us has commented on a pull request.
+    /// Tells whether a person other than us has commented on a pull request or reviewed it.
     pub async fn is_discussed(&self, project: &Project, number: u64) -> Result<bool, ForgeError> {
-        let _ = number;
-        Err(self.unbuilt(project, "is_discussed"))
+        let own = self.identity(project).await?.login;
+        let is_other = |said: &Comment| said.is_person && !json::same_login(&said.author, &own);
+        if on!(self, api => api.comments(project, number).await)?.iter().any(is_other) {
+            return Ok(true);
+        }
+        Ok(on!(self, api => api.reviews(project, number).await)?.iter().any(is_other))
     }
 
-    /// Lists who approves of a pull request as it is.
+    /// Lists who approves of a pull request: whose last verdict stands and was not dismissed.
     pub async fn approvals(&self, project: &Project, number: u64) -> Result<Vec<Approval>, ForgeError> {
-        let _ = number;
-        Err(self.unbuilt(project, "approvals"))
+        on!(self, api => api.approvals(project, number).await)
     }
 
     /// Has the forge itself make a commit on a branch whose head must be `expected`, so that it shows it as verified.
@@ -211,8 +292,7 @@ impl Forge {
         message: &str,
         files: &[ForgeFile],
     ) -> Result<CommitId, ForgeError> {
-        let _ = (branch, expected, message, files);
-        Err(self.unbuilt(project, "commit"))
+        on!(self, api => api.commit(project, branch, expected, message, files).await)
     }
 
     /// Compares two revisions of an application's source; at most `limit` commits are given. None if the project does not
@@ -224,37 +304,48 @@ impl Forge {
         new: &str,
         limit: usize,
     ) -> Result<Option<Comparison>, ForgeError> {
-        let _ = (old, new, limit);
-        Err(self.unbuilt(project, "compare"))
+        // What an image says of itself is anybody's text.
+        if !json::is_revision(old) || !json::is_revision(new) {
+            return Ok(None);
+        }
+        on!(self, api => api.compare(project, old, new, limit).await)
     }
 
     /// Gives one commit of an application's source; none if the project does not have it.
     pub async fn source_commit(&self, project: &Project, id: &str) -> Result<Option<SourceCommit>, ForgeError> {
-        let _ = id;
-        Err(self.unbuilt(project, "source_commit"))
+        if !json::is_revision(id) {
+            return Ok(None);
+        }
+        on!(self, api => api.source_commit(project, id).await)
     }
 
-    /// Gives the merged pull requests that brought commits; those of commits that none brought are left out, each once.
+    /// Gives the merged pull requests that brought commits; those of commits that none brought are left out, each once. At
+    /// most 30 requests are made, so of a long list the later commits may go unasked.
     pub async fn pulls_of_commits(
         &self,
         project: &Project,
         commits: &[CommitId],
     ) -> Result<Vec<SourcePull>, ForgeError> {
-        let _ = commits;
-        Err(self.unbuilt(project, "pulls_of_commits"))
+        let mut found = on!(self, api => api.pulls_of_commits(project, commits).await)?;
+        let mut seen = BTreeSet::new();
+        found.retain(|pull| pull.merged.is_some() && seen.insert(pull.number));
+        Ok(found)
     }
 
     /// Gives one merged or open pull request of an application's source.
     pub async fn source_pull(&self, project: &Project, number: u64) -> Result<Option<SourcePull>, ForgeError> {
-        let _ = number;
-        Err(self.unbuilt(project, "source_pull"))
+        on!(self, api => api.source_pull(project, number).await)
     }
 
-    fn unbuilt(&self, project: &Project, what: &'static str) -> ForgeError {
-        ForgeError::Refused { place: self.place(project), status: 0, reason: what.to_owned() }
+    fn client(&self) -> &Client {
+        on!(self, api => api.client())
     }
+}
 
-    fn place(&self, project: &Project) -> String {
-        format!("{} {project}", self.options.api_url.host_str().unwrap_or_default())
-    }
+/// Leaves out what a list gives twice because it changed between two pages; the last one read is the newest.
+fn once_each(found: Vec<PullRequest>) -> Vec<PullRequest> {
+    let mut seen = BTreeSet::new();
+    let mut left: Vec<PullRequest> = found.into_iter().rev().filter(|pull| seen.insert(pull.number)).collect();
+    left.reverse();
+    left
 }

@@ -20,7 +20,6 @@ mod document;
 mod error;
 mod exchange;
 mod host;
-mod link;
 mod listing;
 mod login;
 mod manifest;
