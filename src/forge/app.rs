@@ -109,24 +109,17 @@ mod tests {
 
     use super::*;
 
-    /// PKCS #8.
     const KEY: &str = include_str!("../../tests/data/google/key.pem");
-
-    fn der() -> Vec<u8> {
-        STANDARD.decode(KEY.lines().filter(|line| !line.starts_with("-----")).collect::<String>()).unwrap()
-    }
-
-    /// The same key as PKCS #1, which is how GitHub gives it: what PKCS #8 wraps begins 26 bytes in.
-    fn pkcs1() -> String {
-        let inner = STANDARD.encode(&der()[26..]);
-        format!("-----BEGIN RSA PRIVATE KEY-----\n{inner}\n-----END RSA PRIVATE KEY-----\n")
-    }
+    /// The same key as GitHub gives it.
+    const PKCS1: &str = include_str!("../../tests/data/google/key.pkcs1.pem");
 
     #[test]
     fn a_proof_is_signed_with_the_key_in_either_form_and_lasts_less_than_ten_minutes() {
-        let public = RsaKeyPair::from_pkcs8(&der()).unwrap().public_key().as_ref().to_vec();
+        let der = STANDARD.decode(KEY.lines().filter(|line| !line.starts_with("-----")).collect::<String>()).unwrap();
+        let public = RsaKeyPair::from_pkcs8(&der).unwrap().public_key().as_ref().to_vec();
         let now: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
-        for key in [KEY.to_owned(), pkcs1()] {
+        assert!(PKCS1.starts_with("-----BEGIN RSA PRIVATE KEY-----"));
+        for key in [KEY, PKCS1] {
             let app = App::new("Iv1.8a61f9b3a7aba766".to_owned(), Secret::new(key)).unwrap();
             let proof = app.proof(now).unwrap();
             let (text, signature) = proof.expose().rsplit_once('.').unwrap();
@@ -165,6 +158,16 @@ mod tests {
             assert_eq!(token.map(|token| (token.ends - clock).as_secs()), left, "{ends}");
         }
         assert!(Token::parse(&json!({"token": "", "expires_at": "2026-01-02T04:00:00Z"}), now, clock).is_none());
+    }
+
+    #[test]
+    fn a_token_about_to_end_is_replaced() {
+        let app = App::new("1".to_owned(), Secret::new(KEY)).unwrap();
+        let now = Instant::now();
+        let first = app.slot("acme", now);
+        first.set(Token { secret: Secret::new("ghs_x"), ends: now + RESERVE }).unwrap();
+        assert!(Arc::ptr_eq(&first, &app.slot("acme", now)));
+        assert!(!Arc::ptr_eq(&first, &app.slot("acme", now + RESERVE)));
     }
 
     #[test]

@@ -97,7 +97,7 @@ impl GitHub {
     ) -> Result<(), ForgeError> {
         let url = self.at(project, &["issues", &number.to_string(), "labels", label], &[]);
         let answer = self.client.write(project, Method::DELETE, url, None).await?;
-        answer.found().map(drop)
+        if answer.status.as_u16() == 404 { Ok(()) } else { answer.done() }
     }
 
     pub(in crate::forge) async fn comments(&self, project: &Project, number: u64) -> Result<Vec<Comment>, ForgeError> {
