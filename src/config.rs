@@ -9,6 +9,7 @@ pub mod cases;
 mod checks;
 mod commit;
 mod cosign_keys;
+mod forges;
 mod git_access;
 mod image_fields;
 pub mod interval;

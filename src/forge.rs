@@ -10,13 +10,14 @@ mod cache;
 mod client;
 mod draft;
 mod error;
+
 mod gitea;
 mod github;
 mod gitlab;
 mod json;
 mod pace;
+mod target;
 mod wire;
-
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
@@ -27,6 +28,7 @@ use url::Url;
 use crate::credentials::Credentials;
 use crate::forge::client::Client;
 pub use crate::forge::error::ForgeError;
+pub use crate::forge::target::ForgeTarget;
 use crate::forge::gitea::Gitea;
 use crate::forge::github::GitHub;
 use crate::forge::gitlab::GitLab;

@@ -25,6 +25,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::annotations::ArgocdMethod;
 use crate::cache::Cache;
@@ -75,6 +76,12 @@ pub struct Options {
     pub configuration: String,
     /// Who commits are by.
     pub authorship: Authorship,
+    /// Addresses of committers whose commits are ours, in lower case; that of [`Options::authorship`] is among them.
+    pub own_emails: BTreeSet<String>,
+    /// Forges by the URLs below which they are meant: for what applications are built from.
+    pub forges: Vec<(Url, crate::forge::Options)>,
+    /// Logins, in lower case, of those whose closing of a pull request refuses nothing.
+    pub ignore_closed_by: BTreeSet<String>,
     /// How their messages are written.
     pub wording: Arc<Wording>,
 }

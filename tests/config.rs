@@ -1,6 +1,8 @@
 //! The configuration file: what is accepted, and every problem with its place.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "config/forges.rs"]
+mod forges;
 #[path = "config/login.rs"]
 mod login;
 
@@ -13,14 +15,16 @@ use repin::annotations::ArgocdMethod;
 use repin::config::secrets::SecretRef;
 use repin::config::settings::{
     AccessSettings, AnnotationSetting, ApplicationSettings, CacheSettings, ClientCertificateSettings, CommitSettings,
-    CosignKeySettings, Credentials, HistorySettings, LogFormat, LogLevel, LogSettings, PullSecretSettings,
-    RegistryCredentials, RegistrySettings, RepositorySettings, ServerSettings, Settings,
+    CosignKeySettings, Credentials, ForgeCredentials, ForgeSettings, HistorySettings, LogFormat, LogLevel, LogSettings,
+    PullSecretSettings, RegistryCredentials, RegistrySettings, RepositoryForgeSettings, RepositorySettings,
+    ServerSettings, Settings,
 };
 use repin::config::{Surroundings, interval, keys, load, parse, schema};
 use repin::git::{Authorship, Identity, Signer};
 use repin::message::template::Template;
 use repin::message::{self, Wording};
 use repin::model::change::{CommitText, WrittenPlace};
+use repin::model::forge::{CommitsBy, ForgeKind, PullLimits, RebaseWhen};
 use repin::model::image_field::{FieldPlace, ImageField};
 use repin::model::problem::{Problem, Severity};
 use repin::model::remote_url::{RemoteUrl, Transport};
@@ -76,6 +80,7 @@ fn read(text: &str) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
         SecretRef::Env(name) if name == "CUT" => {
             Ok(Secret::new("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n"))
         }
+        SecretRef::File(path) if path.ends_with("github-app.pem") => Ok(app_key()),
         SecretRef::File(path) if path.ends_with("platform-key") => Ok(locked_key()),
         SecretRef::File(path) if path.ends_with("signing-key") => Ok(open_key()),
         SecretRef::File(path) if path.to_string_lossy().contains("key") => Ok(private_key()),
@@ -106,6 +111,11 @@ fn locked_key() -> Secret {
 /// A key without a passphrase: opening one costs time by design.
 fn open_key() -> Secret {
     Secret::new(std::fs::read_to_string("tests/data/ssh/open").unwrap())
+}
+
+/// A key as GitHub makes it for an App.
+fn app_key() -> Secret {
+    Secret::new(std::fs::read_to_string("tests/data/google/key.pkcs1.pem").unwrap())
 }
 
 fn public_key(name: &str) -> PublicKey {
@@ -200,11 +210,15 @@ rules:
             discover: globs(&["**/*.yaml"]),
             credentials: None,
             access: AccessSettings::default(),
+            forge: None,
+            pull_requests: PullLimits::default(),
             may_write: vec![],
             history: HistorySettings::default(),
             schedule: None,
             line: 3,
         }],
+        forges: vec![],
+        ignore_closed_by: BTreeSet::new(),
         registries: vec![RegistrySettings { insecure: true, ..anonymous("127.0.0.1:5100", 8) }],
         registry_limits: Limits::default(),
         pull_secrets: vec![],
@@ -249,6 +263,15 @@ fn every_setting_of_the_example_is_read() {
         RegistrySettings { credentials, ..anonymous(host, line.unwrap_or_default() as u64 + 1) }
     };
     let ecr = |options: EcrOptions| Some(RegistryCredentials::Ecr(options));
+    let forge_access = || AccessSettings {
+        known_hosts: None,
+        ca: Some("/etc/repin/certs/example-ca.pem".into()),
+        proxy: Some(Secret::new("http://proxy.example.com:3128")),
+        client_certificate: Some(ClientCertificateSettings {
+            cert: "/etc/repin/certs/repin.pem".into(),
+            key: private_key(),
+        }),
+    };
     let google = |options: GoogleOptions| Some(RegistryCredentials::Google(options));
     let azure = |options: AzureOptions| Some(RegistryCredentials::Azure(options));
     let ids = || AzureOptions {
@@ -281,6 +304,24 @@ fn every_setting_of_the_example_is_read() {
                         key: private_key(),
                     }),
                 },
+                forge: Some(RepositoryForgeSettings {
+                    forge: ForgeSettings {
+                        url: "https://git.example.com".parse().unwrap(),
+                        kind: ForgeKind::GitLab,
+                        api_url: "https://git.example.com/api/v4".parse().unwrap(),
+                        credentials: Some(ForgeCredentials::Fixed(Credentials::Token(secret()))),
+                        access: forge_access(),
+                        requests_per_second: Some(5.0),
+                        line: line("      url: https://git.example.com  "),
+                    },
+                    project: "acme/gitops".parse().unwrap(),
+                    commits: CommitsBy::Api,
+                }),
+                pull_requests: PullLimits {
+                    max_open: Some(10),
+                    max_new_per_hour: Some(5),
+                    rebase: RebaseWhen::Conflict,
+                },
                 may_write: globs(&["environments/*/versions.yaml"]),
                 history: HistorySettings { commits: Some(50_000), days: Some(730) },
                 schedule: Some(Schedule::Every(Interval {
@@ -301,6 +342,8 @@ fn every_setting_of_the_example_is_read() {
                     known_hosts: Some("/etc/repin/ssh/known_hosts".into()),
                     ..AccessSettings::default()
                 },
+                forge: None,
+                pull_requests: PullLimits::default(),
                 may_write: vec![],
                 history: HistorySettings::default(),
                 schedule: None,
@@ -315,12 +358,35 @@ fn every_setting_of_the_example_is_read() {
                 discover: globs(&["**/*.yaml", "**/*.yml"]),
                 credentials: None,
                 access: AccessSettings::default(),
+                forge: None,
+                pull_requests: PullLimits::default(),
                 may_write: vec![],
                 history: HistorySettings::default(),
                 schedule: None,
                 line: line("- name: lab"),
             },
         ],
+        forges: vec![
+            ForgeSettings {
+                url: "https://github.com/acme".parse().unwrap(),
+                kind: ForgeKind::GitHub,
+                api_url: "https://api.github.com".parse().unwrap(),
+                credentials: Some(ForgeCredentials::App { id: "Iv23liAbCdEf01234567".into(), key: app_key() }),
+                access: AccessSettings::default(),
+                requests_per_second: None,
+                line: line("- url: https://github.com/acme"),
+            },
+            ForgeSettings {
+                url: "https://code.example.com/git".parse().unwrap(),
+                kind: ForgeKind::Gitea,
+                api_url: "https://code.example.com/git/api/v1".parse().unwrap(),
+                credentials: Some(ForgeCredentials::Fixed(Credentials::Token(secret()))),
+                access: forge_access(),
+                requests_per_second: Some(5.0),
+                line: line("- url: https://code.example.com/git"),
+            },
+        ],
+        ignore_closed_by: ["stale[bot]".to_owned()].into(),
         registries: vec![
             RegistrySettings {
                 credentials: Some(Credentials::Token(secret()).into()),
@@ -505,6 +571,7 @@ fn every_setting_of_the_example_is_read() {
                 committer: identity("Release Bot", "releases@example.com"),
                 signer: Some(Signer::new(&open_key(), None).unwrap()),
             },
+            own_emails: ["old-bot@example.com".to_owned()].into(),
             wording: Wording {
                 template: Some(Template::new(MESSAGE).unwrap()),
                 sign_off: Some("Release Bot <releases@example.com>".into()),
@@ -569,8 +636,22 @@ fn the_example_shows_every_key() {
         "repositories[].proxy.env",
         "repositories[].proxy.file",
         "repositories[].client_certificate.key.env",
+        "repositories[].forge.credentials.token.env",
+        "repositories[].forge.credentials.app",
+        "repositories[].forge.credentials.app.id",
+        "repositories[].forge.credentials.app.key",
+        "repositories[].forge.credentials.app.key.env",
+        "repositories[].forge.credentials.app.key.file",
+        "repositories[].forge.proxy.env",
+        "repositories[].forge.proxy.file",
+        "repositories[].forge.client_certificate.key.env",
         "repositories[].schedule.cron",
         "repositories[].schedule.time_zone",
+        "forges[].credentials.token.file",
+        "forges[].credentials.app.key.env",
+        "forges[].proxy.env",
+        "forges[].proxy.file",
+        "forges[].client_certificate.key.env",
         "registries[].credentials.username.env",
         "registries[].credentials.password.env",
         "registries[].credentials.token.env",
@@ -838,9 +919,18 @@ fn commits_are_read_with_their_defaults_and_every_problem() {
     ] {
         check(&format!("commit: {{{text}}}"), &[&format!("3 config/{expected}")]);
     }
+    let own = settings(&format!("{MINIMAL}commit: {{own_emails: [Old@Example.com, old@example.com]}}\n")).commit;
+    assert_eq!(own.own_emails, ["old@example.com".to_owned()].into());
     check(
-        "commit: {own_emails: [a@b]}",
-        &["3 unsupported/own_emails: `commit.own_emails` is known, and this build does not carry it out"],
+        "commit: {own_emails: [\"a b\", \"\"]}",
+        &["a b", ""]
+            .map(|text| {
+                let rule = "an address is not empty, and holds no blanks, no < and > and no control characters";
+                let at = usize::from(text.is_empty());
+                format!("3 config/invalid-value: `commit.own_emails[{at}]` is `{text}`: {rule}")
+            })
+            .each_ref()
+            .map(String::as_str),
     );
     let shown = format!(
         "{:?}",
@@ -1250,7 +1340,7 @@ fn a_repository_has_one_name_one_safe_url_and_one_writer() {
     check_whole(r#"repositories: [{name: a, url: "http://127.0.0.1:3000/a", credentials: {token: {env: T}}}]"#, &[]);
     check_whole(
         "repositories: [{name: a, url: /a, forge: github}]",
-        &["1 unsupported/forge: `repositories[0].forge` is known, and this build does not carry it out"],
+        &["1 config/invalid-value: `repositories[0].forge` is a single value, and a mapping is expected"],
     );
     check_whole(
         "repositories: [{name: a, name: b, url: /a}]",

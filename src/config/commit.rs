@@ -3,6 +3,8 @@
 //! Templates and keys are tried here, so that what cannot work is a problem at the start. No message holds a value of a
 //! secret.
 
+use std::collections::BTreeSet;
+
 use crate::config::access::{private_key, secret};
 use crate::config::keys;
 use crate::config::reader::Value;
@@ -20,7 +22,12 @@ pub(super) fn commit(value: &Value<'_>) -> CommitSettings {
     let is_signed_off = fields.written("sign_off").and_then(Value::boolean).unwrap_or(false);
     let signer = fields.get("signing").and_then(signer);
     let sign_off = is_signed_off.then(|| committer.to_string());
-    CommitSettings { authorship: Authorship { author, committer, signer }, wording: Wording { template, sign_off } }
+    let own_emails = fields.get("own_emails").map(own_emails).unwrap_or_default();
+    CommitSettings {
+        authorship: Authorship { author, committer, signer },
+        own_emails,
+        wording: Wording { template, sign_off },
+    }
 }
 
 fn identity(value: &Value<'_>) -> Option<Identity> {
@@ -32,6 +39,16 @@ fn identity(value: &Value<'_>) -> Option<Identity> {
     };
     let (name, email) = (read("name", Identity::name), read("email", Identity::email));
     Some(Identity { name: name?, email: email? })
+}
+
+/// Addresses, in lower case.
+fn own_emails(value: &Value<'_>) -> BTreeSet<String> {
+    let items = value.items();
+    let read = items.iter().filter_map(|item| {
+        let email = Identity::email(item.text()?);
+        email.map_err(|rule| item.invalid(rule, "Git holds such as `bot@example.com`")).ok()
+    });
+    read.map(|email| email.to_lowercase()).collect()
 }
 
 fn template(value: &Value<'_>) -> Option<Template> {

@@ -114,7 +114,7 @@ fn socket(value: &Value<'_>) -> Option<PathBuf> {
     }
 }
 
-fn proxy(value: &Value<'_>) -> Option<Secret> {
+pub(super) fn proxy(value: &Value<'_>) -> Option<Secret> {
     let hint = "write such as http://proxy.example.com:3128 or socks5://127.0.0.1:1080";
     let url = if value.is_scalar() {
         let text = value.text()?;
@@ -134,7 +134,7 @@ fn proxy(value: &Value<'_>) -> Option<Secret> {
     None
 }
 
-fn client_certificate(value: &Value<'_>) -> Option<ClientCertificateSettings> {
+pub(super) fn client_certificate(value: &Value<'_>) -> Option<ClientCertificateSettings> {
     let fields = value.fields(&keys::CLIENT_CERTIFICATE);
     let cert = fields.get("cert").and_then(file);
     let key = fields.get("key").and_then(private_key);

@@ -5,6 +5,7 @@
 
 mod commit;
 mod cosign;
+mod forge;
 mod image_fields;
 mod login;
 mod registries;
@@ -12,6 +13,7 @@ mod webhook;
 
 pub use self::commit::{COMMIT, IDENTITY, SIGNING};
 pub use self::cosign::COSIGN_KEY;
+pub use self::forge::{FORGE, FORGE_APP, FORGE_CREDENTIALS, PULL_REQUESTS, REPOSITORY_FORGE};
 pub use self::image_fields::IMAGE_FIELD;
 pub use self::login::{AZURE, CREDENTIALS, ECR, GOOGLE, PEER_FILE, PEER_REGISTRY};
 pub use self::registries::{REGISTRY, REGISTRY_LIMITS};
@@ -100,6 +102,12 @@ pub const TOP: Table = Table {
             "How often annotations may have a registry asked. Default: as often as its schedule.",
         ),
         required("repositories", Shape::List(&REPOSITORY), "GitOps repositories, at least one."),
+        optional("forges", Shape::List(&FORGE), "Forges by URL: for repositories, and for what images are built from."),
+        optional(
+            "ignore_closed_by",
+            Shape::Texts,
+            "Logins whose closing of a pull request does not refuse what it held.",
+        ),
         optional(
             "registries",
             Shape::List(&REGISTRY),
@@ -142,7 +150,7 @@ pub const TOP: Table = Table {
         optional("server", Shape::Map(&SERVER), "The HTTP server; null = off."),
         optional("log", Shape::Map(&LOG), "What is logged, and how."),
     ],
-    unbuilt: &["environments", "windows", "notifications", "kubernetes", "max_changes_per_push", "ignore_closed_by"],
+    unbuilt: &["environments", "windows", "notifications", "kubernetes", "max_changes_per_push"],
     ..PLAIN
 };
 
@@ -187,11 +195,16 @@ pub const REPOSITORY: Table = Table {
             "http, https, socks5 or socks5h URL, for https; by reference if it holds a password.",
         ),
         optional("client_certificate", Shape::Map(&CLIENT_CERTIFICATE), "Our own certificate, for https."),
+        optional(
+            "forge",
+            Shape::Map(&REPOSITORY_FORGE),
+            "Where its pull requests are. Default: its entry of `forges`.",
+        ),
+        optional("pull_requests", Shape::Map(&PULL_REQUESTS), "How many pull requests it takes."),
         optional("may_write", Shape::Texts, "Globs of files outside the source paths that may be written."),
         optional("history", Shape::Map(&HISTORY), "Limits on the history that is read. Default: none."),
         optional("schedule", Shape::Schedule, "When it is looked at. Default: the `schedule` of the file."),
     ],
-    unbuilt: &["forge"],
     ..PLAIN
 };
 

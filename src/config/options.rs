@@ -1,14 +1,16 @@
 //! Settings -> the `Options` of the modules below, so that none of them knows the configuration.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::config::forges;
 use crate::config::settings::{
-    ApplicationSettings, Credentials as Given, PullSecretSettings, RegistryCredentials, RegistrySettings,
-    RepositorySettings, Settings,
+    ApplicationSettings, ClientCertificateSettings, Credentials as Given, ForgeCredentials, ForgeSettings,
+    PullSecretSettings, RegistryCredentials, RegistrySettings, RepositorySettings, Settings,
 };
 use crate::credentials::Credentials;
+use crate::forge::{self, ForgeLogin, ForgeTarget};
 use crate::git::{Access, HistoryLimits};
 use crate::http::ClientCertificate;
 use crate::model::application::{Annotation, Application, ApplicationSource, PREFIX};
@@ -35,6 +37,9 @@ pub fn reconcile(settings: &Settings, file: &Path) -> Options {
         asking: asking(settings),
         configuration: file.display().to_string(),
         authorship: settings.commit.authorship.clone(),
+        own_emails: own_emails(settings),
+        forges: settings.forges.iter().map(|one| (one.url.clone(), forge(one))).collect(),
+        ignore_closed_by: settings.ignore_closed_by.clone(),
         wording: Arc::new(settings.commit.wording.clone()),
     }
 }
@@ -87,13 +92,46 @@ fn repository(settings: &RepositorySettings, cache: &Path) -> RepositoryOptions 
         history: HistoryLimits { commits: settings.history.commits, days: settings.history.days },
         cache: cache.to_owned(),
         access: access(settings),
+        forge: settings.forge.as_ref().map(|one| ForgeTarget {
+            options: forge(&one.forge),
+            project: one.project.clone(),
+            commits: one.commits,
+        }),
+        pull_requests: settings.pull_requests,
+    }
+}
+
+/// A commit of anybody else on a branch of ours is a person's.
+fn own_emails(settings: &Settings) -> BTreeSet<String> {
+    let committer = settings.commit.authorship.committer.email.to_lowercase();
+    settings.commit.own_emails.iter().cloned().chain([committer]).collect()
+}
+
+fn forge(given: &ForgeSettings) -> forge::Options {
+    let access = &given.access;
+    forge::Options {
+        kind: given.kind,
+        api_url: given.api_url.clone(),
+        web_url: forges::root_of(given),
+        login: match &given.credentials {
+            None => ForgeLogin::Fixed(Credentials::Anonymous),
+            Some(ForgeCredentials::Fixed(given)) => ForgeLogin::Fixed(credentials(Some(given))),
+            Some(ForgeCredentials::App { id, key }) => ForgeLogin::App { id: id.clone(), key: key.clone() },
+        },
+        ca: access.ca.as_ref().map(read),
+        proxy: access.proxy.clone(),
+        client_certificate: access.client_certificate.as_ref().map(certificate),
+        requests_per_second: given.requests_per_second,
     }
 }
 
 /// A file that went away since the check is seen as no PEM, which the modules below refuse with their own errors.
+fn read(path: &PathBuf) -> Vec<u8> {
+    std::fs::read(path).unwrap_or_default()
+}
+
 fn access(settings: &RepositorySettings) -> Access {
     let given = &settings.access;
-    let read = |path: &PathBuf| std::fs::read(path).unwrap_or_default();
     let known_hosts = match &given.known_hosts {
         Some(path) => vec![path.clone()],
         None => {
@@ -105,12 +143,13 @@ fn access(settings: &RepositorySettings) -> Access {
         credentials: credentials(settings.credentials.as_ref()),
         ca: given.ca.as_ref().map(read),
         proxy: given.proxy.clone(),
-        client_certificate: given
-            .client_certificate
-            .as_ref()
-            .map(|own| ClientCertificate { chain: read(&own.cert), key: own.key.clone() }),
+        client_certificate: given.client_certificate.as_ref().map(certificate),
         known_hosts,
     }
+}
+
+fn certificate(given: &ClientCertificateSettings) -> ClientCertificate {
+    ClientCertificate { chain: read(&given.cert), key: given.key.clone() }
 }
 
 fn credentials(given: Option<&Given>) -> Credentials {

@@ -1,6 +1,7 @@
 //! The entries of `repositories` and `registries`.
 
 use crate::config::access::{authorities, path, warn_plain};
+use crate::config::forges::{self, Known, Origin, pull_limits};
 use crate::config::git_access::access;
 use crate::config::keys;
 use crate::config::limits::limits;
@@ -9,6 +10,7 @@ use crate::config::reader::Value;
 use crate::config::schedule::schedule;
 use crate::config::settings::{HistorySettings, RegistrySettings, RepositorySettings};
 use crate::http::is_loopback;
+use crate::model::forge::BRANCH_PREFIX;
 use crate::model::names::{Branch, ImageName, NameError};
 use crate::model::remote_url::{RemoteUrl, Transport};
 use crate::registry::Limits;
@@ -18,13 +20,19 @@ const LEAST_REQUESTS_PER_SECOND: f64 = 0.001;
 pub(super) const MOST_REQUESTS_PER_SECOND: f64 = 1000.0;
 const MOST_AT_ONCE: usize = 256;
 
-pub(super) fn repository(value: &Value<'_>) -> Option<RepositorySettings> {
+pub(super) fn repository(value: &Value<'_>, known: &Known<'_>) -> Option<RepositorySettings> {
     let fields = value.fields(&keys::REPOSITORY);
     let name = fields.get("name").and_then(name);
     let url = fields.get("url").and_then(|value| remote_url(value, true));
     let branch = fields.get("branch").map(|value| {
         let error = |error: NameError| value.invalid(error.rule, "write the name of a branch, without refs/heads/");
-        value.text()?.parse::<Branch>().map_err(error).ok()
+        let branch = value.text()?.parse::<Branch>().map_err(error).ok()?;
+        if branch.as_str().starts_with(BRANCH_PREFIX) {
+            let rule = "branches that begin with repin/ are those of pull requests, and are replaced and deleted";
+            value.invalid(rule, "give the branch another name");
+            return None;
+        }
+        Some(branch)
     });
     let branches = fields.get("branches").map(Value::items).unwrap_or_default();
     let branches = branches.iter().filter_map(|value| value.glob(str::parse)).collect();
@@ -35,6 +43,9 @@ pub(super) fn repository(value: &Value<'_>) -> Option<RepositorySettings> {
         None => ["**/*.yaml", "**/*.yml"].iter().filter_map(|glob| glob.parse().ok()).collect(),
     };
     let (credentials, access) = access(&fields, url.as_ref());
+    let origin = url.as_ref().map(|url| Origin { url, credentials: credentials.as_ref(), access: &access });
+    let forge = origin.map(|origin| forges::of_repository(&fields, &origin, known));
+    let pull_requests = fields.get("pull_requests").map(pull_limits).unwrap_or_default();
     let history = fields.get("history").map(history).unwrap_or_default();
     let may_write = fields.get("may_write").map(Value::path_globs).unwrap_or_default();
     Some(RepositorySettings {
@@ -46,6 +57,8 @@ pub(super) fn repository(value: &Value<'_>) -> Option<RepositorySettings> {
         discover,
         credentials,
         access,
+        forge: forge??,
+        pull_requests,
         may_write,
         history,
         schedule: fields.get("schedule").and_then(schedule),

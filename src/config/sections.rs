@@ -10,6 +10,7 @@ use crate::config::access::path;
 use crate::config::checks;
 use crate::config::commit::commit;
 use crate::config::cosign_keys;
+use crate::config::forges;
 use crate::config::image_fields;
 use crate::config::keys;
 use crate::config::limits::limits;
@@ -55,7 +56,14 @@ pub(super) fn settings(root: &Value<'_>) -> Option<Settings> {
     let registries = list("registries");
     let rules = list("rules");
     let applications = list("applications");
-    let repositories: Vec<_> = repositories.iter().map(|value| (value, repository(value))).collect();
+    let forges = list("forges");
+    let forges = forges::forges(&forges);
+    let known = forges::Known {
+        forges: forges.iter().filter_map(|(_, read)| read.as_ref()).collect(),
+        is_complete: forges.iter().all(|(_, read)| read.is_some()),
+    };
+    let repositories: Vec<_> = repositories.iter().map(|value| (value, repository(value, &known))).collect();
+    let ignore_closed_by = top.get("ignore_closed_by").map(forges::logins).unwrap_or_default();
     let default = Limits::default();
     let registry_limits = top.get("registry_limits").map_or(default.clone(), |value| limits(value, &default));
     let registries: Vec<_> = registries.iter().map(|value| (value, registry(value, &registry_limits))).collect();
@@ -89,6 +97,8 @@ pub(super) fn settings(root: &Value<'_>) -> Option<Settings> {
         observe,
         argocd,
         repositories: repositories.into_iter().map(|(_, read)| read).collect::<Option<_>>()?,
+        forges: forges.into_iter().map(|(_, read)| read).collect::<Option<_>>()?,
+        ignore_closed_by,
         registries: registries
             .into_iter()
             .map(|(_, read)| read)

@@ -2,14 +2,18 @@
 //!
 //! They are made by [`crate::config::load`] only; nothing here reads. `Debug` shows no secret.
 
-use std::collections::BTreeMap;
+mod forge;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::annotations::ArgocdMethod;
+pub use crate::config::settings::forge::{ForgeCredentials, ForgeSettings, RepositoryForgeSettings};
 use crate::git::Authorship;
 use crate::message::Wording;
+use crate::model::forge::PullLimits;
 use crate::model::image_field::ImageField;
 use crate::model::names::{Branch, RepoPath};
 use crate::model::remote_url::RemoteUrl;
@@ -31,6 +35,10 @@ pub struct Settings {
     pub observe: bool,
     /// At least one; names are unique, and so is (repository, branch).
     pub repositories: Vec<RepositorySettings>,
+    /// URLs are unique.
+    pub forges: Vec<ForgeSettings>,
+    /// Logins, in lower case, of those whose closing of a pull request refuses nothing.
+    pub ignore_closed_by: BTreeSet<String>,
     /// Hosts are unique.
     pub registries: Vec<RegistrySettings>,
     /// What one answer may cost at registries without limits of their own.
@@ -94,6 +102,10 @@ pub struct RepositorySettings {
     pub credentials: Option<Credentials>,
     /// Whom to believe, and the way there.
     pub access: AccessSettings,
+    /// Where its pull requests are; none = it has none.
+    pub forge: Option<RepositoryForgeSettings>,
+    /// How many pull requests it takes.
+    pub pull_requests: PullLimits,
     /// Files outside the Applications' source paths that may be written.
     pub may_write: Vec<Glob>,
     /// How much history is read.
@@ -255,6 +267,9 @@ pub enum Credentials {
 pub struct CommitSettings {
     /// Author, committer and key.
     pub authorship: Authorship,
+    /// Addresses of committers whose commits are ours, in lower case; the committer's is not among them unless it was
+    /// written.
+    pub own_emails: BTreeSet<String>,
     /// Template and sign-off.
     pub wording: Wording,
 }

@@ -42,6 +42,55 @@ impl ForgeKind {
     }
 }
 
+/// Who makes the commits of pull requests.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum CommitsBy {
+    /// We do, and push them.
+    #[default]
+    Git,
+    /// The forge does, through its API, and shows them as verified.
+    Api,
+}
+
+/// When the branch of a pull request is made anew from the head of the base.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum RebaseWhen {
+    /// Whenever the base moved.
+    #[default]
+    Always,
+    /// When it cannot be merged as it is, or its changes are others.
+    Conflict,
+}
+
+/// How many pull requests a repository takes, and when their branches follow the base.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct PullLimits {
+    /// At most this many are open at once; none = no limit.
+    pub max_open: Option<u64>,
+    /// At most this many are opened within an hour; none = no limit.
+    pub max_new_per_hour: Option<u64>,
+    /// When their branches follow the base.
+    pub rebase: RebaseWhen,
+}
+
+/// Reads the login of an account as people write it, with or without `@` before it.
+///
+/// # Errors
+/// The rule that the text breaks.
+pub fn login(text: &str) -> Result<String, &'static str> {
+    let login = text.strip_prefix('@').unwrap_or(text);
+    // GitHub's Apps are `name[bot]`.
+    if is_name(login.strip_suffix("[bot]").unwrap_or(login)) {
+        return Ok(login.to_owned());
+    }
+    Err("a login is up to 100 letters, digits and . _ - (and may end in [bot])")
+}
+
+fn is_name(text: &str) -> bool {
+    let is_known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    (1..=100).contains(&text.len()) && text.chars().all(is_known) && !matches!(text, "." | "..")
+}
+
 /// A repository on a forge: `owner/name`, on GitLab with all groups above it.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Project(String);

@@ -7,17 +7,17 @@ mod discovery;
 pub(super) mod files;
 mod index;
 mod line;
+mod options;
 mod places;
 pub(super) mod sets;
 mod words;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::diagnostic::Diagnostic;
-use crate::git::{self, GitError, Head, HistoryLimits, Mirror, Trees};
+use crate::git::{self, GitError, Head, Mirror, Trees};
 use crate::manifest::argocd::applicationset::ApplicationSet;
 use crate::manifest::place::Place;
 use crate::model::application::Application;
@@ -25,7 +25,6 @@ use crate::model::history::{BlobId, CommitId};
 use crate::model::names::{Branch, ImageName, RepoPath};
 use crate::model::problem::Problem;
 use crate::model::remote_url::RemoteUrl;
-use crate::model::rule::Glob;
 use crate::plan::Failure;
 use crate::plan::locate::{FileState, may_be_manifest};
 use crate::plan::rollback::Stood;
@@ -35,34 +34,8 @@ use crate::reconcile::repository::index::Index;
 use crate::reconcile::repository::line::{Line, Met};
 use crate::reconcile::repository::places::Placed;
 
+pub use crate::reconcile::repository::options::RepositoryOptions;
 pub(super) use crate::reconcile::repository::places::Ground;
-
-/// What a repository needs to be read and written.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RepositoryOptions {
-    /// Its configured name.
-    pub name: String,
-    /// Where it is.
-    pub url: RemoteUrl,
-    /// Tells its mirror from those of other entries with the same remote; empty for the first of them.
-    pub part: String,
-    /// The branch; none = the remote's default branch.
-    pub branch: Option<Branch>,
-    /// Other branches that annotations may reach.
-    pub branches: Vec<Glob>,
-    /// Other URLs that mean it.
-    pub also: Vec<RemoteUrl>,
-    /// Files in which Applications are looked for.
-    pub discover: Vec<Glob>,
-    /// Files outside the source paths that may be written.
-    pub may_write: Vec<Glob>,
-    /// How much history is read.
-    pub history: HistoryLimits,
-    /// Directory of the mirrors.
-    pub cache: PathBuf,
-    /// What is needed to get in.
-    pub access: git::Access,
-}
 
 /// What stood at one place in one version of a file, memoised.
 pub(super) type StoodKey = (BlobId, Place, ImageName);

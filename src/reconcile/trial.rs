@@ -2,7 +2,7 @@
 //!
 //! Questions are answered as in a cycle, without a cycle's traces: no clock is started, and the cache is read only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +50,9 @@ impl Reconciler {
             },
             configuration: String::new(),
             authorship: Authorship::default(),
+            own_emails: BTreeSet::new(),
+            forges: Vec::new(),
+            ignore_closed_by: BTreeSet::new(),
             wording: Arc::new(Wording::default()),
         };
         let opened = cache.map_or_else(Cache::in_memory, Cache::look);

@@ -83,6 +83,8 @@ mod tests {
             history: HistoryLimits::default(),
             cache: std::path::PathBuf::from("/nonexistent"),
             access: crate::git::Access::default(),
+            forge: None,
+            pull_requests: crate::model::forge::PullLimits::default(),
         })
     }
 

@@ -111,7 +111,7 @@ fn what_cannot_work_is_refused_at_the_start_with_its_line() {
         ("  message: \"{% for %}\"\n", "commit.message", "line 1 of the template"),
         ("  author: {name: \"a <b\", email: a@b}\n", "commit.author.name", "holds no < and >"),
         ("  signing: {ssh_key: {file: /nonexistent/key}}\n", "commit.signing.ssh_key", "cannot be read"),
-        ("  own_emails: [a@b]\n", "commit.own_emails", "does not carry it out"),
+        ("  own_emails: [\"a b\"]\n", "commit.own_emails[0]", "holds no blanks"),
     ] {
         configure(&world, commit);
         let said = world.repin(&["once"]);

@@ -14,8 +14,12 @@ pub const COMMIT: Table = Table {
             Shape::Map(&SIGNING),
             "Signs commits as git verify-commit reads it. Default: they are not.",
         ),
+        optional(
+            "own_emails",
+            Shape::Texts,
+            "Committers whose commits on branches of pull requests are ours, beside the committer.",
+        ),
     ],
-    unbuilt: &["own_emails"],
     ..PLAIN
 };
 
