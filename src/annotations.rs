@@ -4,6 +4,7 @@
 //! registries. One bad annotation holds its image and never the others.
 
 pub mod bare;
+mod delivery;
 pub mod destination;
 pub mod image_list;
 pub mod keys;
@@ -18,10 +19,12 @@ use crate::annotations::destination::Destination;
 use crate::annotations::keys::Reading;
 use crate::model::address::Address;
 use crate::model::application::{Application, LEGACY_PREFIX, PREFIX};
+use crate::model::forge::PullWishes;
 use crate::model::key_path::KeyPath;
 use crate::model::names::ImageName;
 use crate::model::policy::Policy;
 use crate::model::problem::{Problem, Severity};
+use crate::model::rule::Delivery;
 use crate::model::tracked::{Form, Refusal};
 
 /// Where a team wants the tag to be written.
@@ -71,6 +74,10 @@ pub struct ImageRequest {
     pub pull_secret: Option<String>,
     /// Where the whole Application wants its changes to go.
     pub destination: Destination,
+    /// How the whole Application wishes its changes to be delivered; none = as the rules say.
+    pub delivery: Option<Delivery>,
+    /// What the whole Application wishes of its pull requests.
+    pub pull_request: PullWishes,
     /// Why the image is held.
     pub refusal: Option<Refusal>,
 }

@@ -17,6 +17,7 @@ pub mod keys;
 mod limits;
 mod login;
 pub mod options;
+mod pull_rules;
 mod pull_secrets;
 mod reader;
 mod registries_conf;

@@ -5,8 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::forge::{MergeMethod, PullPeople, PullWishes};
 use crate::model::names::RepoPath;
-use crate::model::rule::{Delivery, Glob, Match, Per, Rule};
+use crate::model::rule::{AutoMerge, Delivery, Glob, Match, Per, PullRules, Rule};
 use crate::model::schedule::Schedule;
 use crate::model::verification::KeyName;
 
@@ -48,11 +49,77 @@ pub struct EffectiveRule {
     pub schedule: Option<Schedule>,
     /// Keys with which an image must be signed, of all matching rules.
     pub verify: BTreeSet<KeyName>,
-    /// Known settings of the matching rules that this build does not carry out, each once, in the manual's order;
-    /// `delivery` is among them if the delivery in force is a pull request.
+    /// What pull requests are like.
+    pub pull_request: PullSettings,
+    /// Known settings of the matching rules that this build does not carry out, each once, in the manual's order.
     pub unsupported: Vec<&'static str>,
     /// Which rules gave the values.
     pub from: Origin,
+}
+
+/// What the rules say of the pull requests of one place; without a rule that says it: nobody is asked, no draft, no merging
+/// by itself.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct PullSettings {
+    /// Their labels.
+    pub labels: BTreeSet<String>,
+    /// Logins and teams that are asked for a review, and [`CODEOWNERS`](crate::model::forge::CODEOWNERS).
+    pub reviewers: BTreeSet<String>,
+    /// Logins that they are assigned to.
+    pub assignees: BTreeSet<String>,
+    /// Not meant to be merged yet.
+    pub is_draft: bool,
+    /// Whether the forge merges them by itself.
+    pub auto_merge: AutoMerge,
+    /// How the forge merges them then.
+    pub merge_method: MergeMethod,
+}
+
+impl PullSettings {
+    /// Gives who is asked, with whom annotations wish to be asked besides.
+    pub fn people(&self, wishes: &PullWishes) -> PullPeople {
+        let both = |one: &BTreeSet<String>, other: &BTreeSet<String>| one.union(other).cloned().collect();
+        PullPeople {
+            labels: both(&self.labels, &wishes.labels),
+            reviewers: both(&self.reviewers, &wishes.reviewers),
+            assignees: both(&self.assignees, &wishes.assignees),
+        }
+    }
+
+    /// Tells whether the forge is to merge by itself, where annotations wish it, wish it not, or say nothing; none = they
+    /// wish what the rules do not allow, and it does not.
+    pub fn is_auto_merged(&self, wish: Option<bool>) -> Option<bool> {
+        match (self.auto_merge, wish) {
+            (_, Some(false)) | (AutoMerge::Off | AutoMerge::Optional, None) => Some(false),
+            (AutoMerge::On, None) | (AutoMerge::Optional | AutoMerge::On, Some(true)) => Some(true),
+            (AutoMerge::Off, Some(true)) => None,
+        }
+    }
+
+    /// Takes over what a later rule says.
+    fn take(&mut self, later: &PullRules) {
+        let set = |own: &mut BTreeSet<String>, later: &Option<BTreeSet<String>>| {
+            if let Some(later) = later {
+                own.clone_from(later);
+            }
+        };
+        set(&mut self.labels, &later.labels);
+        set(&mut self.reviewers, &later.reviewers);
+        set(&mut self.assignees, &later.assignees);
+        self.is_draft = later.draft.unwrap_or(self.is_draft);
+        self.auto_merge = later.auto_merge.unwrap_or(self.auto_merge);
+        self.merge_method = later.merge_method.unwrap_or(self.merge_method);
+    }
+}
+
+/// Gives how a change is delivered where annotations wish a way of their own: the stricter of both. None if they wish for
+/// less than the rules demand.
+pub fn delivery(rule: Delivery, wish: Option<Delivery>) -> Option<Delivery> {
+    match wish {
+        Some(wish) if wish < rule => None,
+        Some(wish) => Some(wish),
+        None => Some(rule),
+    }
 }
 
 /// Positions (from 0, in file order) of the rules that gave each value of an [`EffectiveRule`].
@@ -102,18 +169,15 @@ pub fn effective(rules: &[Rule], observe_all: bool, subject: &Subject<'_>) -> Ef
         all.may_write
             .extend(rule.may_write.iter().filter(|glob| !all.may_write.contains(glob)).cloned().collect::<Vec<_>>());
         all.verify.extend(rule.verify.iter().cloned());
+        all.pull_request.take(&rule.pull_request);
         all.unsupported.extend(&rule.unsupported);
     }
     all.observe |= observe_all;
-    if all.delivery == Delivery::PullRequest {
-        all.unsupported.push("delivery");
-    }
     in_order(&mut all.unsupported);
     all
 }
 
-/// The settings of a rule that this build does not carry out, in the manual's order. `delivery: pull-request` stands
-/// before them all.
+/// The settings of a rule that this build does not carry out, in the manual's order.
 pub const UNBUILT: [&str; 8] = [
     "windows",
     "min_age",
@@ -235,6 +299,7 @@ mod tests {
             per: Some(Per::Group),
             schedule: every(3_600),
             verify: keys(&["qa", "release"]),
+            pull_request: PullSettings::default(),
             unsupported: vec!["windows", "notify"],
             from: Origin {
                 matched: vec![0, 2],
@@ -249,13 +314,84 @@ mod tests {
         assert_eq!(effective_for(&rules, true, Some("apps/x.yaml")), EffectiveRule { observe: true, ..expected });
     }
 
+    fn set(texts: &[&str]) -> BTreeSet<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    }
+
     #[test]
-    fn a_pull_request_in_force_is_unbuilt_and_an_overridden_one_is_not() {
-        let mut rules =
-            vec![Rule { delivery: Some(Delivery::PullRequest), unsupported: vec!["windows"], ..on_path("**") }];
-        assert_eq!(effective_for(&rules, false, Some("x")).unsupported, ["delivery", "windows"]);
-        rules.push(Rule { delivery: Some(Delivery::Commit), ..on_path("**") });
-        assert_eq!(effective_for(&rules, false, Some("x")).unsupported, ["windows"]);
+    fn what_rules_say_of_pull_requests_overrides_field_by_field_and_lists_replace() {
+        let saying = |pull_request: PullRules| Rule { pull_request, ..on_path("apps/**") };
+        let rules = [
+            saying(PullRules {
+                labels: Some(set(&["deps", "bot"])),
+                reviewers: Some(set(&["alice"])),
+                draft: Some(true),
+                auto_merge: Some(AutoMerge::On),
+                merge_method: Some(MergeMethod::Squash),
+                assignees: None,
+            }),
+            Rule { pull_request: PullRules { draft: Some(false), ..PullRules::default() }, ..on_path("other/**") },
+            saying(PullRules {
+                labels: Some(set(&["production"])),
+                reviewers: Some(set(&[])),
+                assignees: Some(set(&["bob"])),
+                auto_merge: Some(AutoMerge::Optional),
+                ..PullRules::default()
+            }),
+        ];
+        let expected = PullSettings {
+            labels: set(&["production"]),
+            reviewers: set(&[]),
+            assignees: set(&["bob"]),
+            is_draft: true,
+            auto_merge: AutoMerge::Optional,
+            merge_method: MergeMethod::Squash,
+        };
+        assert_eq!(effective_for(&rules, false, Some("apps/x")).pull_request, expected);
+        assert_eq!(effective_for(&rules, false, Some("x")).pull_request, PullSettings::default());
+        let wishes = PullWishes {
+            labels: set(&["web"]),
+            reviewers: set(&["acme/web"]),
+            assignees: set(&["bob"]),
+            auto_merge: None,
+        };
+        let people =
+            PullPeople { labels: set(&["production", "web"]), reviewers: set(&["acme/web"]), assignees: set(&["bob"]) };
+        assert_eq!(expected.people(&wishes), people);
+    }
+
+    #[test]
+    fn annotations_may_ask_for_more_and_never_for_less() {
+        use Delivery::{Commit, None as Nothing, PullRequest};
+        for (rule, wish, expected) in [
+            (Commit, None, Some(Commit)),
+            (PullRequest, None, Some(PullRequest)),
+            (Nothing, None, Some(Nothing)),
+            (Commit, Some(Commit), Some(Commit)),
+            (Commit, Some(PullRequest), Some(PullRequest)),
+            (Commit, Some(Nothing), Some(Nothing)),
+            (PullRequest, Some(Commit), None),
+            (PullRequest, Some(PullRequest), Some(PullRequest)),
+            (PullRequest, Some(Nothing), Some(Nothing)),
+            (Nothing, Some(Commit), None),
+            (Nothing, Some(PullRequest), None),
+        ] {
+            assert_eq!(delivery(rule, wish), expected, "{rule} {wish:?}");
+        }
+        for (rule, wish, expected) in [
+            (AutoMerge::Off, None, Some(false)),
+            (AutoMerge::Off, Some(false), Some(false)),
+            (AutoMerge::Off, Some(true), None),
+            (AutoMerge::Optional, None, Some(false)),
+            (AutoMerge::Optional, Some(false), Some(false)),
+            (AutoMerge::Optional, Some(true), Some(true)),
+            (AutoMerge::On, None, Some(true)),
+            (AutoMerge::On, Some(false), Some(false)),
+            (AutoMerge::On, Some(true), Some(true)),
+        ] {
+            let settings = PullSettings { auto_merge: rule, ..PullSettings::default() };
+            assert_eq!(settings.is_auto_merged(wish), expected, "{rule:?} {wish:?}");
+        }
     }
 
     #[test]

@@ -24,11 +24,11 @@ use repin::git::{Authorship, Identity, Signer};
 use repin::message::template::Template;
 use repin::message::{self, Wording};
 use repin::model::change::{CommitText, WrittenPlace};
-use repin::model::forge::{CommitsBy, ForgeKind, PullLimits, RebaseWhen};
+use repin::model::forge::{CommitsBy, ForgeKind, MergeMethod, PullLimits, RebaseWhen};
 use repin::model::image_field::{FieldPlace, ImageField};
 use repin::model::problem::{Problem, Severity};
 use repin::model::remote_url::{RemoteUrl, Transport};
-use repin::model::rule::{Delivery, Glob, Match, Per, PullSecret, Rule};
+use repin::model::rule::{AutoMerge, Delivery, Glob, Match, Per, PullRules, PullSecret, Rule};
 use repin::model::schedule::cron::Cron;
 use repin::model::schedule::{Interval, Schedule};
 use repin::model::webhook::{Webhook, WebhookKind};
@@ -310,6 +310,7 @@ fn every_setting_of_the_example_is_read() {
                         kind: ForgeKind::GitLab,
                         api_url: "https://git.example.com/api/v4".parse().unwrap(),
                         credentials: Some(ForgeCredentials::Fixed(Credentials::Token(secret()))),
+                        // That of the repository, which is on the same host.
                         access: forge_access(),
                         requests_per_second: Some(5.0),
                         line: line("      url: https://git.example.com  "),
@@ -547,13 +548,14 @@ fn every_setting_of_the_example_is_read() {
                 per: Some(Per::Group),
                 schedule: None,
                 verify: BTreeSet::new(),
+                pull_request: PullRules::default(),
                 unsupported: vec![],
                 line: line("- match:  "),
             },
             Rule {
                 matches: Match { path: Some("apps/*/production/**".parse().unwrap()), ..Match::default() },
                 environment: Some("production".into()),
-                delivery: Some(Delivery::None),
+                delivery: Some(Delivery::PullRequest),
                 observe: Some(true),
                 may_write: vec![],
                 per: None,
@@ -561,6 +563,14 @@ fn every_setting_of_the_example_is_read() {
                     Cron::new("0 9 * * 1-5", TimeZone::get("Europe/Berlin").unwrap()).unwrap(),
                 )),
                 verify: ["release".parse().unwrap()].into(),
+                pull_request: PullRules {
+                    labels: Some(["dependencies", "production"].map(str::to_owned).into()),
+                    reviewers: Some(["alice", "acme/platform", "codeowners"].map(str::to_owned).into()),
+                    assignees: Some(["bob".to_owned()].into()),
+                    draft: Some(false),
+                    auto_merge: Some(AutoMerge::Optional),
+                    merge_method: Some(MergeMethod::Squash),
+                },
                 unsupported: vec![],
                 line: line("- match: {path: \"apps/*/production"),
             },
@@ -642,9 +652,16 @@ fn the_example_shows_every_key() {
         "repositories[].forge.credentials.app.key",
         "repositories[].forge.credentials.app.key.env",
         "repositories[].forge.credentials.app.key.file",
+        // As at `forges`.
+        "repositories[].forge.ca",
+        "repositories[].forge.proxy",
         "repositories[].forge.proxy.env",
         "repositories[].forge.proxy.file",
+        "repositories[].forge.client_certificate",
+        "repositories[].forge.client_certificate.cert",
+        "repositories[].forge.client_certificate.key",
         "repositories[].forge.client_certificate.key.env",
+        "repositories[].forge.client_certificate.key.file",
         "repositories[].schedule.cron",
         "repositories[].schedule.time_zone",
         "forges[].credentials.token.file",

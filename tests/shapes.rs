@@ -5,7 +5,9 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use repin::manifest::argocd::{Definitions, read_applications};
-use repin::model::rule::{Match, PullSecret};
+use repin::model::forge::PullWishes;
+use repin::model::problem::Problem;
+use repin::model::rule::{Delivery, Match, PullSecret};
 use repin::model::tracked::{Search, TrackedImage};
 use repin::resolve::{Configured, KnownRepository, resolve};
 use repin::selection;
@@ -18,6 +20,13 @@ const CHART: &str = "sources: [{repoURL: 'https://charts.example', chart: web, h
 /// Reads annotations (whole lines, `key: value`) and gives one line for each tracked image, then each problem as
 /// `code: hint`, cut to what the row asks for.
 fn read(annotations: &str, spec: &str) -> (Vec<String>, Vec<String>) {
+    let (images, problems) = resolved(annotations, spec);
+    let problems =
+        problems.iter().map(|one| format!("{}: {} | {}", one.code, one.message, one.hint.as_deref().unwrap_or("")));
+    (images.iter().map(shown).collect(), problems.collect())
+}
+
+fn resolved(annotations: &str, spec: &str) -> (Vec<TrackedImage>, Vec<Problem>) {
     let mut lines = String::new();
     for line in annotations.lines() {
         let is_key = !line.is_empty() && !line.starts_with(' ');
@@ -47,9 +56,7 @@ fn read(annotations: &str, spec: &str) -> (Vec<String>, Vec<String>) {
     let [application] = applications.as_slice() else { panic!("one Application: {text}\n{problems:#?}") };
     let (images, found) = resolve(application, &configured);
     problems.extend(found);
-    let problems =
-        problems.iter().map(|one| format!("{}: {} | {}", one.code, one.message, one.hint.as_deref().unwrap_or("")));
-    (images.iter().map(shown).collect(), problems.collect())
+    (images, problems)
 }
 
 fn shown(image: &TrackedImage) -> String {
@@ -384,4 +391,58 @@ fn key_paths_of_manifests() {
         ),
     ];
     check(rows, ONE);
+}
+
+const LISTED: &str = "image-list: app=r.io/a/web\napp.helm.image-tag: image.tag";
+
+#[test]
+fn how_changes_are_delivered_is_wished_for_the_whole_application() {
+    for (value, expected) in [
+        ("commit", Some(Delivery::Commit)),
+        ("pull-request", Some(Delivery::PullRequest)),
+        ("none", Some(Delivery::None)),
+    ] {
+        let (images, problems) = resolved(&format!("{LISTED}\ndelivery: {value}"), ONE);
+        assert_eq!((images[0].delivery, problems), (expected, Vec::new()), "{value}");
+        let refusal = images[0].refusal.as_ref().map(|refusal| refusal.code.as_str());
+        assert_eq!(refusal, (value == "none").then_some("rule/none"), "{value}");
+    }
+    let (images, _) = resolved(LISTED, ONE);
+    assert_eq!((images[0].delivery, &images[0].pull_request), (None, &PullWishes::default()));
+    let set = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    let wishes = "pull-request.labels: \"deps, kind/update\"\npull-request.reviewers: |\n      @alice\n      acme/web\n      \
+                  codeowners\npull-request.assignees: bob,bob\npull-request.auto-merge: \"false\"";
+    let (images, problems) = resolved(&format!("{LISTED}\n{wishes}"), ONE);
+    assert_eq!(problems, Vec::new());
+    let expected = PullWishes {
+        labels: set(&["deps", "kind/update"]),
+        reviewers: set(&["alice", "acme/web", "codeowners"]),
+        assignees: set(&["bob"]),
+        auto_merge: Some(false),
+    };
+    assert_eq!(images[0].pull_request, expected);
+}
+
+#[test]
+fn a_wish_that_no_forge_could_fulfil_holds_the_image_and_says_what_is_allowed() {
+    const LABEL: &str = "a label is 1 to 50 characters, without commas, control characters and blanks at its ends";
+    for (wish, rule) in [
+        ("delivery: pr", "`delivery: pr` is no way of delivery"),
+        ("pull-request.labels: \"\"", "`pull-request.labels: ` names nobody and nothing"),
+        ("pull-request.labels: repin/retry", "repin/rebase and repin/retry are for people"),
+        (&format!("pull-request.labels: {}", "x".repeat(51)), LABEL),
+        ("pull-request.reviewers: a b", "holds `a b`: a login is up to 100 letters"),
+        ("pull-request.reviewers: acme/a b", "holds `acme/a b`: a team is organisation/team"),
+        ("pull-request.assignees: acme/web", "holds `acme/web`: a login is up to 100 letters"),
+        ("pull-request.auto-merge: \"yes\"", "is neither `true` nor `false`"),
+    ] {
+        let (images, problems) = resolved(&format!("{LISTED}\n{wish}"), ONE);
+        assert_eq!(images[0].refusal.as_ref().unwrap().code, "annotation/invalid", "{wish}");
+        assert_eq!(problems.len(), 1, "{wish}: {problems:#?}");
+        assert!(problems[0].message.contains(rule), "{wish}: {problems:#?}");
+        assert!(problems[0].hint.as_ref().is_some_and(|hint| hint.contains("write")), "{wish}: {problems:#?}");
+    }
+    // They are of the whole Application: one image of it has no pull request of its own.
+    let (_, problems) = resolved(&format!("{LISTED}\napp.pull-request.labels: deps"), ONE);
+    assert_eq!(problems[0].code, "annotation/unknown-key");
 }

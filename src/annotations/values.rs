@@ -6,8 +6,10 @@ use crate::annotations::destination::Destination;
 use crate::annotations::image_list::Entry;
 use crate::annotations::keys::{KEYS, Scope};
 use crate::annotations::{Given, ImageRequest, Reader};
+use crate::model::forge::PullWishes;
 use crate::model::policy::Policy;
 use crate::model::problem::Severity;
+use crate::model::rule::Delivery;
 use crate::model::tracked::Refusal;
 
 /// What stands in the way of one image: the first invalid value, and unbuilt keys by CONFIGURATION's order.
@@ -35,6 +37,8 @@ impl Reader<'_> {
             interval: None,
             pull_secret: None,
             destination: Destination::default(),
+            delivery: None,
+            pull_request: PullWishes::default(),
             refusal: None,
         };
         let constraint = match &entry.image {
@@ -67,6 +71,9 @@ impl Reader<'_> {
         request.interval = self.interval(&entry.alias, &mut obstacles);
         request.pull_secret = self.pull_secret(&entry.alias, &mut obstacles);
         request.destination = self.destination(&mut obstacles);
+        request.delivery = self.delivery(&mut obstacles);
+        obstacles.delivery_none = request.delivery == Some(Delivery::None);
+        request.pull_request = self.pull_wishes(&mut obstacles);
         request.refusal = obstacles.refusal();
         request
     }
@@ -79,10 +86,6 @@ impl Reader<'_> {
                 Scope::Both | Scope::Alias => self.find(alias, key.name).map(|(name, given)| (name, given.clone())),
             };
             let Some((written, given)) = given else { continue };
-            if key.name == "delivery" && given.value == "none" {
-                obstacles.delivery_none = true;
-                continue;
-            }
             let message = format!("`{written}: {}` is not carried out by this version", given.value);
             self.unsupported(
                 at,

@@ -13,7 +13,7 @@ mod webhook;
 
 pub use self::commit::{COMMIT, IDENTITY, SIGNING};
 pub use self::cosign::COSIGN_KEY;
-pub use self::forge::{FORGE, FORGE_APP, FORGE_CREDENTIALS, PULL_REQUESTS, REPOSITORY_FORGE};
+pub use self::forge::{FORGE, FORGE_APP, FORGE_CREDENTIALS, PULL_REQUEST, PULL_REQUESTS, REPOSITORY_FORGE};
 pub use self::image_fields::IMAGE_FIELD;
 pub use self::login::{AZURE, CREDENTIALS, ECR, GOOGLE, PEER_FILE, PEER_REGISTRY};
 pub use self::registries::{REGISTRY, REGISTRY_LIMITS};
@@ -293,6 +293,7 @@ pub const RULE: Table = Table {
             "What one commit holds. Default application, or group where an annotation names one.",
         ),
         optional("schedule", Shape::Schedule, "Writes only when this has had a tick since the last cycle."),
+        optional("pull_request", Shape::Map(&PULL_REQUEST), "What pull requests are like; field by field."),
         optional("verify", Shape::TextOrTexts, "cosign:<name>: images must be signed with these keys too."),
     ],
     unbuilt: &crate::rules::UNBUILT,

@@ -15,6 +15,7 @@ use crate::config::image_fields;
 use crate::config::keys;
 use crate::config::limits::limits;
 use crate::config::login;
+use crate::config::pull_rules::pull_request;
 use crate::config::pull_secrets::{self, pull_secret};
 use crate::config::reader::{Fields, Value};
 use crate::config::registries_conf::{self, Known};
@@ -137,6 +138,7 @@ fn rule(value: &Value<'_>) -> Rule {
         per: per.and_then(|word| Per::ALL.into_iter().find(|per| per.as_str() == word)),
         schedule: fields.get("schedule").and_then(ticks),
         verify,
+        pull_request: fields.get("pull_request").map(pull_request).unwrap_or_default(),
         unsupported,
         line: value.line,
     }

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::model::history::CommitId;
 use crate::model::names::Branch;
+use crate::model::text::is_invisible;
 
 /// What the branches of pull requests begin with.
 pub const BRANCH_PREFIX: &str = "repin/";
@@ -19,6 +20,9 @@ pub const BRANCH_PREFIX: &str = "repin/";
 pub const LABEL_REBASE: &str = "repin/rebase";
 /// Takes back that a closed pull request refuses what it held.
 pub const LABEL_RETRY: &str = "repin/retry";
+
+/// Among reviewers: whoever the file CODEOWNERS of the base names for the changed files.
+pub const CODEOWNERS: &str = "codeowners";
 
 /// The kinds of forges that are spoken to.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -84,6 +88,37 @@ pub fn login(text: &str) -> Result<String, &'static str> {
         return Ok(login.to_owned());
     }
     Err("a login is up to 100 letters, digits and . _ - (and may end in [bot])")
+}
+
+/// Reads whom a review is asked of: a login, a team as `organisation/team`, or [`CODEOWNERS`].
+///
+/// # Errors
+/// The rule that the text breaks.
+pub fn reviewer(text: &str) -> Result<String, &'static str> {
+    let team = text.strip_prefix('@').unwrap_or(text);
+    if !team.contains('/') {
+        return login(text);
+    }
+    if (2..=20).contains(&team.split('/').count()) && team.split('/').all(is_name) {
+        return Ok(team.to_owned());
+    }
+    Err("a team is organisation/team, of letters, digits and . _ -")
+}
+
+/// Reads a label. Those by which people tell repin what to do are none that it sets.
+///
+/// # Errors
+/// The rule that the text breaks.
+pub fn label(text: &str) -> Result<String, &'static str> {
+    let is_unseen = |c: char| c.is_control() || is_invisible(c);
+    // GitHub's limit; GitLab separates labels by commas.
+    if !(1..=50).contains(&text.chars().count()) || text.trim() != text || text.contains(|c| c == ',' || is_unseen(c)) {
+        return Err("a label is 1 to 50 characters, without commas, control characters and blanks at its ends");
+    }
+    if [LABEL_REBASE, LABEL_RETRY].iter().any(|own| own.eq_ignore_ascii_case(text)) {
+        return Err("repin/rebase and repin/retry are for people, who tell repin by them what to do");
+    }
+    Ok(text.to_owned())
 }
 
 fn is_name(text: &str) -> bool {
@@ -202,6 +237,20 @@ pub enum MergeMethod {
     Rebase,
 }
 
+impl MergeMethod {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Merge, Self::Squash, Self::Rebase];
+
+    /// Gives the word of the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Merge => "merge",
+            Self::Squash => "squash",
+            Self::Rebase => "rebase",
+        }
+    }
+}
+
 /// A pull request that is to be opened, from a branch that is there.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NewPullRequest {
@@ -244,6 +293,19 @@ impl PullPeople {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// What annotations wish of the pull requests of an Application, beside what the rules say.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct PullWishes {
+    /// More labels.
+    pub labels: BTreeSet<String>,
+    /// More logins and teams that are asked for a review; [`CODEOWNERS`] stands for those of that file.
+    pub reviewers: BTreeSet<String>,
+    /// More logins that it is assigned to.
+    pub assignees: BTreeSet<String>,
+    /// Whether the forge merges it by itself; none = as the rules say.
+    pub auto_merge: Option<bool>,
 }
 
 /// One commit of an application's source.
@@ -333,4 +395,53 @@ pub struct ForgeFile {
     pub content: Vec<u8>,
     /// The commit brings the file.
     pub is_new: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_logins_and_teams_are_what_forges_take() {
+        let ok = |read: fn(&str) -> Result<String, &'static str>, text: &str| read(text).ok();
+        for (text, expected) in [
+            ("deps", Some("deps")),
+            ("kind/update", Some("kind/update")),
+            ("scope::deps", Some("scope::deps")),
+            ("needs review", Some("needs review")),
+            ("größe", Some("größe")),
+            ("", None),
+            (" deps", None),
+            ("a,b", None),
+            ("a\nb", None),
+            ("a\u{202e}b", None),
+            ("repin/rebase", None),
+            ("Repin/Retry", None),
+        ] {
+            assert_eq!(ok(label, text).as_deref(), expected, "{text:?}");
+        }
+        assert!(label(&"ä".repeat(50)).is_ok() && label(&"ä".repeat(51)).is_err());
+        for (text, as_login, as_reviewer) in [
+            ("alice", Some("alice"), Some("alice")),
+            ("@alice", Some("alice"), Some("alice")),
+            ("alice_acme", Some("alice_acme"), Some("alice_acme")),
+            ("renovate[bot]", Some("renovate[bot]"), Some("renovate[bot]")),
+            ("codeowners", Some("codeowners"), Some("codeowners")),
+            ("acme/platform", None, Some("acme/platform")),
+            ("@acme/platform", None, Some("acme/platform")),
+            ("acme/sub/platform", None, Some("acme/sub/platform")),
+            ("", None, None),
+            ("@", None, None),
+            ("@@alice", None, None),
+            ("a b", None, None),
+            ("alice@example.com", None, None),
+            ("acme/", None, None),
+            ("/acme", None, None),
+            ("acme/../x", None, None),
+            ("[bot]", None, None),
+        ] {
+            assert_eq!(ok(login, text).as_deref(), as_login, "{text:?}");
+            assert_eq!(ok(reviewer, text).as_deref(), as_reviewer, "{text:?}");
+        }
+    }
 }

@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use globset::{GlobBuilder, GlobMatcher};
 
+use crate::model::forge::MergeMethod;
 use crate::model::schedule::Schedule;
 use crate::model::verification::KeyName;
 
@@ -75,6 +76,49 @@ impl Per {
     }
 }
 
+/// Whether a forge merges pull requests by itself, as soon as its own conditions hold.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum AutoMerge {
+    /// It does not.
+    #[default]
+    Off,
+    /// It does where annotations wish it.
+    Optional,
+    /// It does, unless annotations wish that it does not.
+    On,
+}
+
+impl AutoMerge {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Off, Self::Optional, Self::On];
+
+    /// Gives the word of the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Optional => "optional",
+            Self::On => "on",
+        }
+    }
+}
+
+/// What a rule says of pull requests; none = what an earlier one says.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct PullRules {
+    /// Their labels.
+    pub labels: Option<BTreeSet<String>>,
+    /// Logins and teams that are asked for a review, and [`CODEOWNERS`](crate::model::forge::CODEOWNERS).
+    pub reviewers: Option<BTreeSet<String>>,
+    /// Logins that they are assigned to.
+    pub assignees: Option<BTreeSet<String>>,
+    /// Not meant to be merged yet.
+    pub draft: Option<bool>,
+    /// Whether the forge merges them by itself.
+    pub auto_merge: Option<AutoMerge>,
+    /// How the forge merges them then.
+    pub merge_method: Option<MergeMethod>,
+}
+
 /// One rule of the configuration.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Rule {
@@ -94,6 +138,8 @@ pub struct Rule {
     pub schedule: Option<Schedule>,
     /// Keys with which an image must be signed, beside those of its annotations.
     pub verify: BTreeSet<KeyName>,
+    /// What pull requests are like.
+    pub pull_request: PullRules,
     /// Known keys of this rule that this build does not carry out, each once, in the manual's order.
     pub unsupported: Vec<&'static str>,
     /// Line in the configuration, from 1; 0 if it does not come from a file.

@@ -1,5 +1,7 @@
 //! A tracked image: one image of one Application, what its policy allows and where its tag stands.
 
+mod tool;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -8,6 +10,7 @@ use std::time::Duration;
 use crate::model::address::{Address, ObjectName, Shown};
 use crate::model::application::Parameter;
 use crate::model::branch_template::BranchTemplate;
+use crate::model::forge::PullWishes;
 use crate::model::image_field::ImageField;
 use crate::model::key_path::KeyPath;
 use crate::model::manifest_files::ManifestFiles;
@@ -15,7 +18,8 @@ use crate::model::names::{ApplicationKey, Branch, ImageName, RepoPath};
 use crate::model::origin::Rendered;
 use crate::model::overriding::Overriding;
 use crate::model::policy::Policy;
-use crate::model::rule::Glob;
+use crate::model::rule::{Delivery, Glob};
+pub use crate::model::tracked::tool::{CHART, KUSTOMIZATIONS, Tool, VALUES, kustomizations, may_be_kustomization};
 
 /// Why an image is held before anything was looked at.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -217,24 +221,6 @@ pub struct AutoSearch {
     pub manifests: ManifestFiles,
 }
 
-/// What a source is rendered with.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Tool {
-    /// A chart.
-    Helm,
-    /// A kustomization.
-    Kustomize,
-    /// Manifests as they are.
-    Directory,
-}
-
-/// The file that makes a directory a chart.
-pub const CHART: &str = "Chart.yaml";
-/// The values that a chart has of its own.
-pub const VALUES: &str = "values.yaml";
-/// What the file of a kustomization may be called.
-pub const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
-
 /// A key path, and the layers of values that may hold it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct HelmSearch {
@@ -336,32 +322,6 @@ impl Search {
     }
 }
 
-impl AutoSearch {
-    /// Tells what the source is rendered with, in Argo CD's order: what it says itself, a chart, a kustomization, manifests.
-    pub fn tool(&self, is_there: &dyn Fn(&RepoPath) -> bool) -> Tool {
-        let by_files = || {
-            if self.path.join(CHART).is_some_and(|chart| is_there(&chart)) {
-                Tool::Helm
-            } else if kustomizations(&self.path).iter().any(is_there) {
-                Tool::Kustomize
-            } else {
-                Tool::Directory
-            }
-        };
-        self.tool.unwrap_or_else(by_files)
-    }
-}
-
-/// Gives the files that may be the kustomization of a directory.
-pub fn kustomizations(directory: &RepoPath) -> Vec<RepoPath> {
-    KUSTOMIZATIONS.iter().filter_map(|name| directory.join(name)).collect()
-}
-
-/// Tells whether a file is that of a kustomization, by its name.
-pub fn may_be_kustomization(file: &RepoPath) -> bool {
-    file.parts().last().is_some_and(|name| KUSTOMIZATIONS.contains(&name))
-}
-
 /// One image of one Application.
 #[derive(Clone, Debug)]
 pub struct TrackedImage {
@@ -391,6 +351,10 @@ pub struct TrackedImage {
     pub target: Option<Target>,
     /// The Applications with the same text here change together.
     pub group: Option<String>,
+    /// How the annotations wish its changes to be delivered; none = as the rules say.
+    pub delivery: Option<Delivery>,
+    /// What the annotations wish of its pull requests.
+    pub pull_request: PullWishes,
     /// The key path that the annotations name, even if no target could be resolved.
     pub key: Option<KeyPath>,
     /// Holds the image before anything was looked at.

@@ -27,7 +27,7 @@ pub use crate::plan::judge::verify::unpinned;
 use crate::plan::locate::{Failure, Located, Site};
 use crate::plan::rollback::LookBack;
 use crate::plan::{Question, Snapshot, Subject};
-use crate::rules::EffectiveRule;
+use crate::rules::{self, EffectiveRule};
 
 /// What one image gets this cycle, before its place is compared with others.
 #[derive(Clone, Debug)]
@@ -142,7 +142,7 @@ pub fn before_scan(snapshot: &Snapshot, subject: &Subject) -> Option<Judgement> 
         );
         return Some(Judgement::held("target/outside", message));
     }
-    if let Some(hold) = rule_hold(rule, &located.file) {
+    if let Some(hold) = wish_hold(rule, image, &located.file).or_else(|| rule_hold(rule, &located.file)) {
         return Some(hold);
     }
     if let Some(name) = image.asked.as_ref().filter(|name| snapshot.unconfigured.contains(*name)) {
@@ -189,6 +189,22 @@ pub(super) fn rule_hold(rule: &EffectiveRule, file: &RepoPath) -> Option<Judgeme
     let setting = rule.unsupported.first()?;
     let message = format!("the rules set `{setting}` for {file}, which this version does not carry out");
     held(&format!("unsupported/{setting}"), message)
+}
+
+/// Says how a `delivery` of the annotations holds what the rules would deliver in another way, if it does.
+fn wish_hold(rule: &EffectiveRule, image: &TrackedImage, file: &RepoPath) -> Option<Judgement> {
+    let wish = image.delivery.filter(|_| rule.matched)?;
+    let said = match rules::delivery(rule.delivery, Some(wish)) {
+        None => format!(
+            "the annotation says `delivery: {wish}` for {file}, which is less than `delivery: {}` of the rules",
+            rule.delivery
+        ),
+        Some(Delivery::PullRequest) => {
+            format!("the annotation says `delivery: pull-request` for {file}, which this version does not carry out")
+        }
+        Some(Delivery::Commit | Delivery::None) => return None,
+    };
+    Some(Judgement::held("unsupported/delivery", said))
 }
 
 /// Tells whether an Application may have its place written at all (CONFIGURATION "What annotations may reach"). Who may

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use crate::annotations::ImageRequest;
 use crate::manifest::Source;
+use crate::model::forge::PullWishes;
 use crate::model::history::{CommitId, CommitInfo};
 use crate::model::key_path::KeyPath;
 use crate::model::names::{APPLICATION, ApplicationKey, ImageName, RepoPath, Tag};
@@ -133,6 +134,8 @@ impl Trial<'_> {
             target: None,
             interval: None,
             group: None,
+            delivery: None,
+            pull_request: PullWishes::default(),
             key: None,
             refusal: request.refusal.clone(),
         }

@@ -335,6 +335,8 @@ pub(super) fn image(application: &Application, request: &ImageRequest, target: O
         interval: None,
         target,
         group: request.destination.group.clone(),
+        delivery: request.delivery,
+        pull_request: request.pull_request.clone(),
         key,
         refusal: request.refusal.clone(),
     }

@@ -1,5 +1,6 @@
 //! Forges and the pull requests of repositories: what is seen from a URL, what is inherited, and what goes nowhere else.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use repin::config::options;
@@ -419,4 +420,42 @@ fn commits_of_the_committer_are_ours_whatever_is_written() {
     assert_eq!(own("commit: {author: {name: A, email: a@x.test}}\n"), ["a@x.test"]);
     let both = "commit: {author: {name: A, email: a@x.test}, committer: {name: B, email: Bot@X.test}, own_emails: [Old@X.test]}\n";
     assert_eq!(own(both), ["bot@x.test", "old@x.test"]);
+}
+
+#[test]
+fn what_a_rule_says_of_pull_requests_is_checked_name_by_name() {
+    let base = "repositories: [{name: a, url: /srv/git/a}]\n";
+    let read = settings(&format!("{base}rules: [{{pull_request: {{labels: [], reviewers: [\"@alice\"]}}}}]\n"));
+    let rule = &read.rules[0].pull_request;
+    assert_eq!(rule.labels, Some(BTreeSet::new()), "an empty list takes back what an earlier rule says");
+    assert_eq!(rule.reviewers, Some(["alice".to_owned()].into()));
+    assert_eq!((rule.assignees.as_ref(), rule.draft, rule.auto_merge, rule.merge_method), (None, None, None, None));
+    let label = "a label is 1 to 50 characters, without commas, control characters and blanks at its ends";
+    let login = "a login is up to 100 letters, digits and . _ - (and may end in [bot])";
+    for (keys, expected) in [
+        ("labels: [\"a,b\"]", format!("labels[0]` is `a,b`: {label}")),
+        ("labels: [deps, \"\"]", format!("labels[1]` is ``: {label}")),
+        (
+            "labels: [Repin/Rebase]",
+            "labels[0]` is `Repin/Rebase`: repin/rebase and repin/retry are for people, who tell repin by them what to do"
+                .to_owned(),
+        ),
+        ("labels: deps", "labels` is a single value, and a list is expected".to_owned()),
+        ("reviewers: [a b]", format!("reviewers[0]` is `a b`: {login}")),
+        (
+            "reviewers: [acme/]",
+            "reviewers[0]` is `acme/`: a team is organisation/team, of letters, digits and . _ -".to_owned(),
+        ),
+        ("assignees: [acme/web]", format!("assignees[0]` is `acme/web`: {login}")),
+        ("draft: yes", "draft` is `yes`: it is true or false".to_owned()),
+        ("auto_merge: true", "auto_merge` is `true`: it is one of off, optional, on".to_owned()),
+        ("merge_method: ff", "merge_method` is `ff`: it is one of merge, squash, rebase".to_owned()),
+    ] {
+        let text = format!("{base}rules: [{{pull_request: {{{keys}}}}}]\n");
+        check_whole(&text, &[&format!("2 config/invalid-value: `rules[0].pull_request.{expected}")]);
+    }
+    check_whole(
+        &format!("{base}rules: [{{pull_request: {{label: [a]}}}}]\n"),
+        &["2 config/unknown-key: `rules[0].pull_request.label` is not a known key"],
+    );
 }

@@ -40,13 +40,8 @@ fn every_known_key_that_is_not_built_holds_its_image_and_is_a_problem() {
         ("require-healthy", "\"true\""),
         ("soak", "1h"),
         ("verify", "keyless:main"),
-        ("delivery", "pull-request"),
         ("window", "office"),
         ("hold", "audit"),
-        ("pull-request.labels", "a,b"),
-        ("pull-request.reviewers", "ann"),
-        ("pull-request.assignees", "ann"),
-        ("pull-request.auto-merge", "\"true\""),
         ("notify", "chat"),
         ("app.promote-from", "env/application"),
         ("app.soak", "1h"),
@@ -104,10 +99,10 @@ fn of_several_unbuilt_keys_the_first_of_the_manual_holds_and_each_one_is_a_probl
             &["annotation/invalid", "unsupported/window"],
         ),
         (
-            "hold-after-delivery",
-            plus("repin.dev/hold: no\nrepin.dev/delivery: commit"),
-            "held unsupported/delivery",
-            &["unsupported/delivery", "unsupported/hold"],
+            "hold-after-window",
+            plus("repin.dev/hold: no\nrepin.dev/window: office"),
+            "held unsupported/window",
+            &["unsupported/hold", "unsupported/window"],
         ),
     ]);
 }
@@ -464,6 +459,17 @@ fn values_that_no_grammar_takes_hold_their_image() {
         ("template", plus("repin.dev/write-back-target: \"helmvalues:/{{path}}/values.yaml\""), "held annotation/invalid", invalid),
         ("blank", plus("repin.dev/allow-tags: \"regexp: ^[0-9]\""), "pending pending", &[]),
         ("nothing", plus("repin.dev/delivery: none"), "held rule/none", &[]),
+        ("as-the-rules", plus("repin.dev/delivery: commit"), "pending pending", &[]),
+        ("stricter", plus("repin.dev/delivery: pull-request"), "held unsupported/delivery", &[]),
+        ("no-delivery", plus("repin.dev/delivery: push"), "held annotation/invalid", invalid),
+        (
+            "wishes",
+            plus("repin.dev/pull-request.labels: deps,web\nrepin.dev/pull-request.reviewers: ann,acme/web"),
+            "pending pending",
+            &[],
+        ),
+        ("no-label", plus("repin.dev/pull-request.labels: repin/rebase"), "held annotation/invalid", invalid),
+        ("no-login", plus("repin.dev/pull-request.assignees: acme/web"), "held annotation/invalid", invalid),
     ];
     check(&rows);
 }

@@ -229,6 +229,8 @@ pub(crate) fn search(
         interval: None,
         target: None,
         group: None,
+        delivery: None,
+        pull_request: repin::model::forge::PullWishes::default(),
         key: None,
         refusal: None,
     };

@@ -1,4 +1,4 @@
-//! The keys of `forges`, and of `repositories[].forge` and `repositories[].pull_requests`.
+//! The keys of `forges`, of `repositories[].forge` and `repositories[].pull_requests`, and of `rules[].pull_request`.
 
 use crate::config::keys::{CLIENT_CERTIFICATE, PLAIN, Shape, Table, optional, required};
 
@@ -74,6 +74,27 @@ pub const PULL_REQUESTS: Table = Table {
             Shape::Word(&["always", "conflict"]),
             "When their branches are made anew from the base: whenever it moved, or when they conflict. Default always.",
         ),
+    ],
+    ..PLAIN
+};
+
+/// `rules[].pull_request`.
+pub const PULL_REQUEST: Table = Table {
+    keys: &[
+        optional("labels", Shape::Texts, "Labels; made where the forge does not have them."),
+        optional(
+            "reviewers",
+            Shape::Texts,
+            "Logins, teams as organisation/team, or `codeowners`: whom CODEOWNERS of the base names for the changed files.",
+        ),
+        optional("assignees", Shape::Texts, "Logins."),
+        optional("draft", Shape::Bool, "Whether they are opened as drafts. Default false."),
+        optional(
+            "auto_merge",
+            Shape::Word(&["off", "optional", "on"]),
+            "Whether the forge merges them by itself; optional: where annotations wish it. Default off.",
+        ),
+        optional("merge_method", Shape::Word(&["merge", "squash", "rebase"]), "How it merges then. Default merge."),
     ],
     ..PLAIN
 };
