@@ -26,12 +26,13 @@ test: lint deny prepare ## Everything; on Debian as root it installs by package 
 	set -a; source $(ENVIRONMENT); set +a; $(CARGO) test --locked --features failpoints --no-fail-fast
 
 test-heavy: export REPIN_HEAVY = 1
-test-heavy: prepare ## What takes long: contention, histories of random events, Pulp, a million mutated files
+test-heavy: prepare ## What takes long: contention, histories of random events, Pulp, a million mutated files and texts
 	set -a; source $(ENVIRONMENT); set +a; \
 	$(CARGO) test --locked --features failpoints --test e2e contention; \
 	$(CARGO) test --locked --features failpoints --test interop pulp; \
 	$(CARGO) test --locked --features failpoints --test incremental; \
 	$(CARGO) test --locked --features failpoints --test readers; \
+	$(CARGO) test --locked --features failpoints --test texts; \
 	$(CARGO) test --locked --features failpoints --test editing
 
 # Optimised, for it parses some thousand files and makes some ten thousand edits.

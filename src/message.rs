@@ -3,6 +3,7 @@
 //! A message is a subject, a body, and the trailers in a paragraph of their own at its end. Subject and body come from the
 //! operator's [`template`] or are the default; the trailers are always written here.
 
+pub mod pull_request;
 pub mod template;
 pub mod trailers;
 
@@ -102,17 +103,9 @@ fn counted(text: &CommitText) -> String {
 }
 
 fn trailers(text: &CommitText) -> Trailers {
-    let change = |place: &WrittenPlace| Change {
-        file: place.file.clone(),
-        key: place.key.clone(),
-        image: place.image.clone(),
-        old: place.old.clone(),
-        new: place.new.clone(),
-        digest: place.digest.clone(),
-    };
     Trailers {
         format: Some(FORMAT.to_owned()),
-        changes: text.places.iter().map(change).collect(),
+        changes: text.places.iter().map(Change::of).collect(),
         first_seen: first_seen(text),
         applications: text.applications.clone(),
         reasons: text.places.iter().map(|place| place.reason.clone()).collect(),

@@ -24,6 +24,7 @@ pub mod problem;
 pub mod remote_url;
 pub mod rule;
 pub mod schedule;
+pub mod source;
 pub mod tags;
 pub mod text;
 pub mod tracked;

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
+use crate::model::change::WrittenPlace;
 use crate::model::names::{Digest, ImageName, Tag};
 
 /// Everything but letters, digits and what paths and key paths are usually made of.
@@ -147,7 +148,20 @@ impl Trailers {
 }
 
 impl Change {
-    fn write(&self) -> String {
+    /// Gives what is told of a written place.
+    pub fn of(place: &WrittenPlace) -> Self {
+        Self {
+            file: place.file.clone(),
+            key: place.key.clone(),
+            image: place.image.clone(),
+            old: place.old.clone(),
+            new: place.new.clone(),
+            digest: place.digest.clone(),
+        }
+    }
+
+    /// Gives the value of its trailer: one line of ASCII.
+    pub fn write(&self) -> String {
         let value = |text: Option<&str>| match text {
             None => "-".to_owned(),
             Some("") => "\"\"".to_owned(),
@@ -165,7 +179,8 @@ impl Change {
         )
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads the value of its trailer; none if it is not of the grammar.
+    pub fn parse(text: &str) -> Option<Self> {
         let parts: Vec<&str> = text.split_ascii_whitespace().collect();
         let [place, image, old, new, digest] = parts.as_slice() else { return None };
         let (file, key) = place.split_once('#')?;
