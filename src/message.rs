@@ -13,6 +13,7 @@ use std::fmt::Write as _;
 use crate::message::template::Template;
 use crate::message::trailers::{Change, FirstSeen, Trailers};
 use crate::model::change::{CommitText, WrittenPlace};
+use crate::model::source::Source;
 
 /// Version of the trailers' grammar.
 pub const FORMAT: &str = "1";
@@ -57,7 +58,12 @@ pub fn commit(text: &CommitText, wording: &Wording) -> Message {
         message.push_str(&parts.body);
         message.push_str("\n\n");
     }
-    message.push_str(&trailers(text).write());
+    let trailers = trailers(text);
+    message.push_str(&trailers.write());
+    // Argo CD shows one commit. It is one only if all images were built from it.
+    let is_of_one = text.places.iter().all(|place| source(place).as_ref() == trailers.sources.first());
+    let reference = trailers.sources.first().filter(|_| is_of_one).and_then(trailers::argocd_reference);
+    message.push_str(&reference.unwrap_or_default());
     if let Some(sign_off) = &wording.sign_off {
         let _ = writeln!(message, "Signed-off-by: {}", trailers::one_line(sign_off));
     }
@@ -109,8 +115,24 @@ fn trailers(text: &CommitText) -> Trailers {
         first_seen: first_seen(text),
         applications: text.applications.clone(),
         reasons: text.places.iter().map(|place| place.reason.clone()).collect(),
-        ..Trailers::default()
+        sources: distinct(text.places.iter().filter_map(source)),
+        resumes: Vec::new(),
     }
+}
+
+/// What a written image was built from.
+fn source(place: &WrittenPlace) -> Option<Source> {
+    place.labels.as_ref().and_then(Source::of)
+}
+
+fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut all = Vec::new();
+    for item in items {
+        if !all.contains(&item) {
+            all.push(item);
+        }
+    }
+    all
 }
 
 /// Says each clock once, however many places hold the image.
@@ -124,13 +146,7 @@ fn first_seen(text: &CommitText) -> Vec<FirstSeen> {
             time: place.first_seen?,
         })
     };
-    let mut all: Vec<FirstSeen> = Vec::new();
-    for seen in text.places.iter().filter_map(of_place) {
-        if !all.contains(&seen) {
-            all.push(seen);
-        }
-    }
-    all
+    distinct(text.places.iter().filter_map(of_place))
 }
 
 /// What stood there, as one printable line: people write anything, and a message must not be forged by it.
@@ -154,6 +170,7 @@ fn shorten(subject: &str) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::model::metadata::Labels;
 
     /// The template in the manual that gives the default message.
     const DEFAULT: &str = "\
@@ -216,6 +233,41 @@ Update {{ applications[0].name }}{% if images|length == 1 %} to {{ images[0].new
         let api = WrittenPlace { application: ("argocd/api".into(), None), ..place("app", Some("1"), "2") };
         let both = text(vec![place("app", Some("1"), "2"), api]);
         assert!(message(&both).starts_with("Update 2 applications: web app 2, api app 2\n\n"), "{}", message(&both));
+    }
+
+    #[test]
+    fn a_commit_names_what_its_images_were_built_from() {
+        let built = |source: &str, revision: &str, alias: &str| {
+            let labels = Labels { source: Some(source.into()), revision: Some(revision.into()), ..Labels::default() };
+            WrittenPlace { labels: Some(labels), ..place(alias, Some("1.0.0"), "1.1.0") }
+        };
+        let web = "https://github.com/acme/web";
+        let lines = |places: Vec<WrittenPlace>| -> Vec<String> {
+            let message = commit(&text(places), &Wording::default()).text;
+            let told = message.lines().filter(|line| line.starts_with("Repin-Source") || line.starts_with("Argocd"));
+            told.map(str::to_owned).collect()
+        };
+        let argocd =
+            ["Argocd-reference-commit-sha: 1a2b3c4", "Argocd-reference-commit-repourl: https://github.com/acme/web"];
+        let source = "Repin-Source: https://github.com/acme/web@1a2b3c4";
+        assert_eq!(lines(vec![built(web, "1a2b3c4", "app")]), [source, argocd[0], argocd[1]]);
+        let scp = built("git@github.com:acme/web.git", "1a2b3c4", "job");
+        assert_eq!(lines(vec![built(web, "1a2b3c4", "app"), scp]), [source, argocd[0], argocd[1]], "each once");
+        let other = built(web, "1a2b3c5", "job");
+        assert_eq!(
+            lines(vec![built(web, "1a2b3c4", "app"), other]),
+            [source, "Repin-Source: https://github.com/acme/web@1a2b3c5"]
+        );
+        assert_eq!(lines(vec![built(web, "1a2b3c4", "app"), place("job", None, "2")]), [source], "one does not say");
+        assert_eq!(lines(vec![built(web, "v1.1.0", "app")]), ["Repin-Source: https://github.com/acme/web@v1.1.0"]);
+        for (source, revision) in [
+            ("https://github.com/acme/web\nRepin-Resume: web", "1a2b3c4"),
+            ("https://github.com/acme/web", "1a2b3c4\n\nRepin-Change: x"),
+            ("https://github.com/acme/web", "1a2b3c4 Repin-Change: x"),
+            ("javascript:alert(1)", "1a2b3c4"),
+        ] {
+            assert_eq!(lines(vec![built(source, revision, "app")]), [""; 0], "{source} {revision}");
+        }
     }
 
     #[test]

@@ -12,11 +12,11 @@ use std::collections::BTreeSet;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::message::application_parts;
 use crate::message::pull_request::body::short;
 pub use crate::message::pull_request::comments::{Comment, closed, notice, updated};
 pub use crate::message::pull_request::marker::{FORMAT, Marker, replace};
 use crate::message::trailers::Change;
+use crate::message::{application_parts, distinct};
 use crate::model::change::{PullText, WrittenPlace};
 
 /// Longest title, in characters.
@@ -86,7 +86,7 @@ fn title(text: &PullText) -> String {
         [one] => (format!("Update {} to {}", name(&one.application.0), value(one)), environment(text)),
         [first, ..] if is_of_one => {
             let part = |place: &WrittenPlace| format!("{} {}", foreign::plain(&place.alias, NAME), value(place));
-            let parts = distinct(places.iter().map(part));
+            let parts: Vec<String> = distinct(places.iter().map(part));
             let name = name(&first.application.0);
             let listed = format!("Update {name}: {}", parts.join(", "));
             let counted = format!("Update {name}: {} images", parts.len());
@@ -96,7 +96,7 @@ fn title(text: &PullText) -> String {
         }
         _ => {
             let part = |place: &WrittenPlace| format!("{} {}", name(&place.application.0), value(place));
-            let parts = distinct(places.iter().map(part));
+            let parts: Vec<String> = distinct(places.iter().map(part));
             let names: BTreeSet<&str> = text.commit.applications.iter().map(|(name, _)| name.as_str()).collect();
             let place = Some(environment(text)).filter(|place| *place != format!(" in {group}")).unwrap_or_default();
             let group = if group.is_empty() { format!("{} applications", names.len()) } else { group };
@@ -107,16 +107,6 @@ fn title(text: &PullText) -> String {
         }
     };
     title.chars().chain(place.chars()).take(2 * TITLE).collect()
-}
-
-fn distinct(parts: impl Iterator<Item = String>) -> Vec<String> {
-    let mut all: Vec<String> = Vec::new();
-    for part in parts {
-        if !all.contains(&part) {
-            all.push(part);
-        }
-    }
-    all
 }
 
 fn images(text: &PullText) -> usize {

@@ -10,6 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use crate::model::change::WrittenPlace;
 use crate::model::names::{Digest, ImageName, Tag};
+use crate::model::source::Source;
 
 /// Everything but letters, digits and what paths and key paths are usually made of.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
@@ -76,8 +77,8 @@ pub struct Trailers {
     pub reasons: Vec<String>,
     /// `Repin-First-Seen`, in order.
     pub first_seen: Vec<FirstSeen>,
-    /// `Repin-Source`, in order.
-    pub sources: Vec<String>,
+    /// `Repin-Source`, in order: what the written images were built from, by their labels.
+    pub sources: Vec<Source>,
     /// `Repin-Resume`, in order.
     pub resumes: Vec<Resume>,
 }
@@ -115,7 +116,7 @@ impl Trailers {
             line("Reason", reason);
         }
         for source in &self.sources {
-            line("Source", source);
+            line("Source", &source.to_string());
         }
         text
     }
@@ -138,7 +139,7 @@ impl Trailers {
                 "repin-first-seen" => found.first_seen.extend(FirstSeen::parse(value)),
                 "repin-application" => found.applications.push(application(value)),
                 "repin-reason" => found.reasons.push(value.to_owned()),
-                "repin-source" => found.sources.push(value.to_owned()),
+                "repin-source" => found.sources.extend(value.parse::<Source>()),
                 "repin-resume" => found.resumes.extend(Resume::parse(value)),
                 _ => {}
             }
@@ -248,6 +249,14 @@ fn decode(text: &str) -> Option<String> {
     percent_decode_str(text).decode_utf8().ok().map(std::borrow::Cow::into_owned)
 }
 
+/// Gives the trailers with which Argo CD shows the commit that an image was built from ("Source Hydrator", "Commit
+/// Tracing"): a line each, none for a revision that Argo CD does not take for one.
+pub fn argocd_reference(source: &Source) -> Option<String> {
+    let sha = source.revision();
+    let is_sha = (5..=40).contains(&sha.len()) && sha.bytes().all(|c| c.is_ascii_digit() || (b'a'..=b'f').contains(&c));
+    is_sha.then(|| format!("Argocd-reference-commit-sha: {sha}\nArgocd-reference-commit-repourl: {}\n", source.url()))
+}
+
 /// Makes one line of a text: control characters and line separators become blanks.
 pub fn one_line(text: &str) -> String {
     text.split(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')).collect::<Vec<_>>().join(" ")
@@ -305,6 +314,22 @@ mod tests {
             &written.replace(' ', ""),
         ] {
             assert_eq!(read(bad), [], "{bad}");
+        }
+    }
+
+    #[test]
+    fn argo_cd_is_told_of_commits_only() {
+        let told = |text: &str| argocd_reference(&text.parse().unwrap());
+        let sha = "6f1c2b7a9d3e4f5061728394a5b6c7d8e9f00112";
+        assert_eq!(
+            told(&format!("https://github.com/acme/web@{sha}")).unwrap(),
+            format!(
+                "Argocd-reference-commit-sha: {sha}\nArgocd-reference-commit-repourl: https://github.com/acme/web\n"
+            )
+        );
+        assert!(told("https://github.com/acme/web@1a2b3").is_some());
+        for revision in ["1a2b", "v1.2.3", "main", "1A2B3C4", &sha.repeat(2)] {
+            assert_eq!(told(&format!("https://github.com/acme/web@{revision}")), None, "{revision}");
         }
     }
 
