@@ -84,6 +84,7 @@ pub struct FakeForge {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Seen {
     pub number: u64,
+    /// Without what makes it a draft on GitLab and Gitea.
     pub title: String,
     pub body: String,
     pub state: PullState,
@@ -256,7 +257,7 @@ impl FakeForge {
     pub fn pulls(&self) -> Vec<Seen> {
         let mut state = self.state();
         state.refresh(PROJECT);
-        state.projects[PROJECT].pulls.values().map(seen).collect()
+        state.projects[PROJECT].pulls.values().map(|pull| seen(self.kind, pull)).collect()
     }
 
     /// Those that are open.
@@ -340,7 +341,7 @@ impl FakeForge {
     }
 
     pub fn edit_title(&self, number: u64, title: &str) {
-        self.state().touch(PROJECT, number, |pull| title.clone_into(&mut pull.title));
+        self.state().touch(PROJECT, number, |pull| pull.retitle(self.kind, title));
     }
 
     pub fn edit_body(&self, number: u64, body: &str) {
@@ -376,6 +377,11 @@ impl FakeForge {
 
     pub fn delete_merged_branches(&self, delete: bool) {
         self.state().projects.get_mut(PROJECT).unwrap().deletes_merged_branches = delete;
+    }
+
+    /// How the project merges; GitLab has it so, the others leave it to who merges.
+    pub fn merge_with(&self, method: MergeMethod) {
+        self.state().projects.get_mut(PROJECT).unwrap().merge_method = method;
     }
 
     pub fn squash_with(&self, message: SquashMessage) {
@@ -485,11 +491,11 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn seen(pull: &state::Pull) -> Seen {
+fn seen(kind: ForgeKind, pull: &state::Pull) -> Seen {
     let said = pull.comments.iter().filter(|comment| comment.kind == state::CommentKind::Said);
     Seen {
         number: pull.number,
-        title: pull.title.clone(),
+        title: pull.plain_title(kind).to_owned(),
         body: pull.body.clone(),
         state: pull.state,
         head: pull.head.clone(),

@@ -38,6 +38,8 @@ pub struct Answer {
     pub body: Option<Value>,
     /// Sent instead of a body of JSON.
     pub raw: Option<String>,
+    /// The server answers so, and the vendor's document does not say it.
+    pub is_untold: bool,
 }
 
 /// Who asks.
@@ -99,11 +101,11 @@ impl Call {
 impl Answer {
     pub fn json(status: u16, body: Value) -> Self {
         let headers = vec![("content-type".to_owned(), "application/json; charset=utf-8".to_owned())];
-        Self { status, headers, body: Some(body), raw: None }
+        Self { status, headers, body: Some(body), raw: None, is_untold: false }
     }
 
     pub fn empty(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: None, raw: None }
+        Self { status, headers: Vec::new(), body: None, raw: None, is_untold: false }
     }
 
     pub fn raw(status: u16, text: &str) -> Self {
@@ -122,6 +124,11 @@ impl Answer {
             ForgeKind::Gitea => json!({"message": message, "url": "https://gitea.example/api/swagger"}),
         };
         Self::json(status, body)
+    }
+
+    /// Marks what the vendor's document does not say.
+    pub fn untold(self) -> Self {
+        Self { is_untold: true, ..self }
     }
 
     pub fn with(mut self, name: &str, value: &str) -> Self {
@@ -303,4 +310,10 @@ pub fn pull_url(state: &State, project: &str, number: u64) -> String {
 pub fn number_of(text: &str) -> u64 {
     let digest = Sha256::digest(text.as_bytes());
     digest[..4].iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+/// Adds fields to an object; what is there already is replaced.
+pub fn extend(body: &mut Value, more: Value) {
+    let Value::Object(more) = more else { return };
+    body.as_object_mut().unwrap().extend(more);
 }

@@ -44,7 +44,7 @@ pub fn of(kind: ForgeKind) -> Option<&'static Contract> {
     match kind {
         ForgeKind::GitHub => GITHUB_DOCUMENT.get_or_init(|| open("REPIN_GITHUB_OPENAPI", GITHUB)).as_ref(),
         ForgeKind::Gitea => GITEA_DOCUMENT
-            .get_or_init(|| open("REPIN_GITEA_SWAGGER", &["/repos/{owner}/{repo}", "/user", "/version"]))
+            .get_or_init(|| open("REPIN_GITEA_SWAGGER", &["/repos/{owner}/{repo}", "/orgs/{org}/labels", "/user"]))
             .as_ref(),
         // There is none that describes enough of it; its model refuses what it does not know by itself.
         ForgeKind::GitLab => None,
@@ -178,6 +178,9 @@ impl Contract {
     }
 
     fn check_answer(&self, answer: &Answer, operation: &Value, found: &mut Vec<String>) {
+        if answer.is_untold {
+            return;
+        }
         let status = answer.status.to_string();
         let responses = &operation["responses"];
         let Some(response) = responses.get(&status).or_else(|| responses.get("default")) else {

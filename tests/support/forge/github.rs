@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use repin::model::forge::{MergeMethod, PullState};
 use serde_json::{Map, Value, json};
 
-use super::call::{self, Answer, Call, Caller, number_of, page, page_of};
+use super::call::{self, Answer, Call, Caller, extend, number_of, page, page_of};
 use super::graphql;
 use super::repository::{Person, Record};
 use super::state::{Access, CommentKind, Opening, Project, Pull, Refusal, Review, State, Token, Verdict};
@@ -490,11 +490,6 @@ fn own_user(state: &State, caller: &Caller) -> Answer {
     // The address is there only if the account shows it.
     body["email"] = Person::of(&caller.login).email.into();
     Answer::json(200, body)
-}
-
-fn extend(body: &mut Value, more: Value) {
-    let Value::Object(more) = more else { return };
-    body.as_object_mut().unwrap().extend(more);
 }
 
 fn repository(state: &State, project: &Project) -> Value {

@@ -284,7 +284,8 @@ fn create_commit(state: &mut State, caller: &Caller, input: &Value) -> Result<Va
     }
     let body = input["message"]["body"].as_str().filter(|body| !body.is_empty());
     let message = body.map_or(headline.to_owned(), |body| format!("{headline}\n\n{body}"));
-    let address = format!("{}+{}@users.noreply.github.com", user_id(&caller.login), caller.login);
+    let host = url::Url::parse(&state.origin).unwrap().host_str().unwrap().to_owned();
+    let address = format!("{}+{}@users.noreply.{host}", user_id(&caller.login), caller.login);
     let author = Person::new(&caller.login, &address);
     let committer = Person::new(WEB_FLOW.0, WEB_FLOW.1);
     let by = Signature { author: &author, committer: &committer, time: state.now() };

@@ -131,6 +131,11 @@ impl Repository {
         output.status.success().then_some(output.stdout)
     }
 
+    /// The last commit that changed a file.
+    pub fn last_change(&self, revision: &str, path: &str) -> String {
+        self.git(&["log", "-1", "--format=%H", revision, "--", path])
+    }
+
     pub fn blob(&self, revision: &str, path: &str) -> Option<String> {
         self.try_git(&["rev-parse", "--verify", "--quiet", &format!("{revision}:{path}")])
     }

@@ -82,6 +82,8 @@ pub struct Project {
     /// Nothing is merged before `checks_pass` was called.
     pub requires_checks: bool,
     pub deletes_merged_branches: bool,
+    /// How GitLab merges in this project; elsewhere whoever merges says so.
+    pub merge_method: MergeMethod,
     /// What a squash says.
     pub squash: SquashMessage,
     pub is_archived: bool,
@@ -111,6 +113,8 @@ pub struct Pull {
     /// The project that the head is in, where that is another one.
     pub fork: Option<String>,
     pub head_commit: String,
+    /// The branch was there when the forge looked last.
+    pub has_branch: bool,
     pub base: String,
     pub base_commit: String,
     pub draft: bool,
@@ -132,8 +136,8 @@ pub struct Pull {
     pub auto_merge: Option<(MergeMethod, String)>,
     /// Checks of this commit passed.
     pub passed: Option<String>,
-    /// Head and base for which somebody asked whether they conflict.
-    pub looked_at: Option<(String, String)>,
+    /// Head and base that were last looked at, and whether they conflict.
+    pub judged: Option<(String, String, bool)>,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -211,6 +215,27 @@ impl Pull {
         last.into_values().filter(|review| review.verdict == Verdict::Approved).filter(is_current).collect()
     }
 
+    /// Sets the title as it is written; on GitLab and Gitea it says whether this is a draft.
+    pub fn retitle(&mut self, kind: ForgeKind, title: &str) {
+        title.clone_into(&mut self.title);
+        let marks: &[&str] = match kind {
+            ForgeKind::GitHub => return,
+            ForgeKind::GitLab => &["draft:", "[draft]", "(draft)"],
+            ForgeKind::Gitea => &["wip:", "[wip]"],
+        };
+        let lower = title.to_lowercase();
+        self.draft = marks.iter().any(|mark| lower.starts_with(mark));
+    }
+
+    /// The title without what makes it a draft.
+    pub fn plain_title(&self, kind: ForgeKind) -> &str {
+        if kind == ForgeKind::GitHub || !self.draft {
+            return &self.title;
+        }
+        let end = self.title.find([':', ']', ')']).map_or(0, |end| end + 1);
+        self.title[end..].trim_start()
+    }
+
     fn log(&mut self, id: u64, author: &str, kind: CommentKind, body: &str, time: Timestamp) {
         self.updated = time;
         self.comments.push(Comment { id, author: author.to_owned(), body: body.to_owned(), time, kind });
@@ -264,6 +289,7 @@ impl State {
             allows_auto_merge: true,
             requires_checks: true,
             deletes_merged_branches: false,
+            merge_method: MergeMethod::Merge,
             squash: SquashMessage::Usual,
             is_archived: false,
         };
@@ -279,8 +305,13 @@ impl State {
         let mut brought: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
         for pull in project.pulls.values_mut().filter(|pull| pull.is_open() && pull.fork.is_none()) {
             serial += 1;
+            let had_branch = std::mem::replace(&mut pull.has_branch, heads.contains_key(&pull.head));
+            if !pull.has_branch && !had_branch {
+                continue;
+            }
             let (Some(head), Some(base)) = (heads.get(&pull.head), heads.get(&pull.base)) else {
-                // All three close what has lost its branch (GitLab since 10.6, `close_upon_missing_source_branch_ref`).
+                // All three close when a branch is deleted: GitLab in `close_upon_missing_source_branch_ref`, Gitea in
+                // `CloseBranchPulls`.
                 pull.state = PullState::Closed;
                 (pull.closed, pull.closed_by) = (Some(now), Some(pusher.clone()));
                 pull.auto_merge = None;
@@ -296,7 +327,10 @@ impl State {
             if *head != pull.head_commit {
                 head.clone_into(&mut pull.head_commit);
                 project.repository.force(&Project::kept_ref(kind, pull.number), head);
-                // GitHub and GitLab take auto-merge back when somebody pushes who may not write; ours may.
+                // GitLab takes auto-merge back when commits are added (`abort_auto_merges` in its RefreshService).
+                if kind == ForgeKind::GitLab {
+                    pull.auto_merge = None;
+                }
                 pull.log(serial, &pusher, CommentKind::Pushed, "added commits", now);
                 let is_empty = !is_brought && project.repository.is_ancestor(head, base);
                 // GitHub closes what brings nothing any more; the others keep it open, without changes.
@@ -345,7 +379,7 @@ impl State {
         project.last_number += 1;
         let number = project.last_number;
         project.repository.force(&Project::kept_ref(kind, number), &head_commit);
-        let pull = Pull {
+        let mut pull = Pull {
             number,
             id,
             title,
@@ -354,6 +388,7 @@ impl State {
             head,
             fork: None,
             head_commit,
+            has_branch: true,
             base,
             base_commit,
             draft,
@@ -373,8 +408,10 @@ impl State {
             brought: Vec::new(),
             auto_merge: None,
             passed: None,
-            looked_at: None,
+            judged: None,
         };
+        let title = pull.title.clone();
+        pull.retitle(kind, &title);
         project.pulls.insert(number, pull);
         Ok(number)
     }
@@ -403,9 +440,16 @@ impl State {
             PullState::Merged => return Err(Refusal::Merged),
             PullState::Closed => {}
         }
-        let head = project.repository.head(&pull.head).ok_or(Refusal::Gone)?;
+        // Gitea's API and GitLab's look at no branch: what is opened again without one stays open, and cannot be merged.
+        let there = project.repository.head(&pull.head);
+        let head = match (&there, kind) {
+            (None, ForgeKind::GitHub) => return Err(Refusal::Gone),
+            _ => there.clone().unwrap_or_else(|| pull.head_commit.clone()),
+        };
         let base = project.repository.head(&pull.base).ok_or(Refusal::NoBase)?;
-        if let Some(other) = project.open_one(&pull.head, &pull.base) {
+        if let Some(other) = project.open_one(&pull.head, &pull.base)
+            && kind != ForgeKind::Gitea
+        {
             return Err(Refusal::Exists(other));
         }
         if kind == ForgeKind::GitHub {
@@ -419,6 +463,7 @@ impl State {
         project.repository.force(&Project::kept_ref(kind, number), &head);
         let pull = project.pulls.get_mut(&number).unwrap();
         (pull.state, pull.head_commit, pull.base_commit) = (PullState::Open, head, base);
+        pull.has_branch = there.is_some();
         (pull.closed, pull.closed_by) = (None, None);
         pull.log(id, by, CommentKind::Reopened, "reopened", now);
         Ok(())
@@ -431,6 +476,9 @@ impl State {
         let project = self.projects.get_mut(name).unwrap();
         let pull = &project.pulls[&number];
         assert!(pull.is_open(), "pull request {number} of {name} is not open");
+        if !pull.has_branch && pull.fork.is_none() {
+            return None;
+        }
         let (repository, merger) = (project.repository.clone(), Person::of(by));
         let committer = match kind {
             ForgeKind::GitHub => Person::new(WEB_FLOW.0, WEB_FLOW.1),
@@ -528,16 +576,18 @@ impl State {
 
     /// Whether there is a conflict; none while a lazy forge has not looked yet.
     pub fn conflict(&mut self, name: &str, number: u64) -> Option<bool> {
-        let is_lazy = self.is_lazy;
         let project = self.projects.get_mut(name).unwrap();
-        let pull = project.pulls.get_mut(&number).unwrap();
-        let seen = (pull.head_commit.clone(), pull.base_commit.clone());
-        if is_lazy && pull.looked_at.as_ref() != Some(&seen) {
-            pull.looked_at = Some(seen);
-            return None;
+        let pull = &project.pulls[&number];
+        match &pull.judged {
+            Some((head, base, conflict)) if *head == pull.head_commit && *base == pull.base_commit => {
+                return Some(*conflict);
+            }
+            _ => {}
         }
-        let project = &self.projects[name];
-        Some(project.has_conflict(&project.pulls[&number]))
+        let conflict = project.has_conflict(pull);
+        let judged = (pull.head_commit.clone(), pull.base_commit.clone(), conflict);
+        project.pulls.get_mut(&number).unwrap().judged = Some(judged);
+        (!self.is_lazy).then_some(conflict)
     }
 }
 
