@@ -351,3 +351,31 @@ fn once_each(found: Vec<PullRequest>) -> Vec<PullRequest> {
     left.reverse();
     left
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn is_sent<T: Send>(_: &T) -> bool {
+        true
+    }
+
+    #[test]
+    fn a_forge_can_be_asked_from_any_task() {
+        let options = Options {
+            kind: ForgeKind::GitHub,
+            api_url: "https://api.github.com".parse().unwrap(),
+            web_url: "https://github.com".parse().unwrap(),
+            login: ForgeLogin::Fixed(Credentials::Anonymous),
+            ca: None,
+            proxy: None,
+            client_certificate: None,
+            requests_per_second: None,
+        };
+        let (forge, project) = (Forge::new(options).unwrap(), "acme/gitops".parse().unwrap());
+        assert!(is_sent(&forge.open_pulls(&project, "repin/")) && is_sent(&forge.identity(&project)));
+        assert!(is_sent(&forge.comment_once(&project, 1, "", "")) && is_sent(&forge.is_discussed(&project, 1)));
+        assert!(is_sent(&forge.pulls_of_commits(&project, &[])) && is_sent(&forge.git_credentials(&project)));
+    }
+}

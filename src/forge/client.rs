@@ -20,7 +20,7 @@ use crate::forge::json;
 pub(super) use crate::forge::wire::Dialect;
 use crate::forge::wire::{Ask, Who, Wire};
 use crate::forge::{ForgeLogin, Options, Traffic};
-use crate::model::forge::Project;
+use crate::model::forge::{Project, PullRequest};
 use crate::secret::Secret;
 
 /// Pages of a list that must be whole.
@@ -185,6 +185,26 @@ impl Client {
             }
         }
         Ok(all)
+    }
+
+    /// Reads those pull requests of a list that are ours. One of ours that cannot be read is an error: passed over, it
+    /// would be opened a second time.
+    ///
+    /// # Errors
+    /// [`ForgeError::BadAnswer`].
+    pub(super) fn read_all(
+        &self,
+        project: &Project,
+        found: &[Value],
+        is_ours: impl Fn(&Value) -> bool,
+        read: impl Fn(&Value) -> Option<PullRequest>,
+    ) -> Result<Vec<PullRequest>, ForgeError> {
+        let lacking = |pull: &Value| {
+            let number = json::number(pull, "/number").or_else(|| json::number(pull, "/iid"));
+            let number = number.map_or_else(|| "without a number".to_owned(), |number| number.to_string());
+            ForgeError::BadAnswer { place: self.place(project), reason: format!("pull request {number} lacks fields") }
+        };
+        found.iter().filter(|pull| is_ours(pull)).map(|pull| read(pull).ok_or_else(|| lacking(pull))).collect()
     }
 
     /// Gives the token of the installation for the project's owner; none where no App asks.

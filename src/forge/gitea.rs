@@ -187,14 +187,11 @@ impl Gitea {
         self.at(project, &[&["pulls", &number.to_string()], rest].concat(), &[])
     }
 
+    /// Reads those of a list that are within the project and have such a head.
     fn own_pulls(&self, project: &Project, found: &[Value], prefix: &str) -> Result<Vec<PullRequest>, ForgeError> {
         let is_ours =
-            |pull: &&Value| text(pull, "/head/ref").is_some_and(|head| head.starts_with(prefix)) && is_own(pull);
-        let lacking = || ForgeError::BadAnswer {
-            place: self.client.place(project),
-            reason: format!("a pull request of a branch `{prefix}…` lacks fields"),
-        };
-        found.iter().filter(is_ours).map(|pull| self.read(project, pull).ok_or_else(lacking)).collect()
+            |pull: &Value| text(pull, "/head/ref").is_some_and(|head| head.starts_with(prefix)) && is_own(pull);
+        self.client.read_all(project, found, is_ours, |pull| self.read(project, pull))
     }
 
     fn read(&self, project: &Project, pull: &Value) -> Option<PullRequest> {

@@ -140,10 +140,16 @@ impl GitLab {
             return Ok(());
         }
         // GitLab merges at once what waits for nothing, also where the pipeline has not been made yet.
-        let has_pipeline = found.get("head_pipeline").is_some_and(Value::is_object);
-        let is_mergeable = text(&found, "/detailed_merge_status").or_else(|| text(&found, "/merge_status"));
-        if !has_pipeline && matches!(is_mergeable, Some("mergeable" | "can_be_merged")) {
-            return Err(answer.refused("it has no pipeline and needs no approval, so nothing is left to wait for"));
+        if !found.get("head_pipeline").is_some_and(Value::is_object) {
+            match text(&found, "/detailed_merge_status").or_else(|| text(&found, "/merge_status")) {
+                Some("mergeable" | "can_be_merged") => {
+                    return Err(
+                        answer.refused("it has no pipeline and needs no approval, so nothing is left to wait for")
+                    );
+                }
+                Some(status) if !is_unchecked(status) => {}
+                _ => return Err(answer.refused("GitLab has not looked yet whether it can be merged")),
+            }
         }
         if method == MergeMethod::Rebase {
             let set = self.client.get(project, self.at(project, &[], &[])).await?;
@@ -190,14 +196,11 @@ impl GitLab {
         self.at(project, &[&["merge_requests", &number.to_string()], rest].concat(), &[])
     }
 
+    /// Reads those of a list that are within the project and have such a head.
     fn own_pulls(&self, project: &Project, found: &[Value], prefix: &str) -> Result<Vec<PullRequest>, ForgeError> {
         let is_ours =
-            |pull: &&Value| text(pull, "/source_branch").is_some_and(|head| head.starts_with(prefix)) && is_own(pull);
-        let lacking = || ForgeError::BadAnswer {
-            place: self.client.place(project),
-            reason: format!("a merge request of a branch `{prefix}…` lacks fields"),
-        };
-        found.iter().filter(is_ours).map(|pull| self.read(project, pull).ok_or_else(lacking)).collect()
+            |pull: &Value| text(pull, "/source_branch").is_some_and(|head| head.starts_with(prefix)) && is_own(pull);
+        self.client.read_all(project, found, is_ours, |pull| self.read(project, pull))
     }
 
     fn read(&self, project: &Project, pull: &Value) -> Option<PullRequest> {
@@ -250,8 +253,11 @@ fn is_draft(pull: &Value) -> bool {
 /// Tells whether it conflicts; nothing while GitLab has not looked.
 fn has_conflict(pull: &Value) -> Option<bool> {
     let status = text(pull, "/detailed_merge_status").or_else(|| text(pull, "/merge_status"))?;
-    let is_unknown = matches!(status, "unchecked" | "checking" | "preparing" | "cannot_be_merged_recheck");
-    if is_unknown { None } else { flag(pull, "/has_conflicts") }
+    if is_unchecked(status) { None } else { flag(pull, "/has_conflicts") }
+}
+
+fn is_unchecked(status: &str) -> bool {
+    matches!(status, "unchecked" | "checking" | "preparing" | "cannot_be_merged_recheck")
 }
 
 #[cfg(test)]

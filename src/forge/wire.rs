@@ -201,7 +201,8 @@ impl Wire {
             let permit = self.pace.admit(&payer, ask.is_write).await.map_err(throttled)?;
             let (answer, headers) = self.once(ask, url, token).await?;
             drop(permit);
-            let wish = wish(answer.status, &headers, &answer.words(), Timestamp::now());
+            let words = if answer.status == StatusCode::FORBIDDEN { answer.words() } else { String::new() };
+            let wish = wish(answer.status, &headers, &words, Timestamp::now());
             match self.pace.note(&payer, wish, Instant::now()) {
                 None => {
                     let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());

@@ -244,6 +244,16 @@ async fn whom_github_does_not_take_is_named_and_the_others_are_asked() {
 }
 
 #[tokio::test]
+async fn reviewers_without_end_are_not_asked_without_end() {
+    let server = Server::start(|_| reply(422, "{}")).await;
+    let names: Vec<String> = (0..50).map(|at| format!("user{at}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let refused =
+        forge(ForgeKind::GitHub, &server).ask(&project(), &expected(), &people(&[], &names, &[])).await.unwrap();
+    assert_eq!((refused.len(), server.lines().len()), (50, 21));
+}
+
+#[tokio::test]
 async fn nobody_to_ask_is_no_request() {
     let server = server_of(json!({})).await;
     let forge = forge(ForgeKind::GitHub, &server);

@@ -263,6 +263,7 @@ async fn gitlab_merges_later_and_never_at_once_for_want_of_a_pipeline() {
         (vec![pipeline.clone()], MergeMethod::Squash, 200, None),
         (vec![], MergeMethod::Merge, 200, Some("nothing is left to wait for")),
         (vec![("detailed_merge_status", json!("not_approved"))], MergeMethod::Squash, 200, None),
+        (vec![("detailed_merge_status", json!("checking"))], MergeMethod::Squash, 200, Some("has not looked yet")),
         (vec![pipeline.clone()], MergeMethod::Rebase, 200, Some("merges with merge commits")),
         (vec![pipeline.clone()], MergeMethod::Squash, 409, Some("has moved")),
         (vec![pipeline.clone()], MergeMethod::Squash, 405, Some("405")),

@@ -14,6 +14,8 @@ use crate::model::forge::{Approval, Project, PullPeople, PullRequest};
 
 /// Colour of labels that are made; Gitea wants one.
 const COLOUR: &str = "#ededed";
+/// Reviewers who are asked apart, where all together are refused.
+const MAX_APART: usize = 20;
 
 impl Gitea {
     pub(in crate::forge) async fn ask(
@@ -124,8 +126,8 @@ impl Gitea {
             refused.push((*only).clone());
             return Ok(refused);
         }
-        for name in asked {
-            if !self.request(project, number, &[name]).await? {
+        for (at, name) in asked.into_iter().enumerate() {
+            if at >= MAX_APART || !self.request(project, number, &[name]).await? {
                 refused.push(name.clone());
             }
         }

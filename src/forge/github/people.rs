@@ -12,6 +12,9 @@ use crate::forge::github::{GitHub, PAGE};
 use crate::forge::json::{list, owned, same_login, text, time};
 use crate::model::forge::{Approval, Project, PullPeople, PullRequest};
 
+/// Reviewers who are asked apart, where all together are refused; GitHub takes 15.
+const MAX_APART: usize = 20;
+
 impl GitHub {
     pub(in crate::forge) async fn ask(
         &self,
@@ -67,8 +70,8 @@ impl GitHub {
             refused.push((*only).clone());
             return Ok(refused);
         }
-        for name in asked {
-            if !self.request(project, number, &[name]).await? {
+        for (at, name) in asked.into_iter().enumerate() {
+            if at >= MAX_APART || !self.request(project, number, &[name]).await? {
                 refused.push(name.clone());
             }
         }
