@@ -10,7 +10,6 @@ mod cache;
 mod client;
 mod draft;
 mod error;
-
 mod gitea;
 mod github;
 mod gitlab;
@@ -18,6 +17,7 @@ mod json;
 mod pace;
 mod target;
 mod wire;
+
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
@@ -28,10 +28,10 @@ use url::Url;
 use crate::credentials::Credentials;
 use crate::forge::client::Client;
 pub use crate::forge::error::ForgeError;
-pub use crate::forge::target::ForgeTarget;
 use crate::forge::gitea::Gitea;
 use crate::forge::github::GitHub;
 use crate::forge::gitlab::GitLab;
+pub use crate::forge::target::ForgeTarget;
 use crate::http::ClientCertificate;
 use crate::model::forge::{
     Approval, Comparison, ForgeFile, ForgeIdentity, ForgeKind, MergeMethod, NewPullRequest, Project, PullPeople,

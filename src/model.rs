@@ -6,6 +6,7 @@ pub mod application;
 pub mod asking;
 pub mod branch_template;
 pub mod change;
+pub mod codeowners;
 pub mod constraint;
 pub mod event;
 pub mod forge;

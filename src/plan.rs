@@ -9,6 +9,7 @@ pub mod group;
 pub mod judge;
 pub mod locate;
 mod owners;
+pub mod pulls;
 pub mod rollback;
 mod schedule;
 mod text;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::message::Wording;
-use crate::model::change::ChangeSet;
+use crate::model::change::{ChangeSet, Chore};
 use crate::model::history::CommitId;
 use crate::model::metadata::{Described, Needs};
 use crate::model::names::{Branch, Digest, ImageName, RepoPath, Tag};
@@ -35,6 +36,7 @@ use crate::plan::judge::{Demands, Judgement, judge};
 pub use crate::plan::locate::Failure;
 use crate::plan::locate::{FileState, Located, Site};
 pub use crate::plan::owners::Sharer;
+use crate::plan::pulls::Pulls;
 use crate::plan::rollback::{FirstSeen, Timeline};
 use crate::rules::EffectiveRule;
 use crate::selection::Memo;
@@ -105,6 +107,12 @@ pub struct Snapshot {
     pub first_seen: FirstSeen,
     /// How commit messages are written.
     pub wording: Arc<Wording>,
+    /// Pull requests, by repository; none of repositories without a forge.
+    pub pulls: BTreeMap<String, Result<Pulls, Failure>>,
+    /// Repositories whose forge makes the commits: one for each branch and cycle.
+    pub by_forge: BTreeSet<String>,
+    /// Everything that asks for images was read: what nobody asks for in here is asked for by nobody.
+    pub is_whole: bool,
 }
 
 impl Snapshot {
@@ -158,6 +166,8 @@ pub enum Question {
     Verification(ImageName, Digest, BTreeSet<KeyName>),
     /// A file at the head of another branch than those that targets read.
     File(RemoteBranch, RepoPath),
+    /// The closed and merged pull requests of a branch in a repository.
+    Closed(String, Branch),
 }
 
 impl Question {
@@ -169,7 +179,7 @@ impl Question {
             | Self::Metadata(image, _)
             | Self::Remembered(image, _)
             | Self::Verification(image, ..) => Some(image),
-            Self::File(..) => None,
+            Self::File(..) | Self::Closed(..) => None,
         }
     }
 }
@@ -183,6 +193,8 @@ pub struct Decision {
     pub judgements: Vec<Judgement>,
     /// What is to be written.
     pub changes: Vec<ChangeSet>,
+    /// What is done about pull requests besides.
+    pub chores: Vec<Chore>,
     /// What must be answered first; nothing is written while one is open.
     pub questions: Vec<Question>,
     /// Failures as problems with their hints.
@@ -215,13 +227,18 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
         Ok(made) => made,
         Err(questions) => return Decision { questions, ..Decision::default() },
     };
-    let mut changes = group::group(snapshot, &mut judgements, &made);
+    let group::Grouped { sets: mut changes, proposed } = group::group(snapshot, &mut judgements, &made);
+    let pulls::Settled { sets, chores, questions } = pulls::settle(snapshot, &mut judgements, proposed);
+    if !questions.is_empty() {
+        return Decision { questions, ..Decision::default() };
+    }
+    changes.extend(sets);
     let stand_ins = text::write(snapshot, &mut changes);
     let outcomes =
         snapshot.subjects.iter().zip(&judgements).map(|(subject, judgement)| outcome(subject, judgement)).collect();
     let mut problems = problems(snapshot, &judgements);
     problems.extend(stand_ins);
-    Decision { outcomes, judgements, changes, questions: Vec::new(), problems }
+    Decision { outcomes, judgements, changes, chores, questions: Vec::new(), problems }
 }
 
 fn outcome(subject: &Subject, judgement: &Judgement) -> Outcome {
@@ -247,7 +264,7 @@ fn outcome(subject: &Subject, judgement: &Judgement) -> Outcome {
         message: judgement.message.clone(),
         until: judgement.until,
         commit: None,
-        pull_request: None,
+        pull_request: judgement.pull_request.clone(),
     }
 }
 

@@ -8,9 +8,13 @@ mod ask_git;
 mod check;
 mod due;
 pub mod failpoint;
+mod forges;
 mod gather;
 mod generate;
+mod logins;
 mod past;
+mod propose;
+mod pulls;
 pub mod repository;
 mod retry;
 mod scan;
@@ -33,7 +37,7 @@ use crate::git::Authorship;
 use crate::message::Wording;
 use crate::model::application::Application;
 use crate::model::asking::{Asking, Wish};
-use crate::model::change::ChangeSet;
+use crate::model::change::{ChangeSet, Chore};
 use crate::model::event::Pushed;
 use crate::model::image_field::ImageField;
 use crate::model::names::ImageName;
@@ -43,6 +47,7 @@ use crate::model::rule::{PullSecret, Rule};
 use crate::model::verification::KeyName;
 use crate::plan::judge::Judgement;
 use crate::plan::{self, Snapshot};
+use crate::reconcile::forges::Forges;
 use crate::reconcile::gather::Gathered;
 use crate::reconcile::repository::{Repository, RepositoryOptions};
 use crate::registry::{PublicKey, Registries, Traffic};
@@ -108,12 +113,16 @@ pub struct CycleReport {
     pub problems: Vec<Problem>,
     /// What was written, or with [`Mode::Plan`] would be.
     pub changes: Vec<ChangeSet>,
+    /// What was done about pull requests besides, or would be.
+    pub chores: Vec<Chore>,
     /// Repositories that could not be read.
     pub unread_repositories: usize,
     /// Registry requests of this cycle.
     pub registry_requests: u64,
     /// What each registry was asked since the process began, and how long it is left alone.
     pub registries: BTreeMap<String, Traffic>,
+    /// What the forge of each repository was asked since the process began.
+    pub forges: BTreeMap<String, crate::forge::Traffic>,
     /// Chart templates passed over as no YAML.
     pub unparsed_templates: usize,
     /// Names of all discovered Applications, for [`Mode::Check`] and [`Mode::Explain`].
@@ -145,6 +154,10 @@ pub struct Reconciler {
     gathered: Gathered,
     /// What registries answered last.
     kept: scan::Answers,
+    /// The forges of repositories and of applications' sources.
+    forges: Forges,
+    /// What is known of pull requests, by repository.
+    pulls: BTreeMap<String, pulls::Memory>,
 }
 
 impl Reconciler {
@@ -162,7 +175,9 @@ impl Reconciler {
         let repositories = options.repositories.iter().cloned().map(Repository::new).collect();
         let (rules, applications) = shared(&options);
         let (kept, gathered) = (scan::Answers::default(), Gathered::default());
-        Ok(Self { options, repositories, registries, cache, rules, applications, gathered, kept })
+        let forges = Forges::new(&options);
+        let pulls = BTreeMap::new();
+        Ok(Self { options, repositories, registries, cache, rules, applications, gathered, kept, forges, pulls })
     }
 
     /// Takes changed options over. What did not change is kept: the open cache, and each repository with its mirror and
@@ -185,6 +200,8 @@ impl Reconciler {
         }
         (self.rules, self.applications) = shared(&options);
         self.gathered = Gathered::default();
+        self.forges = Forges::new(&options);
+        self.pulls.clear();
         self.options = options;
         Ok(())
     }
@@ -229,9 +246,11 @@ impl Reconciler {
             if *mode != Mode::Deliver {
                 break;
             }
-            let mut sets = std::mem::take(&mut report.changes);
+            let all = std::mem::take(&mut report.changes);
+            let (proposed, mut sets): (Vec<_>, Vec<_>) = all.into_iter().partition(|set| set.proposal.is_some());
             self.act(&mut sets, &mut report, &mut delivered, &mut tries).await;
             written.append(&mut sets);
+            written.append(&mut self.propose(proposed, &mut report, &mut delivered, &mut tries).await);
             let Some(pause) = tries.next() else { break };
             // Whoever moved it may have rested.
             due = Due::all_since(due.since);
@@ -242,13 +261,15 @@ impl Reconciler {
         }
         // What an earlier attempt wrote is current by now, or on its branch; the cycle delivered it.
         for outcome in &mut report.outcomes {
-            let is_there = outcome.result == OutcomeResult::Current || outcome.code == "branch/written";
+            let is_there = outcome.result == OutcomeResult::Current
+                || matches!(outcome.code.as_str(), "branch/written" | "pull-request/open");
             if let Some(earlier) = delivered.remove(&outcome.id).filter(|_| is_there) {
                 *outcome = earlier;
             }
         }
         let traffic = self.registries.traffic();
         report.registries = traffic.into_iter().map(|(host, traffic)| (host.to_owned(), traffic)).collect();
+        report.forges = self.forges.traffic();
         report.registry_requests = self.registries.requests().saturating_sub(requests_before);
         self.kept = known.that_are_good();
         if *mode == Mode::Deliver {
@@ -261,6 +282,7 @@ impl Reconciler {
         let mut report = CycleReport::default();
         let mut snapshot = self.gather(now, mode, due, &mut report).await;
         report.problems.extend(plan::judge::unpinned(&snapshot));
+        report.problems.extend(plan::judge::not_allowed(&snapshot));
         if *mode == Mode::Check {
             report.problems.extend(check::file_problems(&snapshot));
             report.problems.sort();
@@ -268,6 +290,7 @@ impl Reconciler {
             report.snapshot = snapshot;
             return report;
         }
+        self.read_pulls(&mut snapshot).await;
         known.fill(&mut snapshot);
         if let Mode::Explain(_) = mode {
             self.answer(gather::listing_questions(&snapshot), &mut snapshot, known).await;
@@ -278,10 +301,12 @@ impl Reconciler {
                 break decision;
             }
             self.answer_from_git(&decision.questions, &mut snapshot).await;
+            self.answer_from_forges(&decision.questions, &mut snapshot).await;
             self.answer(decision.questions, &mut snapshot, known).await;
         };
         report.outcomes = decision.outcomes;
         report.changes = decision.changes;
+        report.chores = decision.chores;
         report.judgements = decision.judgements;
         report.problems.extend(decision.problems);
         report.problems.sort();

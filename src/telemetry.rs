@@ -1,8 +1,9 @@
 //! Logs and metrics. Every metric label comes from a closed set; log lines go to stderr.
 
+mod figures;
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
@@ -13,6 +14,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
+
+pub use crate::telemetry::figures::{Counts, CycleFigures, ForgeFigures, GitFigures, RegistryFigures};
 
 /// Starts logging to stderr. `filter` is a level or a `tracing` filter; the environment variable `REPIN_LOG` overrides it.
 /// A second call does nothing.
@@ -31,64 +34,9 @@ pub fn init(filter: &str, is_json: bool) {
     };
 }
 
-/// How many places ended a cycle in each way.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Counts {
-    /// Git holds what the policy wants.
-    pub current: u64,
-    /// Written in this cycle.
-    pub delivered: u64,
-    /// A rule or guard decided so.
-    pub held: u64,
-    /// Not allowed by registry, Git or file.
-    pub failed: u64,
-}
-
-/// Conversations with Git remotes since the process began.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct GitFigures {
-    /// Connections that asked where branches are.
-    pub advertisements: u64,
-    /// Packs that were fetched.
-    pub fetches: u64,
-    /// Connections that sent commits.
-    pub pushes: u64,
-    /// Directories of heads that were read.
-    pub trees: u64,
-    /// Directories of commits that were read to tell what came when.
-    pub compared: u64,
-    /// Contents of files that were read.
-    pub blobs: u64,
-}
-
-/// What one cycle tells the metrics.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct CycleFigures {
-    /// Outcomes.
-    pub counts: Counts,
-    /// Problems of severity error.
-    pub problems: u64,
-    /// Repositories that could not be read.
-    pub unread_repositories: u64,
-    /// Registry requests.
-    pub registry_requests: u64,
-    /// Conversations with Git remotes, and reading of their mirrors, since the process began.
-    pub git: GitFigures,
-    /// How long it took.
-    pub duration: Duration,
-    /// When it ended, in seconds since 1970.
-    pub ended_seconds: i64,
-}
-
-/// What one registry wants of us.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct RegistryFigures {
-    /// Its host, as configured or public.
-    pub registry: String,
-    /// Answers that asked for a pause, since the process began.
-    pub throttled: u64,
-    /// How long it is left alone from now on.
-    pub backoff: Duration,
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ByRepository {
+    repository: String,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -187,6 +135,10 @@ pub struct Metrics {
     git: Family<ByKind, Counter>,
     objects: Family<ByKind, Counter>,
     webhooks: Family<ByWebhookResult, Counter>,
+    pulls: Family<ByRepository, Gauge>,
+    forge_requests: Family<ByRepository, Counter>,
+    forge_not_modified: Family<ByRepository, Counter>,
+    forge_throttled: Family<ByRepository, Counter>,
     last: Gauge,
     reloads: Counter,
     refused_reloads: Counter,
@@ -210,6 +162,10 @@ impl Default for Metrics {
             git: Family::default(),
             objects: Family::default(),
             webhooks: Family::default(),
+            pulls: Family::default(),
+            forge_requests: Family::default(),
+            forge_not_modified: Family::default(),
+            forge_throttled: Family::default(),
             last: Gauge::default(),
             reloads: Counter::default(),
             refused_reloads: Counter::default(),
@@ -248,6 +204,23 @@ impl Default for Metrics {
             "registry_backoff_seconds",
             "How long a registry is left alone, as it was at the end of the last cycle",
             metrics.backoff.clone(),
+        );
+        registry.register(
+            "pull_requests_open",
+            "Pull requests of repin that were open at the last cycle",
+            metrics.pulls.clone(),
+        );
+        let requests = metrics.forge_requests.clone();
+        registry.register("forge_requests", "Requests to the forge of a repository", requests);
+        registry.register(
+            "forge_not_modified",
+            "Requests to the forge of a repository that were answered with 304",
+            metrics.forge_not_modified.clone(),
+        );
+        registry.register(
+            "forge_throttled",
+            "Requests to the forge of a repository that were refused for their rate",
+            metrics.forge_throttled.clone(),
         );
         registry.register("git_requests", "Conversations with Git remotes by what they were for", metrics.git.clone());
         let objects = metrics.objects.clone();
@@ -323,6 +296,22 @@ impl Metrics {
         }
     }
 
+    /// Takes in what forges were asked, and what is open there.
+    pub fn forges(&self, figures: impl Iterator<Item = ForgeFigures>) {
+        self.pulls.clear();
+        for ForgeFigures { repository, open, requests, not_modified, throttled } in figures {
+            let label = ByRepository { repository };
+            self.pulls.get_or_create(&label).set(signed(open));
+            for (family, count) in [
+                (&self.forge_requests, requests),
+                (&self.forge_not_modified, not_modified),
+                (&self.forge_throttled, throttled),
+            ] {
+                family.get_or_create(&label).inner().store(count, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// Takes in a request to a webhook.
     pub fn webhook(&self, result: WebhookResult) {
         self.webhooks.get_or_create(&result.labels()).inc();
@@ -380,6 +369,8 @@ fn signed(count: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

@@ -26,7 +26,7 @@ use crate::model::problem::Severity;
 use crate::plan::Snapshot;
 use crate::reconcile::{CycleReport, Due, Mode, Reconciler};
 use crate::server::{Status, Webhooks};
-use crate::telemetry::{Counts, CycleFigures, GitFigures, RegistryFigures};
+use crate::telemetry::{Counts, CycleFigures, ForgeFigures, GitFigures, RegistryFigures};
 
 /// From the start of a cycle that a push caused to that of the next one; what is pushed in between shares it.
 const PACE: Duration = Duration::from_millis(250);
@@ -163,6 +163,19 @@ fn publish(report: &CycleReport, duration: Duration, status: &Status) {
         backoff: traffic.pause,
     });
     status.metrics.registries(registries);
+    let forges = report.snapshot.pulls.iter().filter_map(|(repository, pulls)| {
+        let traffic = report.forges.get(repository).copied().unwrap_or_default();
+        let open = pulls.as_ref().ok()?.open.len() as u64;
+        let repository = repository.clone();
+        Some(ForgeFigures {
+            repository,
+            open,
+            requests: traffic.requests,
+            not_modified: traffic.not_modified,
+            throttled: traffic.throttled,
+        })
+    });
+    status.metrics.forges(forges);
     status.is_ready.store(true, Ordering::Relaxed);
     info!(
         current = counts.current,

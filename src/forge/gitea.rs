@@ -189,8 +189,7 @@ impl Gitea {
 
     /// Reads those of a list that are within the project and have such a head.
     fn own_pulls(&self, project: &Project, found: &[Value], prefix: &str) -> Result<Vec<PullRequest>, ForgeError> {
-        let is_ours =
-            |pull: &Value| text(pull, "/head/ref").is_some_and(|head| head.starts_with(prefix)) && is_own(pull);
+        let is_ours = |pull: &Value| head(pull).is_some_and(|head| head.starts_with(prefix)) && is_own(pull);
         self.client.read_all(project, found, is_ours, |pull| self.read(project, pull))
     }
 
@@ -211,7 +210,7 @@ impl Gitea {
             title: DRAFTS.untitled(title).to_owned(),
             body: owned(pull, "/body"),
             state,
-            head: branch(pull, "/head/ref")?,
+            head: head(pull)?.parse().ok()?,
             head_commit: commit(pull, "/head/sha"),
             base: branch(pull, "/base/ref")?,
             is_draft,
@@ -226,6 +225,11 @@ impl Gitea {
             is_auto_merged: None,
         })
     }
+}
+
+/// Gives the name of the head. Of a branch that is gone `ref` is the reference that Gitea keeps, and `label` the name.
+fn head(pull: &Value) -> Option<&str> {
+    text(pull, "/head/ref").filter(|kept| !kept.starts_with("refs/pull/")).or_else(|| text(pull, "/head/label"))
 }
 
 fn is_own(pull: &Value) -> bool {

@@ -42,6 +42,26 @@ impl Mirror {
         })
     }
 
+    /// Tells whether a commit is on a branch already.
+    ///
+    /// # Errors
+    /// [`GitError::NoSuchCommit`] if one of them is not in the mirror.
+    pub fn contains(&self, head: &CommitId, commit: &CommitId) -> Result<bool, GitError> {
+        let (head, commit) = (self.named_commit(head)?.id(), self.named_commit(commit)?.id());
+        let is_below = self.repo.graph_descendant_of(head, commit).map_err(|error| self.damaged(&error))?;
+        Ok(head == commit || is_below)
+    }
+
+    /// Tells whether a branch cannot be merged into its base without somebody deciding; nothing is written.
+    ///
+    /// # Errors
+    /// [`GitError::NoSuchCommit`] if one of them is not in the mirror, [`GitError::Corrupt`] if what they hold is not.
+    pub fn conflicts(&self, base: &CommitId, head: &CommitId) -> Result<bool, GitError> {
+        let (base, head) = (self.named_commit(base)?, self.named_commit(head)?);
+        let merged = self.repo.merge_commits(&base, &head, None).map_err(|error| self.damaged(&error))?;
+        Ok(merged.has_conflicts())
+    }
+
     /// Reads branches back after a push, with one look at the remote: each must be where it was sent, or hold that
     /// commit below what somebody put on top; one that was deleted must be gone. Else it is [`GitError::NotWritten`].
     ///

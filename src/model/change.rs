@@ -98,6 +98,8 @@ pub struct ChangeSet {
 /// A pull request that is to bring one commit.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Proposal {
+    /// What its title and body tell.
+    pub text: PullText,
     /// What is changed together: the group's name, for people.
     pub group: String,
     /// Where its branch is; none = it is made. It is written only if it is still there.
@@ -110,6 +112,8 @@ pub struct Proposal {
     pub spent_labels: Vec<(u64, &'static str)>,
     /// Whom it asks.
     pub people: PullPeople,
+    /// Besides them whoever the forge's file of owners names for the changed files.
+    pub asks_owners: bool,
     /// Not meant to be merged yet.
     pub is_draft: bool,
     /// The forge is to merge it by itself.
@@ -123,6 +127,8 @@ pub enum Request {
     Open,
     /// An open one gets a new title and body.
     Update(u64),
+    /// An open one gets what belongs to it and is not there yet: people, labels, the wish to be merged.
+    Finish(u64),
     /// One that repin closed is opened again; its branch has to stand at this commit for that.
     Reopen(u64, Option<CommitId>),
 }
@@ -140,6 +146,8 @@ pub enum Chore {
         branch: Branch,
         /// Where the branch is, if it is ours and there.
         head: Option<CommitId>,
+        /// Its body, which remembers why.
+        body: String,
         /// Why, in one sentence.
         reason: String,
     },
@@ -158,6 +166,8 @@ pub enum Chore {
         repository: String,
         /// The pull request.
         number: u64,
+        /// Its body, which remembers that it was said.
+        body: String,
         /// What.
         notice: Notice,
     },

@@ -1,7 +1,9 @@
 //! Judgements -> change sets: places that several want, then one commit for each unit (`per`), with edits and messages.
 
 mod made;
+mod proposed;
 mod unit;
+mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,18 +12,30 @@ use crate::manifest::Source;
 use crate::model::change::{ChangeSet, CommitText, FileChange, PlannedCommit, WrittenPlace};
 use crate::model::names::{Branch, RepoPath};
 use crate::model::outcome::OutcomeResult;
+use crate::model::rule::Delivery;
 use crate::model::tracked::RemoteBranch;
 use crate::model::verification::keys_in_words;
 pub use crate::plan::group::made::name_branches;
-use crate::plan::group::unit::{Unit, way};
-use crate::plan::judge::{Judgement, is_within_reach, no_such_branch, rule_hold};
+pub(super) use crate::plan::group::proposed::Proposed;
+use crate::plan::group::proposed::propose;
+pub(super) use crate::plan::group::unit::Unit;
+use crate::plan::group::unit::way;
+use crate::plan::judge::{Judgement, delivery, is_within_reach, no_such_branch, rule_hold};
 use crate::plan::locate::{FileState, Located, Site, edit_failure};
 use crate::plan::owners::{Place, Shared, place};
 use crate::plan::{Failure, Snapshot, Subject, shown_key};
 
 /// Guard 5: of the rules of all owners of a place the strictest holds.
 pub(super) fn strictest(snapshot: &Snapshot, shared: &[Shared<'_>], judgements: &mut [Judgement]) {
+    for (subject, judgement) in snapshot.subjects.iter().zip(judgements.iter_mut()) {
+        judgement.delivery = delivery(subject);
+    }
     for Shared { place, owners: indexes } in shared {
+        let strict = indexes.iter().filter_map(|index| judgements.get(*index)).map(|one| one.delivery).max();
+        for index in indexes {
+            let Some((judgement, strict)) = judgements.get_mut(*index).zip(strict) else { continue };
+            judgement.delivery = strict;
+        }
         let rule = |index: usize| snapshot.subjects.get(index).and_then(|subject| subject.rule.as_ref());
         let strict = indexes.iter().copied().filter_map(|index| Some((index, rule(index)?)));
         let Some((strict, rule)) = strict.max_by_key(|(_, rule)| (rule.delivery, !rule.unsupported.is_empty())) else {
@@ -116,19 +130,41 @@ pub fn observe(snapshot: &Snapshot, judgements: &mut [Judgement]) {
 /// What is pending on one branch, by the commit that it belongs to.
 type Units<'a> = BTreeMap<Unit<'a>, Vec<usize>>;
 
-/// Groups what is pending into one change set per repository and written branch, one commit per unit. `made` names the
-/// branches that are made, by position. An edit that is refused turns its judgement into a failure.
-pub fn group(snapshot: &Snapshot, judgements: &mut [Judgement], made: &BTreeMap<usize, Branch>) -> Vec<ChangeSet> {
+/// What is to be written.
+#[derive(Debug, Default)]
+pub(super) struct Grouped<'a> {
+    /// What goes to branches by commits.
+    pub(super) sets: Vec<ChangeSet>,
+    /// What goes there by pull requests, one for each group.
+    pub(super) proposed: Vec<Proposed<'a>>,
+}
+
+/// Groups what is pending into one change set per repository and written branch, one commit per unit, and one commit for
+/// each pull request. `made` names the branches that are made, by position. An edit that is refused turns its judgement
+/// into a failure.
+pub(super) fn group<'a>(
+    snapshot: &'a Snapshot,
+    judgements: &mut [Judgement],
+    made: &BTreeMap<usize, Branch>,
+) -> Grouped<'a> {
     let mut by_branch: BTreeMap<(&RemoteBranch, Option<&Branch>), Units<'_>> = BTreeMap::new();
+    let mut by_pull: BTreeMap<&RemoteBranch, Units<'_>> = BTreeMap::new();
     for (index, subject) in snapshot.subjects.iter().enumerate() {
         if judgements[index].result != OutcomeResult::Pending {
             continue;
         }
+        let delivery = judgements[index].delivery;
         if let Some(target) = &subject.tracked.target {
-            let branch = by_branch.entry((&target.base, made.get(&index))).or_default();
-            branch.entry(Unit::of(subject)).or_default().push(index);
+            let branch = match delivery {
+                Delivery::PullRequest => by_pull.entry(&target.base).or_default(),
+                Delivery::Commit | Delivery::None => by_branch.entry((&target.base, made.get(&index))).or_default(),
+            };
+            let is_one = delivery != Delivery::PullRequest && snapshot.by_forge.contains(&target.base.repository);
+            let unit = if is_one { Unit::Repository } else { Unit::of(subject, delivery) };
+            branch.entry(unit).or_default().push(index);
         }
     }
+    let proposed = propose(snapshot, judgements, by_pull);
     let mut sets = Vec::new();
     for ((base, made), mut units) in by_branch {
         let Some(head) = snapshot.heads.get(base) else {
@@ -153,7 +189,16 @@ pub fn group(snapshot: &Snapshot, judgements: &mut [Judgement], made: &BTreeMap<
             sets.push(ChangeSet { repository, base, branch: branch.clone(), head: *head, commits, proposal: None });
         }
     }
-    sets
+    Grouped { sets, proposed }
+}
+
+/// Has a commit that writes a place named for another owner of it.
+fn join(commit: &mut PlannedCommit, index: usize, subject: &Subject) {
+    commit.subjects.push(index);
+    let named = named(subject);
+    if !commit.text.applications.contains(&named) {
+        commit.text.applications.push(named);
+    }
 }
 
 /// Applies edits one after the other, so that commits of one file stand on each other.
@@ -268,11 +313,7 @@ impl Editor<'_> {
             let subject = &self.snapshot.subjects[*index];
             let Some((number, _)) = place(subject).and_then(|place| self.done.get(&place)) else { continue };
             if let Some(commit) = commits.get_mut(*number) {
-                commit.subjects.push(*index);
-                let named = named(subject);
-                if !commit.text.applications.contains(&named) {
-                    commit.text.applications.push(named);
-                }
+                join(commit, *index, subject);
             }
         }
     }

@@ -5,6 +5,7 @@ mod newest;
 mod order;
 mod verify;
 mod walk;
+mod wishes;
 mod write;
 
 use std::collections::BTreeSet;
@@ -24,6 +25,7 @@ use crate::model::tracked::{RemoteBranch, Target, TrackedImage};
 use crate::model::verification::KeyName;
 pub use crate::plan::judge::newest::{builds, platforms, unfit};
 pub use crate::plan::judge::verify::unpinned;
+pub use crate::plan::judge::wishes::not_allowed;
 use crate::plan::locate::{Failure, Located, Site};
 use crate::plan::rollback::LookBack;
 use crate::plan::{Question, Snapshot, Subject};
@@ -52,6 +54,10 @@ pub struct Judgement {
     pub verified: BTreeSet<KeyName>,
     /// When the hold ends, if known.
     pub until: Option<Timestamp>,
+    /// How a change is delivered: the strictest of all owners of the place.
+    pub delivery: Delivery,
+    /// Where people read the pull request that brings it, or refuses it.
+    pub pull_request: Option<String>,
     /// Candidates that a filter after the order kept out, best first.
     pub passed_over: Vec<PassedOver>,
     /// What looking back showed, for `explain`.
@@ -84,6 +90,8 @@ impl Judgement {
             first_seen: None,
             verified: BTreeSet::new(),
             until: None,
+            delivery: Delivery::Commit,
+            pull_request: None,
             passed_over: Vec::new(),
             look_back: None,
         }
@@ -171,6 +179,12 @@ pub(super) fn no_such_branch(base: &RemoteBranch) -> Failure {
     }
 }
 
+/// Gives how a change for an image is delivered: as the rules say, or more carefully where its annotations say that.
+pub fn delivery(subject: &Subject) -> Delivery {
+    let of_rules = subject.rule.as_ref().map(|rule| rule.delivery).unwrap_or_default();
+    rules::delivery(of_rules, subject.tracked.delivery).unwrap_or(of_rules)
+}
+
 /// Says how the rules hold what would be written to a file, if they do.
 pub(super) fn rule_hold(rule: &EffectiveRule, file: &RepoPath) -> Option<Judgement> {
     let held = |code: &str, message: String| Some(Judgement::held(code, message));
@@ -179,12 +193,7 @@ pub(super) fn rule_hold(rule: &EffectiveRule, file: &RepoPath) -> Option<Judgeme
             return held("rule/none", format!("no rule matches {file}, so nothing is written there"));
         }
         Delivery::None => return held("rule/none", format!("the rules say `delivery: none` for {file}")),
-        Delivery::PullRequest => {
-            let message =
-                format!("the rules say `delivery: pull-request` for {file}, which this version does not carry out");
-            return held("unsupported/delivery", message);
-        }
-        Delivery::Commit => {}
+        Delivery::PullRequest | Delivery::Commit => {}
     }
     let setting = rule.unsupported.first()?;
     let message = format!("the rules set `{setting}` for {file}, which this version does not carry out");
@@ -194,17 +203,12 @@ pub(super) fn rule_hold(rule: &EffectiveRule, file: &RepoPath) -> Option<Judgeme
 /// Says how a `delivery` of the annotations holds what the rules would deliver in another way, if it does.
 fn wish_hold(rule: &EffectiveRule, image: &TrackedImage, file: &RepoPath) -> Option<Judgement> {
     let wish = image.delivery.filter(|_| rule.matched)?;
-    let said = match rules::delivery(rule.delivery, Some(wish)) {
-        None => format!(
-            "the annotation says `delivery: {wish}` for {file}, which is less than `delivery: {}` of the rules",
-            rule.delivery
-        ),
-        Some(Delivery::PullRequest) => {
-            format!("the annotation says `delivery: pull-request` for {file}, which this version does not carry out")
-        }
-        Some(Delivery::Commit | Delivery::None) => return None,
-    };
-    Some(Judgement::held("unsupported/delivery", said))
+    let is_loose = rules::delivery(rule.delivery, Some(wish)).is_none();
+    let said = format!(
+        "the annotation says `delivery: {wish}` for {file}, which is less than `delivery: {}` of the rules",
+        rule.delivery
+    );
+    is_loose.then(|| Judgement::held("unsupported/delivery", said))
 }
 
 /// Tells whether an Application may have its place written at all (CONFIGURATION "What annotations may reach"). Who may

@@ -77,6 +77,8 @@ pub struct Standing {
 pub struct Release {
     /// Position of the commit on the first-parent line; larger is newer.
     pub at: u64,
+    /// When its author wrote it.
+    pub time: Timestamp,
     /// What it releases.
     pub resume: Resume,
 }
@@ -254,7 +256,7 @@ fn is_meant(named: &str, stood: &Stood) -> bool {
     }
 }
 
-fn concerns(resume: &Resume, application: &ApplicationKey, alias: &str) -> bool {
+pub(super) fn concerns(resume: &Resume, application: &ApplicationKey, alias: &str) -> bool {
     application.is_named(&resume.application) && resume.alias.as_deref().is_none_or(|wanted| wanted == alias)
 }
 
@@ -311,7 +313,7 @@ mod tests {
             if let Some(tag) = word.strip_prefix('!') {
                 let tag = (!tag.is_empty()).then(|| tag.to_owned());
                 let resume = Resume { application: "web".into(), alias: tag.as_ref().map(|_| "app".into()), tag };
-                releases.push(Release { at, resume });
+                releases.push(Release { at, time: Timestamp::UNIX_EPOCH, resume });
                 continue;
             }
             let mut claimed = None;

@@ -1,5 +1,7 @@
 //! Act: commits in the object database, one push per branch, and the ref read back. Chooses nothing.
 
+mod by_forge;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use tracing::info;
 use crate::git::{Authorship, GitError};
 use crate::model::change::ChangeSet;
 use crate::model::history::CommitId;
-use crate::model::names::RepoPath;
+use crate::model::names::{Branch, RepoPath};
 use crate::model::outcome::{Outcome, OutcomeResult};
 use crate::model::problem::{Problem, Severity};
 use crate::plan::Failure;
@@ -38,9 +40,15 @@ impl Reconciler {
             .iter()
             .map(|repository| Arc::new(sets.extract_if(.., |set| set.repository == repository.options.name).collect()))
             .collect();
+        let made = self.made_by_forges(&pieces, report, tries).await;
         let authorship = self.options.authorship.clone();
-        let answers = on_each(&mut self.repositories, pieces.clone(), move |repository, sets| {
-            sets.iter().map(|set| deliver(repository, set, &authorship)).collect::<Vec<_>>()
+        let work = pieces.iter().cloned().zip(made).collect();
+        let answers = on_each(&mut self.repositories, work, move |repository, (sets, made): Work| {
+            let commits = |set: &ChangeSet| match made.as_ref().map(|made| made.get(&set.branch)) {
+                None => Some(deliver(repository, set, &authorship)),
+                Some(commit) => commit.map(|commit| read_back(repository, set, commit)),
+            };
+            sets.iter().map(commits).collect::<Vec<_>>()
         })
         .await;
         for ((repository, piece), answer) in self.repositories.iter().zip(pieces).zip(answers) {
@@ -50,9 +58,11 @@ impl Reconciler {
                 continue;
             };
             for (set, result) in piece.iter().zip(results) {
+                // What the forge did not make was said where it was asked.
+                let Some(result) = result else { continue };
                 match result {
                     Ok(commits) => {
-                        record(report, delivered, set, &commits);
+                        record(report, delivered, set, &commits, None);
                         sets.push(set.clone());
                     }
                     Err(error) if matches!(error, GitError::Moved { .. }) && tries.lost(set) => {}
@@ -65,6 +75,17 @@ impl Reconciler {
             }
         }
     }
+}
+
+/// The change sets of one repository, and the commits that its forge made for them by branch, if it makes them.
+type Work = (Arc<Vec<ChangeSet>>, Option<BTreeMap<Branch, CommitId>>);
+
+/// Brings a commit that the forge made here, and makes sure of it.
+fn read_back(repository: &mut Repository, set: &ChangeSet, commit: &CommitId) -> Result<Vec<CommitId>, GitError> {
+    repository.expire();
+    let url = repository.options.url.clone();
+    repository.mirror().ok_or_else(|| not_open(&url))?.read_back(&set.branch, commit)?;
+    Ok(vec![*commit])
 }
 
 fn deliver(repository: &mut Repository, set: &ChangeSet, authorship: &Authorship) -> Result<Vec<CommitId>, GitError> {
@@ -92,13 +113,21 @@ fn deliver(repository: &mut Repository, set: &ChangeSet, authorship: &Authorship
     Ok(commits)
 }
 
-fn record(report: &mut CycleReport, delivered: &mut BTreeMap<String, Outcome>, set: &ChangeSet, commits: &[CommitId]) {
+/// Notes that commits brought what they were planned for, and the pull request that proposes them.
+pub(super) fn record(
+    report: &mut CycleReport,
+    delivered: &mut BTreeMap<String, Outcome>,
+    set: &ChangeSet,
+    commits: &[CommitId],
+    pull_request: Option<&str>,
+) {
     for (planned, commit) in set.commits.iter().zip(commits) {
         for subject in &planned.subjects {
             let Some(outcome) = report.outcomes.get_mut(*subject) else { continue };
             outcome.result = OutcomeResult::Delivered;
             outcome.code = "delivered".to_owned();
             outcome.commit = Some(commit.to_string());
+            outcome.pull_request = pull_request.map(str::to_owned);
             delivered.insert(outcome.id.clone(), outcome.clone());
             info!(
                 application = outcome.application,
@@ -112,7 +141,7 @@ fn record(report: &mut CycleReport, delivered: &mut BTreeMap<String, Outcome>, s
     }
 }
 
-fn refuse(report: &mut CycleReport, set: &ChangeSet, failure: Failure) {
+pub(super) fn refuse(report: &mut CycleReport, set: &ChangeSet, failure: Failure) {
     for subject in set.commits.iter().flat_map(|commit| &commit.subjects) {
         if let Some(outcome) = report.outcomes.get_mut(*subject) {
             outcome.result = OutcomeResult::Failed;

@@ -20,6 +20,7 @@ use crate::plan::locate::FileState;
 use crate::plan::rollback::Timeline;
 use crate::plan::{Failure, Question, Snapshot, Subject, shown_key};
 use crate::reconcile::generate::repository_problem;
+use crate::reconcile::propose::is_by_forge;
 use crate::reconcile::repository::{Ground, Reading, failure_of};
 use crate::reconcile::workers::{defect, on_each};
 use crate::reconcile::{CycleReport, Due, Mode, Reconciler};
@@ -74,6 +75,8 @@ impl Reconciler {
     ) -> Snapshot {
         let (rules, wording) = (self.rules.clone(), self.options.wording.clone());
         let mut snapshot = Snapshot { now, since: due.since, rules, wording, ..Snapshot::default() };
+        let logins = self.log_in().await;
+        report.problems.extend(logins.iter().map(|(name, failure)| repository_problem(name, failure)));
         let readings = self.read_all(due).await;
         let mut applications: Vec<Arc<Application>> = self.applications.clone();
         for (repository, (reading, failure)) in self.repositories.iter().zip(&readings) {
@@ -109,6 +112,11 @@ impl Reconciler {
             let unread = repository.unread.iter().map(|(branch, (_, failure))| (base(branch), failure.clone()));
             snapshot.branch_failures.extend(unread);
         }
+        let by_forge = self.repositories.iter().filter(|repository| is_by_forge(repository));
+        snapshot.by_forge = by_forge.map(|repository| repository.options.name.clone()).collect();
+        snapshot.is_whole = snapshot.repository_failures.is_empty()
+            && snapshot.branch_failures.is_empty()
+            && !matches!(mode, Mode::Explain(_));
         snapshot
     }
 

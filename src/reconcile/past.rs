@@ -202,13 +202,13 @@ fn first_seen(history: &History) -> FirstSeen {
 
 fn releases(history: &History) -> Vec<Release> {
     let of_commit = |(at, commit): &(u64, Arc<CommitInfo>)| {
-        let at = *at;
+        let (at, time) = (*at, commit.time);
         let resumes = if commit.message.to_ascii_lowercase().contains("repin-resume:") {
             Trailers::parse(&commit.message).resumes
         } else {
             Vec::new()
         };
-        resumes.into_iter().map(move |resume| Release { at, resume }).collect::<Vec<_>>()
+        resumes.into_iter().map(move |resume| Release { at, time, resume }).collect::<Vec<_>>()
     };
     // `noted` is in no order, and the same releases must be the same value.
     let mut found: Vec<Release> = history.noted().iter().flat_map(of_commit).collect();

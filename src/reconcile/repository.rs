@@ -7,6 +7,7 @@ mod discovery;
 pub(super) mod files;
 mod index;
 mod line;
+pub(super) mod made;
 mod options;
 mod places;
 pub(super) mod sets;
@@ -16,6 +17,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::credentials::Credentials;
 use crate::diagnostic::Diagnostic;
 use crate::git::{self, GitError, Head, Mirror, Trees};
 use crate::manifest::argocd::applicationset::ApplicationSet;
@@ -69,6 +71,10 @@ pub struct Repository {
     last: Option<Arc<Reading>>,
     /// The last look went well, and we pushed nothing since.
     may_rest: bool,
+    /// Credentials in the place of the configured ones.
+    lent: Option<Credentials>,
+    /// The heads of the branches of pull requests.
+    made: HashMap<CommitId, crate::plan::pulls::Head>,
 }
 
 /// What a repository holds at its head.
@@ -105,6 +111,8 @@ impl Repository {
             placed: HashMap::new(),
             last: None,
             may_rest: false,
+            lent: None,
+            made: HashMap::new(),
         }
     }
 
@@ -119,16 +127,20 @@ impl Repository {
         found
     }
 
-    /// Says anew what is needed to get in, such as a token in place of one that ran out.
-    ///
-    /// # Errors
-    /// What cannot be used; then it is reached as before.
-    pub fn set_access(&mut self, access: git::Access) -> Result<(), GitError> {
-        if let Some(mirror) = &mut self.mirror {
-            mirror.set_access(&access)?;
+    /// Has it reached with other credentials than the configured ones, such as a token that takes the place of one that
+    /// ran out.
+    pub fn lend(&mut self, credentials: Credentials) {
+        self.lent = Some(credentials);
+        let access = self.access();
+        // What cannot be used is said by the next look, which opens the mirror anew.
+        if self.mirror.as_mut().is_some_and(|mirror| mirror.set_access(&access).is_err()) {
+            self.mirror = None;
         }
-        self.options.access = access;
-        Ok(())
+    }
+
+    fn access(&self) -> git::Access {
+        let credentials = self.lent.clone().unwrap_or_else(|| self.options.access.credentials.clone());
+        git::Access { credentials, ..self.options.access.clone() }
     }
 
     /// Has it looked at in the next cycle, whatever is due: what it holds changes.
@@ -229,13 +241,18 @@ impl Repository {
             Some(mirror) => mirror,
             None => {
                 let options = git::Options::new(self.options.cache.clone(), self.options.url.to_string());
-                let (access, part) = (self.options.access.clone(), self.options.part.clone());
+                let (access, part) = (self.access(), self.options.part.clone());
                 Mirror::open(&git::Options { access, part, ..options })?
             }
         };
         let mirror = self.mirror.insert(mirror);
         let others: Vec<Branch> = self.lines.keys().cloned().collect();
-        let look = match mirror.look_at(self.options.branch.as_ref(), &others) {
+        let branch = self.options.branch.as_ref();
+        let looked = match &self.options.forge {
+            Some(_) => mirror.look_with_made(branch, &others),
+            None => mirror.look_at(branch, &others),
+        };
+        let look = match looked {
             Ok(look) => look,
             Err(error) => {
                 if self.head.is_none() {

@@ -150,7 +150,7 @@ impl Reconciler {
                     asked.remembered.entry(image).or_default().push(tag);
                 }
                 // Git answers it.
-                Question::File(..) => {}
+                Question::File(..) | Question::Closed(..) => {}
             }
         }
         // A question about another day changes no time of a look.
@@ -342,7 +342,7 @@ async fn answer_to(images: &Images<'_>, question: &Question, note: impl Fn(&Regi
             let looked = looked.unwrap_or_else(|error| signatures::unknown(names, &failure(&error)));
             Answer::Verification(image.clone(), digest.clone(), looked)
         }
-        Question::File(..) => return None,
+        Question::File(..) | Question::Closed(..) => return None,
     })
 }
 
@@ -359,7 +359,7 @@ fn without_asking(question: &Question, failure: &Failure) -> Option<Answer> {
             let failure = given_up_for(image, failure);
             Answer::Verification(image.clone(), digest.clone(), signatures::unknown(names, &failure))
         }
-        Question::File(..) => return None,
+        Question::File(..) | Question::Closed(..) => return None,
     })
 }
 

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::branch_template::ImageChange;
 use crate::model::names::{Branch, RepoPath};
 use crate::model::outcome::OutcomeResult;
+use crate::model::rule::Delivery;
 use crate::model::tracked::{MadeBranch, RemoteBranch};
 use crate::model::verification::{KeyName, keys_in_words};
 use crate::plan::group::unit::{Unit, Way, way};
@@ -16,6 +17,11 @@ use crate::plan::judge::{Judgement, rule_hold};
 use crate::plan::locate::{FileState, Located, Site, edit_failure};
 use crate::plan::{Failure, Question, Snapshot, Subject};
 use crate::rules;
+
+/// Why a branch of one's own and a pull request do not go together.
+const BOTH: &str =
+    "`git-branch` makes a branch of its own, and the rules deliver by pull request, whose branch repin names";
+const BOTH_HINT: &str = "take the template out of `git-branch`";
 
 /// Names the branches of everything that is pending for one, by the subject's position, and holds what may not be
 /// written. Asks for the files of branches that exist.
@@ -29,12 +35,16 @@ pub fn name_branches(
         let Some(judgement) = judgements.get_mut(index).filter(|one| one.result == OutcomeResult::Pending) else {
             continue;
         };
+        if judgement.delivery == Delivery::PullRequest {
+            hold(judgements, &[index], "pull-request/branch", BOTH, BOTH_HINT);
+            continue;
+        }
         // What cannot be written is not in the branch, so its name does not tell of it.
         if let Some(failure) = refused(snapshot, subject, judgement) {
             let (to, back) = (judgement.to.take(), judgement.look_back.take());
             *judgement = Judgement::failed(&failure).with(to, back);
         } else {
-            units.entry((way, Unit::of(subject))).or_default().push(index);
+            units.entry((way, Unit::of(subject, judgement.delivery))).or_default().push(index);
         }
     }
     let mut named = BTreeMap::new();
@@ -213,7 +223,11 @@ fn hold_of_rules(
         );
         (!keys.is_empty()).then(|| Judgement::held("guard/unverified", message))
     };
-    rule_hold(&rule, file).or_else(unverified).or_else(observed)
+    let proposed = || {
+        let message = format!("the rules say `delivery: pull-request` for the branch `{}`", written.branch);
+        (rule.delivery == Delivery::PullRequest).then(|| Judgement::held("pull-request/branch", message))
+    };
+    rule_hold(&rule, file).or_else(proposed).or_else(unverified).or_else(observed)
 }
 
 /// Tells whether a branch that exists holds what is wanted.

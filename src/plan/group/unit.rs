@@ -2,13 +2,13 @@
 
 use crate::model::branch_template::BranchTemplate;
 use crate::model::names::ApplicationKey;
-use crate::model::rule::Per;
+use crate::model::rule::{Delivery, Per};
 use crate::model::tracked::RemoteBranch;
 use crate::plan::Subject;
 
 /// The changes that are committed together. Units of one branch are committed in their order.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) enum Unit<'a> {
+pub(in crate::plan) enum Unit<'a> {
     /// One Application.
     Application(&'a ApplicationKey),
     /// One Application in one environment: the group of those that name none.
@@ -25,18 +25,30 @@ pub(super) enum Unit<'a> {
 pub(super) type Way<'a> = (&'a RemoteBranch, Option<&'a BranchTemplate>);
 
 impl<'a> Unit<'a> {
-    /// Tells in which commit a subject's change goes.
-    pub(super) fn of(subject: &'a Subject) -> Self {
+    /// Tells in which commit a subject's change goes. One pull request is for one environment, unless somebody says
+    /// otherwise.
+    pub(super) fn of(subject: &'a Subject, delivery: Delivery) -> Self {
         let (rule, image) = (subject.rule.as_ref(), &subject.tracked);
         let environment = rule.and_then(|rule| rule.environment.as_deref());
         let group = image.group.as_deref();
         let per = rule.and_then(|rule| rule.per);
-        match per.unwrap_or(if group.is_some() { Per::Group } else { Per::Application }) {
+        let is_grouped = group.is_some() || delivery == Delivery::PullRequest;
+        match per.unwrap_or(if is_grouped { Per::Group } else { Per::Application }) {
             Per::Application => Self::Application(&image.application),
             Per::Group => group.map_or(Self::Part(&image.application, environment), Self::Group),
             // What has no environment has nothing in common with anything.
             Per::Environment => environment.map_or(Self::Application(&image.application), Self::Environment),
             Per::Repository => Self::Repository,
+        }
+    }
+
+    /// Gives its name for people.
+    pub(in crate::plan) fn title(&self) -> String {
+        match self {
+            Self::Application(key) | Self::Part(key, None) => key.name.clone(),
+            Self::Part(key, Some(environment)) => format!("{} in {environment}", key.name),
+            Self::Group(name) | Self::Environment(name) => (*name).to_owned(),
+            Self::Repository => "all".to_owned(),
         }
     }
 }

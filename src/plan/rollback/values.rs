@@ -106,7 +106,7 @@ mod tests {
             if let Some(tag) = word.strip_prefix('!') {
                 let tag = (!tag.is_empty()).then(|| tag.to_owned());
                 let resume = Resume { application: "web".into(), alias: tag.as_ref().map(|_| "app".into()), tag };
-                releases.push(Release { at, resume });
+                releases.push(Release { at, time: jiff::Timestamp::UNIX_EPOCH, resume });
                 continue;
             }
             let value = word.strip_prefix('+').unwrap_or(word);

@@ -121,6 +121,8 @@ pub fn settle(mut snapshot: Snapshot, offers: &[Offer]) -> Result<(Snapshot, Dec
                 Question::File(branch, path) => {
                     snapshot.files.insert((branch, path), FileState::Missing);
                 }
+                // A trial has no repository, and so no forge.
+                Question::Closed(..) => {}
             }
         }
     }

@@ -1,0 +1,205 @@
+//! Pull requests and branches that nobody wants any more.
+//!
+//! Closed is only what is known to be of no use: every place that it changes was judged in this cycle and wants nothing from
+//! it. Whatever failed, waits or could not be read leaves a pull request as it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::message::pull_request::Marker;
+use crate::message::trailers::Change;
+use crate::model::change::Chore;
+use crate::model::names::{Branch, RepoPath};
+use crate::model::outcome::OutcomeResult;
+use crate::model::rule::Delivery;
+use crate::plan::judge::Judgement;
+use crate::plan::pulls::Pulls;
+use crate::plan::{Snapshot, shown_key};
+use crate::rules;
+
+/// Holds that say for good that a place wants nothing.
+const SETTLED: [&str; 7] = [
+    "guard/downgrade",
+    "guard/pinned",
+    "guard/rolled-back",
+    "guard/unverified",
+    "rule/none",
+    "selection/none",
+    "unsupported/delivery",
+];
+/// Another pull request has it: the group is another one now.
+const ELSEWHERE: &str = "pull-request/open";
+/// How many reasons are given.
+const MAX_REASONS: usize = 3;
+
+/// Places by repository, file and key path, with the positions of those who want them.
+type Owners<'a> = BTreeMap<(&'a str, &'a str, String), Vec<usize>>;
+
+/// Gives what is to be closed and deleted, given the branches that somebody wants.
+pub(super) fn chores(snapshot: &Snapshot, judgements: &[Judgement], wanted: &BTreeSet<(&str, Branch)>) -> Vec<Chore> {
+    if snapshot.pulls.is_empty() {
+        return Vec::new();
+    }
+    let owners = owners(snapshot);
+    let mut chores = Vec::new();
+    for (repository, pulls) in &snapshot.pulls {
+        let Ok(pulls) = pulls else { continue };
+        if snapshot.repository_failures.contains_key(repository) {
+            continue;
+        }
+        let is_wanted = |branch: &Branch| wanted.contains(&(repository.as_str(), branch.clone()));
+        let view = View { snapshot, judgements, owners: &owners, repository };
+        for pull in pulls.open.iter().filter(|pull| !is_wanted(&pull.head)) {
+            let head = pulls.heads.get(&pull.head);
+            let marker = Marker::parse(&pull.body);
+            let changes = match (head, &marker) {
+                (Some(head), _) if !head.is_ours => continue,
+                (Some(head), _) => &head.changes,
+                (None, Some(marker)) => &marker.changes,
+                (None, None) => continue,
+            };
+            if let Some(reason) = view.reason(Some(&pull.base), changes, applications(head)) {
+                chores.push(Chore::Close {
+                    repository: repository.clone(),
+                    number: pull.number,
+                    branch: pull.head.clone(),
+                    head: head.map(|head| head.commit),
+                    body: pull.body.clone(),
+                    reason,
+                });
+            }
+        }
+        chores.extend(left_over(pulls, &view, is_wanted));
+    }
+    chores
+}
+
+/// Branches of ours without a pull request, such as those of merged ones.
+fn left_over(pulls: &Pulls, view: &View<'_>, is_wanted: impl Fn(&Branch) -> bool) -> Vec<Chore> {
+    let has_pull = |branch: &Branch| pulls.open.iter().any(|pull| pull.head == *branch);
+    let free = pulls.heads.iter().filter(|(branch, head)| head.is_ours && !is_wanted(branch) && !has_pull(branch));
+    let useless = free.filter(|(_, head)| view.reason(None, &head.changes, applications(Some(head))).is_some());
+    useless
+        .map(|(branch, head)| Chore::Delete {
+            repository: view.repository.to_owned(),
+            branch: branch.clone(),
+            head: head.commit,
+        })
+        .collect()
+}
+
+fn applications(head: Option<&crate::plan::pulls::Head>) -> &[(String, Option<String>)] {
+    head.map_or(&[], |head| &head.applications)
+}
+
+fn owners(snapshot: &Snapshot) -> Owners<'_> {
+    let mut owners = Owners::new();
+    for (index, subject) in snapshot.subjects.iter().enumerate() {
+        let (Some(target), Some(located), Some(key)) = (&subject.tracked.target, &subject.located, shown_key(subject))
+        else {
+            continue;
+        };
+        let place = (target.base.repository.as_str(), located.file.as_str(), key);
+        owners.entry(place).or_default().push(index);
+    }
+    owners
+}
+
+/// What the places of one repository want.
+struct View<'a> {
+    snapshot: &'a Snapshot,
+    judgements: &'a [Judgement],
+    owners: &'a Owners<'a>,
+    repository: &'a str,
+}
+
+impl View<'_> {
+    /// Says why nobody wants these changes; none if somebody may.
+    fn reason(
+        &self,
+        base: Option<&Branch>,
+        changes: &[Change],
+        applications: &[(String, Option<String>)],
+    ) -> Option<String> {
+        if changes.is_empty() {
+            return None;
+        }
+        let mut reasons: Vec<String> = Vec::new();
+        for change in changes {
+            let key = (self.repository, change.file.as_str(), change.key.clone());
+            let is_on_base = |index: &&usize| {
+                let subject = self.snapshot.subjects.get(**index);
+                let target = subject.and_then(|subject| subject.tracked.target.as_ref());
+                base.is_none_or(|base| target.is_some_and(|target| target.base.branch == *base))
+            };
+            let owners: Vec<usize> = self.owners.get(&key).into_iter().flatten().filter(is_on_base).copied().collect();
+            if owners.is_empty() {
+                reasons.push(self.orphaned(base, change, applications)?);
+            }
+            for index in owners {
+                reasons.push(self.settled(index)?);
+            }
+        }
+        reasons.sort();
+        reasons.dedup();
+        let more = reasons.len().saturating_sub(MAX_REASONS);
+        reasons.truncate(MAX_REASONS);
+        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+        Some(reasons.join("; ") + &more)
+    }
+
+    /// Says why one image wants nothing from a pull request.
+    fn settled(&self, index: usize) -> Option<String> {
+        let (subject, judgement) = (self.snapshot.subjects.get(index)?, self.judgements.get(index)?);
+        if subject.rule.as_ref().is_some_and(|rule| rule.observe) {
+            return None;
+        }
+        let name = format!("{} ({})", subject.tracked.application.label(), subject.tracked.alias);
+        match judgement.result {
+            OutcomeResult::Current => {
+                let branch = subject.tracked.target.as_ref().map(|target| target.base.branch.to_string());
+                let value = subject.located.as_ref().and_then(|located| located.site.as_ref().ok()?.shown());
+                let (branch, value) = (branch.unwrap_or_default(), value.unwrap_or_default());
+                Some(format!("{name}: `{branch}` holds {value} already"))
+            }
+            // A person holds it; nothing is to be merged meanwhile.
+            OutcomeResult::Held if SETTLED.contains(&judgement.code.as_str()) || judgement.code.ends_with("/hold") => {
+                Some(format!("{name}: {}", judgement.message))
+            }
+            OutcomeResult::Held if judgement.code == ELSEWHERE => {
+                Some(format!("{name}: {} has it now", judgement.pull_request.as_deref().unwrap_or_default()))
+            }
+            OutcomeResult::Held | OutcomeResult::Failed | OutcomeResult::Pending | OutcomeResult::Delivered => None,
+        }
+    }
+
+    /// Says that nothing asks for a place any more, if everything was read and the rules make the place ours.
+    fn orphaned(
+        &self,
+        base: Option<&Branch>,
+        change: &Change,
+        applications: &[(String, Option<String>)],
+    ) -> Option<String> {
+        if !self.snapshot.is_whole {
+            return None;
+        }
+        let file: RepoPath = change.file.parse().ok()?;
+        let main = || self.snapshot.pulls.get(self.repository)?.as_ref().ok()?.main.clone();
+        let branch = base.cloned().or_else(main)?;
+        let of_whom = applications.iter().filter_map(|(label, _)| label.split_once('/'));
+        let asked = of_whom.chain(std::iter::once(("", ""))).map(|(namespace, application)| {
+            let labels = BTreeMap::new();
+            let subject = rules::Subject {
+                repository: self.repository,
+                branch: branch.as_str(),
+                path: Some(&file),
+                application,
+                namespace,
+                project: "",
+                labels: &labels,
+            };
+            rules::effective(&self.snapshot.rules, false, &subject)
+        });
+        let is_ours = asked.into_iter().any(|rule| rule.delivery == Delivery::PullRequest && !rule.observe);
+        is_ours.then(|| format!("nothing asks for `{}` in {} any more", change.key, change.file))
+    }
+}

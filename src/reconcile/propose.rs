@@ -1,0 +1,259 @@
+//! Delivers by pull request: branches in one push for each repository, then what the forge has to do, then what is to be
+//! deleted. Chooses nothing. What dies in between is found again by the next cycle: a branch without its pull request, a
+//! pull request without its labels, a closed one whose branch is still there.
+
+mod back;
+mod by_forge;
+mod chores;
+mod ensure;
+mod job;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+
+use crate::git::{GitError, RefUpdate};
+use crate::model::change::{ChangeSet, FileChange, News, PullText, Request};
+use crate::model::forge::{CommitsBy, ForgeFile};
+use crate::model::history::CommitId;
+use crate::model::names::Branch;
+use crate::model::outcome::Outcome;
+use crate::model::problem::{Problem, Severity};
+use crate::plan::Failure;
+use crate::reconcile::act::{record, refuse};
+use crate::reconcile::forges::Held;
+use crate::reconcile::propose::ensure::{At, Ensured};
+use crate::reconcile::propose::job::{Job, Trouble, commit};
+use crate::reconcile::pulls::failure;
+use crate::reconcile::repository::made::WORKSHOP;
+use crate::reconcile::repository::{Repository, not_open};
+use crate::reconcile::retry::Tries;
+use crate::reconcile::workers::{defect, on_each};
+use crate::reconcile::{CycleReport, Reconciler, failpoint};
+
+impl Reconciler {
+    /// Delivers the change sets that have a proposal, and does the chores. Keeps in `sets` what was written.
+    pub(super) async fn propose(
+        &mut self,
+        mut sets: Vec<ChangeSet>,
+        report: &mut CycleReport,
+        delivered: &mut BTreeMap<String, Outcome>,
+        tries: &mut Tries,
+    ) -> Vec<ChangeSet> {
+        let chores = std::mem::take(&mut report.chores);
+        if sets.is_empty() && chores.is_empty() {
+            return sets;
+        }
+        for set in sets.extract_if(.., |set| tries.settled(set).is_some()) {
+            if let Some(failure) = tries.settled(&set) {
+                refuse(report, &set, failure.clone());
+            }
+        }
+        let mut jobs: Vec<Vec<Job>> = self.jobs(sets, report);
+        jobs = self.commit_all(jobs).await;
+        self.commit_by_forges(&mut jobs).await;
+        jobs = self.bring_back(jobs).await;
+        self.push_jobs(&mut jobs).await;
+        failpoint::reach("pulls-pushed");
+        let places = jobs.iter().flatten().filter(|job| job.is_good() && renders(job));
+        let places: Vec<_> = places.flat_map(|job| job.proposal.text.commit.places.clone()).collect();
+        let news = Arc::new(crate::reconcile::forges::news(&self.forges, &places).await);
+        let mut works = Vec::new();
+        for (repository, jobs) in self.repositories.iter().zip(jobs) {
+            let name = repository.options.name.clone();
+            if let Some(held) = self.forges.of_repository(&name).cloned() {
+                works.push(ensure_all(name, held, jobs, news.clone()).boxed());
+            }
+        }
+        let done: Vec<_> = join_all(works).await.into_iter().flatten().collect();
+        let mut written = Vec::new();
+        for (job, result) in done {
+            match result {
+                Ok(done) => {
+                    let commits: Vec<CommitId> = job.commit.into_iter().collect();
+                    let is_new = job.is_pushed || !matches!(job.proposal.request, Request::Finish(_));
+                    record(report, delivered, &job.set, &commits, Some(&done.url));
+                    report.problems.extend(done.warnings.into_iter().map(|text| warning(&job.set.repository, text)));
+                    if is_new {
+                        written.push(job.set);
+                    }
+                }
+                Err(Trouble::Moved) if tries.lost(&job.set) => {}
+                Err(Trouble::Moved) => refuse(report, &job.set, moved(&job.set)),
+                Err(Trouble::Failed(failure)) => {
+                    tries.settle(&job.set, failure.clone());
+                    refuse(report, &job.set, failure);
+                }
+            }
+        }
+        self.do_chores(chores, report).await;
+        written
+    }
+
+    /// Sorts the change sets by repository.
+    fn jobs(&self, sets: Vec<ChangeSet>, report: &CycleReport) -> Vec<Vec<Job>> {
+        let mut jobs: Vec<Vec<Job>> = self.repositories.iter().map(|_| Vec::new()).collect();
+        for set in sets {
+            let Some(proposal) = set.proposal.clone() else { continue };
+            let at = self.repositories.iter().position(|repository| repository.options.name == set.repository);
+            let Some(slot) = at.and_then(|at| jobs.get_mut(at)) else { continue };
+            let pulls = report.snapshot.pulls.get(&set.repository).and_then(|pulls| pulls.as_ref().ok());
+            let number = match proposal.request {
+                Request::Open => None,
+                Request::Update(number) | Request::Finish(number) | Request::Reopen(number, _) => Some(number),
+            };
+            let body = pulls.and_then(|pulls| {
+                let closed = pulls.closed.get(&set.branch).into_iter().flatten();
+                let mut all = pulls.open.iter().chain(closed);
+                Some(all.find(|pull| Some(pull.number) == number)?.body.clone())
+            });
+            slot.push(Job::new(set, proposal, body));
+        }
+        jobs
+    }
+
+    /// Makes the commits in the object databases, but for those that the forge makes.
+    async fn commit_all(&mut self, jobs: Vec<Vec<Job>>) -> Vec<Vec<Job>> {
+        let authorship = self.options.authorship.clone();
+        let by_forge: Vec<bool> = self.repositories.iter().map(is_by_forge).collect();
+        let pieces: Vec<(Vec<Job>, bool)> = jobs.into_iter().zip(by_forge).collect();
+        let kept = pieces.clone();
+        let answers = on_each(&mut self.repositories, pieces, move |repository, (mut jobs, by_forge)| {
+            for job in &mut jobs {
+                if let Err(error) = commit(repository, job, &authorship, by_forge) {
+                    job.fail(&error);
+                }
+            }
+            jobs
+        })
+        .await;
+        failpoint::reach("pulls-objects");
+        answers.into_iter().zip(kept).map(|(answer, (jobs, _))| answer.unwrap_or_else(|| broken(jobs))).collect()
+    }
+
+    async fn push_jobs(&mut self, jobs: &mut [Vec<Job>]) {
+        let pieces: Vec<Vec<RefUpdate>> =
+            jobs.iter().map(|jobs| jobs.iter().filter_map(Job::update).collect()).collect();
+        if pieces.iter().all(Vec::is_empty) {
+            return;
+        }
+        let answers = on_each(&mut self.repositories, pieces, |repository, updates| push(repository, &updates)).await;
+        for (jobs, answer) in jobs.iter_mut().zip(answers) {
+            let Some(answer) = answer else {
+                let all = std::mem::take(jobs);
+                *jobs = broken(all);
+                continue;
+            };
+            let pushed = jobs.iter_mut().filter(|job| job.update().is_some());
+            for (job, result) in pushed.zip(answer) {
+                if let Err(error) = result {
+                    job.fail(&error);
+                }
+            }
+        }
+    }
+}
+
+/// Has the pull requests of one repository be there, one after the other, as forges want it.
+async fn ensure_all(
+    name: String,
+    held: Held,
+    jobs: Vec<Job>,
+    news: Arc<AllNews>,
+) -> Vec<(Job, Result<Ensured, Trouble>)> {
+    let at = At { forge: &held.forge, project: &held.project, repository: &name };
+    let mut done = Vec::new();
+    for mut job in jobs {
+        job.proposal.text.news = news_of(&job.proposal.text, &news);
+        let result = match job.failure.take() {
+            None => at.ensure(&job).await.map_err(|error| Trouble::Failed(failure(&name, &error))),
+            Some(trouble) => Err(trouble),
+        };
+        done.push((job, result));
+    }
+    done
+}
+
+/// What lies between images, by image, old and new value.
+type AllNews = BTreeMap<(String, Option<String>, String), News>;
+
+/// Tells whether the forge makes the commits.
+pub(super) fn is_by_forge(repository: &Repository) -> bool {
+    repository.options.forge.as_ref().is_some_and(|forge| forge.commits == CommitsBy::Api)
+}
+
+fn workshop(branch: &Branch) -> Option<Branch> {
+    format!("{branch}{WORKSHOP}").parse().ok()
+}
+
+/// Gives a file as forges take it.
+pub(super) fn forge_file(file: &FileChange) -> ForgeFile {
+    ForgeFile { path: file.path.to_string(), content: file.after.clone().into_bytes(), is_new: file.is_new }
+}
+
+fn fetch(repository: &mut Repository, reference: &str, commit: &CommitId) -> Result<bool, GitError> {
+    let url = repository.options.url.clone();
+    repository.mirror().ok_or_else(|| not_open(&url))?.fetch_ref(reference, commit)
+}
+
+/// Pushes and reads back; what one branch is refused for is no reason for the others.
+fn push(repository: &mut Repository, updates: &[RefUpdate]) -> Vec<Result<(), GitError>> {
+    if updates.is_empty() {
+        return Vec::new();
+    }
+    repository.expire();
+    let url = repository.options.url.clone();
+    let pushed = match repository.mirror().ok_or_else(|| not_open(&url)) {
+        Ok(mirror) => mirror.push_all(updates).and_then(|pushed| Ok((pushed, mirror.read_back_all(updates)?))),
+        Err(error) => Err(error),
+    };
+    match pushed {
+        Ok((pushed, read)) => pushed.into_iter().zip(read).map(|(pushed, read)| pushed.and(read)).collect(),
+        Err(error) => updates.iter().map(|_| Err(error.clone())).collect(),
+    }
+}
+
+fn broken(jobs: Vec<Job>) -> Vec<Job> {
+    let fail = |job: Job| {
+        let failure = Some(Trouble::Failed(defect(&job.set.repository)));
+        Job { failure, ..job }
+    };
+    jobs.into_iter().map(fail).collect()
+}
+
+fn renders(job: &Job) -> bool {
+    !matches!(job.proposal.request, Request::Finish(_))
+}
+
+fn news_of(text: &PullText, all: &AllNews) -> AllNews {
+    let keys = text.commit.places.iter().map(|place| (place.image.clone(), place.old.clone(), place.new.clone()));
+    keys.filter_map(|key| Some((key.clone(), all.get(&key)?.clone()))).collect()
+}
+
+fn moved(set: &ChangeSet) -> Failure {
+    Failure {
+        code: "git/moved".to_owned(),
+        message: format!("repository `{}`: the branch `{}` moved under every try", set.repository, set.branch),
+        hint: None,
+        line: None,
+    }
+}
+
+fn warning(repository: &str, text: String) -> Problem {
+    let failure = Failure { code: "forge/refused".to_owned(), message: text, hint: None, line: None };
+    problem(Severity::Warning, repository, failure)
+}
+
+fn problem(severity: Severity, repository: &str, failure: Failure) -> Problem {
+    Problem {
+        severity,
+        code: failure.code,
+        repository: Some(repository.to_owned()),
+        file: None,
+        line: None,
+        message: failure.message,
+        hint: failure.hint,
+    }
+}
