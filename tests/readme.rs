@@ -17,7 +17,7 @@ use regex::Regex;
 use repin::annotations::keys::KEYS;
 use repin::config::keys::{COMMIT, REGISTRY, REPOSITORY, RULE, TOP};
 use repin::registry::PUBLIC_REGISTRIES;
-use repin::telemetry::{CycleFigures, Metrics, RegistryFigures};
+use repin::telemetry::{CycleFigures, ForgeFigures, Metrics, RegistryFigures};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -32,8 +32,6 @@ const TAGS: [&str; 5] = ["1.0.0", "1.1.0", "1.2.0-rc.1", "2.0.0", "latest"];
 /// First parts of the codes of outcomes and problems.
 const FAMILIES: &str = "annotation|application|branch|config|created|demo|edit|forge|git|guard|history|internal|manifest|place|pull-request|registry|\
                         repository|rule|selection|target|unsupported|usage";
-/// Said in the README to be reserved, and given by nothing yet.
-const RESERVED: &str = "guard/refused";
 
 /// The example of the README, with places of its own.
 struct Example {
@@ -326,7 +324,7 @@ fn the_readme_names_every_code_and_no_other() {
     let unbuilt = unbuilt();
     let is_known = |code: &str| {
         let key = code.strip_prefix("unsupported/");
-        sources.contains(code) || code == RESERVED || key.is_some_and(|key| unbuilt.contains(key))
+        sources.contains(code) || key.is_some_and(|key| unbuilt.contains(key))
     };
     let strange: Vec<&String> = readme.iter().filter(|code| !is_known(code)).collect();
     assert!(strange.is_empty(), "in the README, and given by nothing: {strange:?}");
@@ -399,6 +397,8 @@ fn the_readme_names_every_metric_and_every_public_registry() {
     metrics.cycle(&CycleFigures::default());
     let registry = RegistryFigures { registry: "ghcr.io".to_owned(), throttled: 1, backoff: Duration::ZERO };
     metrics.registries([registry].into_iter());
+    let forge = ForgeFigures { repository: "gitops".to_owned(), open: 1, requests: 1, not_modified: 1, throttled: 1 };
+    metrics.forges([forge].into_iter());
     let text = metrics.text();
     let given = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
     assert_eq!(readme, given.map(str::to_owned).collect());
@@ -433,7 +433,7 @@ fn what_is_not_there_is_held_with_the_code_that_the_readme_gives() {
     let (app, values, config) = ("argocd/web.yaml", "apps/web/values.yaml", "repin.yaml");
     let list = "    repin.dev/image-list";
     let variants = [
-        variant(config, "delivery: commit", "delivery: pull-request", "unsupported/delivery"),
+        variant(config, "delivery: commit", "delivery: pull-request", "forge/unconfigured"),
         variant(config, "delivery: commit", "delivery: none", "rule/none"),
         variant(config, "delivery: commit", "delivery: commit\n    min_age: 3d", "unsupported/min_age"),
         variant(config, "delivery: commit", "delivery: commit\n    observe: true", "rule/observe"),

@@ -5,6 +5,8 @@
 
 #[path = "../support/docker_registry.rs"]
 mod docker_registry;
+#[path = "../support/forge.rs"]
+mod forge;
 #[path = "../support/git_http.rs"]
 mod git_http;
 #[path = "../support/proxy.rs"]
@@ -47,6 +49,7 @@ mod orders;
 mod overlays;
 mod pins;
 mod policy_test;
+mod pulls;
 mod race;
 mod reading;
 mod real_registry;
