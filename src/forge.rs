@@ -237,6 +237,10 @@ impl Forge {
 
     /// Takes a label away; one that is not there is no error.
     pub async fn remove_label(&self, project: &Project, number: u64, label: &str) -> Result<(), ForgeError> {
+        // As a part of a path these would name all labels.
+        if matches!(label, "" | "." | "..") {
+            return Ok(());
+        }
         on!(self, api => api.remove_label(project, number, label).await)
     }
 

@@ -37,7 +37,7 @@ const MAX_REDIRECTS: usize = 3;
 /// How often a request that was refused for its rate is sent at most.
 const TRIES: usize = 3;
 /// Secrets that are remembered, so that they can be masked.
-const MAX_FORMS: usize = 64;
+const MAX_FORMS: usize = 256;
 
 /// How one kind of forge wants to be spoken to.
 #[derive(Debug)]
@@ -254,7 +254,7 @@ impl Wire {
                 }
                 Err(error) => {
                     let reason = http::tls_failure(&error).unwrap_or_else(|| http::root_cause(&error));
-                    return Err(unreachable(masking::clean(&reason, &self.forms())));
+                    return Err(unreachable(masking::clean(&reason, &self.forms(token))));
                 }
             }
         };
@@ -265,7 +265,7 @@ impl Wire {
             body: Bytes::new(),
             next: next_link(&headers),
             place: self.place(ask.project),
-            forms: self.forms(),
+            forms: self.forms(token),
         };
         if let (StatusCode::NOT_MODIFIED, Some(kept)) = (status, &kept) {
             self.not_modified.fetch_add(1, Ordering::Relaxed);
@@ -278,14 +278,9 @@ impl Wire {
             Err(_) if !status.is_success() => Bytes::new(),
             Err(error) => return Err(answer.bad(error.to_string())),
         };
-        if is_read {
-            match validator(&headers).filter(|_| status == StatusCode::OK) {
-                Some(validator) => {
-                    let kept = Kept { validator, body: answer.body.clone(), next: answer.next.clone() };
-                    self.cache.put(url.as_str(), kept);
-                }
-                None => self.cache.remove(url.as_str()),
-            }
+        if let Some(validator) = validator(&headers).filter(|_| is_read && status == StatusCode::OK) {
+            let kept = Kept { validator, body: answer.body.clone(), next: answer.next.clone() };
+            self.cache.put(url.as_str(), kept);
         }
         Ok((answer, headers))
     }
@@ -324,8 +319,11 @@ impl Wire {
         }
     }
 
-    fn forms(&self) -> Vec<String> {
-        self.forms.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Gives what was sent so far, and the token that is sent now, however many others there were.
+    fn forms(&self, token: Option<&Secret>) -> Vec<String> {
+        let mut forms = self.forms.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        forms.extend(token.map(|token| token.expose().to_owned()));
+        forms
     }
 }
 

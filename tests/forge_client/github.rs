@@ -273,6 +273,15 @@ async fn a_label_that_is_gone_is_no_error() {
 }
 
 #[tokio::test]
+async fn what_is_no_label_takes_no_label_away() {
+    let server = Server::start(|_| reply(200, "[]")).await;
+    for label in ["", ".", ".."] {
+        forge(ForgeKind::GitHub, &server).remove_label(&project(), 7, label).await.unwrap();
+    }
+    assert_eq!(server.lines(), [""; 0]);
+}
+
+#[tokio::test]
 async fn a_comment_is_written_once() {
     for (there, expected) in [("hello <!-- mark -->", 1), ("hello", 2)] {
         let said = json!([{"user": {"login": "repin-bot", "type": "User"}, "body": there}]);
