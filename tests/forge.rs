@@ -10,8 +10,12 @@ mod fake;
 #[path = "support/remote.rs"]
 mod remote;
 
+#[path = "forge/adapter.rs"]
+mod adapter;
 #[path = "forge/contract.rs"]
 mod contract;
+#[path = "forge/ground.rs"]
+mod ground;
 #[path = "forge/models.rs"]
 mod models;
 #[path = "forge/raw.rs"]

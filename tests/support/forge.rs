@@ -278,6 +278,18 @@ impl FakeForge {
         self.state().open(PROJECT, by, opening).unwrap()
     }
 
+    /// Opens a pull request for each of these branches.
+    pub fn open_all(&self, heads: &[String], by: &str) -> Vec<u64> {
+        let opening = |head: &String| Opening {
+            head: head.clone(),
+            base: "main".to_owned(),
+            title: format!("Update {head}"),
+            body: String::new(),
+            draft: false,
+        };
+        self.state().open_all(PROJECT, by, heads.iter().map(opening).collect()).unwrap()
+    }
+
     /// A pull request from somebody's fork, with a branch of this name there and a change of its own.
     pub fn open_from_fork(&self, owner: &str, head: &str, title: &str) -> u64 {
         let mut state = self.state();

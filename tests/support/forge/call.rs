@@ -177,14 +177,33 @@ pub fn page(state: &State, call: &Call, items: Vec<Value>) -> Answer {
     page_of(state, call, items, Answer::json(200, Value::Null), |answer, items| answer.body = Some(items.into()))
 }
 
+/// One page; only what stands on it is made.
+pub fn page_with<T>(
+    state: &mut State,
+    call: &Call,
+    items: Vec<T>,
+    mut make: impl FnMut(&mut State, T) -> Value,
+) -> Answer {
+    let (answer, start, size) = paged(state, call, items.len(), Answer::json(200, Value::Null));
+    let made = items.into_iter().skip(start).take(size).map(|item| make(state, item)).collect();
+    Answer { body: Some(made), ..answer }
+}
+
 /// One page of items that stand somewhere in an answer.
 pub fn page_of(
     state: &State,
     call: &Call,
     items: Vec<Value>,
-    mut answer: Answer,
+    answer: Answer,
     place: impl FnOnce(&mut Answer, Vec<Value>),
 ) -> Answer {
+    let (mut answer, start, size) = paged(state, call, items.len(), answer);
+    place(&mut answer, items.into_iter().skip(start).take(size).collect());
+    answer
+}
+
+/// Adds links and counts to an answer; gives which item is the first of the page, and how many can stand on it.
+fn paged(state: &State, call: &Call, total: usize, mut answer: Answer) -> (Answer, usize, usize) {
     let (key, usual, most) = match state.kind {
         ForgeKind::GitHub => ("per_page", 30, 100),
         ForgeKind::GitLab => ("per_page", 20, 100),
@@ -192,7 +211,6 @@ pub fn page_of(
     };
     let number = |name| call.asked(name).and_then(|text| text.parse::<usize>().ok()).filter(|number| *number > 0);
     let (size, page) = (number(key).unwrap_or(usual).min(most), number("page").unwrap_or(1));
-    let total = items.len();
     let last = total.div_ceil(size).max(1);
     let url = |page: usize| {
         let mut url = url::Url::parse(&format!("{}{}{}", state.origin, call.prefix, call.target)).unwrap();
@@ -231,8 +249,7 @@ pub fn page_of(
         }
         ForgeKind::Gitea => answer = answer.with("x-total-count", &total.to_string()),
     }
-    place(&mut answer, items.into_iter().skip((page - 1) * size).take(size).collect());
-    answer
+    (answer, (page - 1) * size, size)
 }
 
 /// Adds what stands on every answer: the rate, and on what is read an `ETag`, or 304 where the client knows it.

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use repin::model::forge::{ForgeKind, MergeMethod, PullState};
 use serde_json::{Value, json};
 
-use super::call::{self, Answer, Call, Caller, number_of, page};
+use super::call::{self, Answer, Call, Caller, number_of, page, page_with};
 use super::github::time;
 use super::repository::{Change, Person, Signature};
 use super::state::{Access, CommentKind, Opening, Project, Pull, Refusal, State, Verdict};
@@ -165,8 +165,7 @@ fn list(state: &mut State, call: &Call, project: &str) -> Answer {
         _ => pulls.sort_by_key(|pull| std::cmp::Reverse((pull.created, pull.number))),
     }
     let numbers: Vec<u64> = pulls.into_iter().map(|pull| pull.number).collect();
-    let found = numbers.into_iter().map(|number| pull_object(state, project, number)).collect();
-    page(state, call, found)
+    page_with(state, call, numbers, |state, number| pull_object(state, project, number))
 }
 
 fn open(state: &mut State, call: &Call, caller: &Caller, project: &str) -> Answer {
@@ -301,15 +300,18 @@ fn status(state: &State, project: &str, name: &str) -> Answer {
         "created_at": at, "updated_at": at,
     });
     let statuses = if found.requires_checks { vec![one] } else { Vec::new() };
-    let state_name = if statuses.is_empty() { "" } else { state_name };
-    Answer::json(
+    let has_none = statuses.is_empty();
+    let state_name = if has_none { "" } else { state_name };
+    let answer = Answer::json(
         200,
         json!({
             "state": state_name, "sha": id, "total_count": statuses.len(), "statuses": statuses,
             "repository": repository(state, found), "commit_url": format!("{}/commits/{id}", api(state, project)),
             "url": format!("{}/commits/{id}/status", api(state, project)),
         }),
-    )
+    );
+    // Without one the state is empty, which is none of those that are described.
+    if has_none { answer.untold() } else { answer }
 }
 
 /// Newest first, and only what the second has and the first has not.
@@ -432,7 +434,7 @@ fn pull_object(state: &mut State, project: &str, number: u64) -> Value {
     let pull = &found.pulls[&number];
     let merged = pull.state == PullState::Merged;
     let own = repository(state, found);
-    let base = found.repository.head(&pull.base).unwrap_or_default();
+    let base = found.head(&pull.base).unwrap_or_default();
     let side = |label: &str, name: &str, id: &str, repository: Value| json!({"label": label, "ref": name, "sha": id, "repo_id": repository["id"], "repo": repository});
     let kept = format!("refs/pull/{number}/head");
     let head = match &pull.fork {
@@ -442,7 +444,7 @@ fn pull_object(state: &mut State, project: &str, number: u64) -> Value {
                 (number_of(fork).into(), fork.clone().into(), true.into());
             side(&pull.head, &pull.head, &pull.head_commit, forked)
         }
-        None => match found.repository.head(&pull.head) {
+        None => match found.head(&pull.head) {
             Some(id) => side(&pull.head, &pull.head, &id, own.clone()),
             None => side(&pull.head, &kept, &pull.head_commit, own.clone()),
         },

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use repin::model::forge::{MergeMethod, PullState};
 use serde_json::{Map, Value, json};
 
-use super::call::{self, Answer, Call, Caller, extend, number_of, page, page_of};
+use super::call::{self, Answer, Call, Caller, extend, number_of, page, page_of, page_with};
 use super::graphql;
 use super::repository::{Person, Record};
 use super::state::{Access, CommentKind, Opening, Project, Pull, Refusal, Review, State, Token, Verdict};
@@ -167,7 +167,7 @@ fn of_project(state: &mut State, call: &Call, caller: &Caller, project: &str, re
     }
 }
 
-fn list(state: &State, call: &Call, project: &str) -> Answer {
+fn list(state: &mut State, call: &Call, project: &str) -> Answer {
     let wanted = call.asked("state").unwrap_or("open");
     let owner = project.split('/').next().unwrap_or_default();
     let is_wanted = |pull: &&Pull| {
@@ -189,7 +189,8 @@ fn list(state: &State, call: &Call, project: &str) -> Answer {
     if call.asked("direction").unwrap_or(usual) == "desc" {
         pulls.reverse();
     }
-    page(state, call, pulls.into_iter().map(|pull| simple(state, project, pull)).collect())
+    let numbers: Vec<u64> = pulls.into_iter().map(|pull| pull.number).collect();
+    page_with(state, call, numbers, |state, number| simple(state, project, &state.projects[project].pulls[&number]))
 }
 
 fn open(state: &mut State, call: &Call, caller: &Caller, project: &str) -> Answer {

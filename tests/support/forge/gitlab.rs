@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use repin::model::forge::{ForgeKind, MergeMethod, PullState};
 use serde_json::{Value, json};
 
-use super::call::{self, Answer, Call, Caller, number_of, page};
+use super::call::{self, Answer, Call, Caller, number_of, page, page_with};
 use super::repository::{Change, Person, Signature};
 use super::state::{Access, CommentKind, Opening, Pull, Refusal, State};
 
@@ -213,8 +213,7 @@ fn list(state: &mut State, call: &Call, project: &str) -> Answer {
         pulls.reverse();
     }
     let numbers: Vec<u64> = pulls.into_iter().map(|pull| pull.number).collect();
-    let found = numbers.into_iter().map(|number| simple(state, project, number)).collect();
-    page(state, call, found)
+    page_with(state, call, numbers, |state, number| simple(state, project, number))
 }
 
 fn open(state: &mut State, call: &Call, caller: &Caller, project: &str) -> Answer {
@@ -432,8 +431,7 @@ fn read(state: &mut State, call: &Call, project: &str, rest: &[&str]) -> Answer 
             };
             let pulls = state.projects[project].pulls.values();
             let numbers: Vec<u64> = pulls.filter(holds).map(|pull| pull.number).collect();
-            let found = numbers.into_iter().map(|number| simple(state, project, number)).collect();
-            page(state, call, found)
+            page_with(state, call, numbers, |state, number| simple(state, project, number))
         }
         _ => refuse(404, "404 Not Found"),
     }

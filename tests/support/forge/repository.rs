@@ -2,10 +2,11 @@
 //!
 //! Nothing is checked out: trees are merged and written in the object database, so that a push can go on at the same time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 
@@ -13,6 +14,15 @@ use jiff::Timestamp;
 #[derive(Clone, Debug)]
 pub struct Repository {
     path: PathBuf,
+    /// What git said of commits, which never change.
+    said: Arc<Mutex<HashMap<String, Option<String>>>>,
+}
+
+/// Where a branch is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Head {
+    pub id: String,
+    pub parents: Vec<String>,
 }
 
 /// Name and address.
@@ -64,14 +74,18 @@ impl Record {
 
 impl Repository {
     pub fn at(path: &Path) -> Self {
-        Self { path: path.to_owned() }
+        Self { path: path.to_owned(), said: Arc::default() }
     }
 
     /// Every branch and its head.
-    pub fn heads(&self) -> BTreeMap<String, String> {
-        let text = self.git(&["for-each-ref", "--format=%(objectname) %(refname)", "refs/heads"]);
-        let pairs = text.lines().filter_map(|line| line.split_once(" refs/heads/"));
-        pairs.map(|(id, branch)| (branch.to_owned(), id.to_owned())).collect()
+    pub fn heads(&self) -> BTreeMap<String, Head> {
+        let text = self.git(&["for-each-ref", "--format=%(objectname) %(parent)%00%(refname:lstrip=2)", "refs/heads"]);
+        let read = |line: &str| {
+            let (ids, branch) = line.split_once('\0')?;
+            let mut ids = ids.split_whitespace().map(str::to_owned);
+            Some((branch.to_owned(), Head { id: ids.next()?, parents: ids.collect() }))
+        };
+        text.lines().filter_map(read).collect()
     }
 
     pub fn head(&self, branch: &str) -> Option<String> {
@@ -88,22 +102,22 @@ impl Repository {
     }
 
     pub fn is_ancestor(&self, older: &str, newer: &str) -> bool {
-        self.try_git(&["merge-base", "--is-ancestor", older, newer]).is_some()
+        self.of_commits(&["merge-base", "--is-ancestor", older, newer]).is_some()
     }
 
     pub fn merge_base(&self, one: &str, other: &str) -> Option<String> {
-        self.try_git(&["merge-base", one, other])
+        self.of_commits(&["merge-base", one, other])
     }
 
     /// The commits that `to` has and `from` has not, newest first.
     pub fn between(&self, from: &str, to: &str) -> Vec<String> {
-        let text = self.git(&["rev-list", "--topo-order", &format!("{from}..{to}")]);
+        let text = self.of_commits(&["rev-list", "--topo-order", &format!("{from}..{to}")]).unwrap();
         text.lines().map(str::to_owned).collect()
     }
 
     pub fn record(&self, id: &str) -> Record {
         let format = "--format=%H%x00%T%x00%P%x00%an%x00%ae%x00%at%x00%cn%x00%ce%x00%ct%x00%B";
-        let text = self.git(&["show", "--no-patch", format, id]);
+        let text = self.of_commits(&["show", "--no-patch", format, id]).unwrap();
         let fields: Vec<&str> = text.splitn(10, '\0').collect();
         let time = |text: &str| Timestamp::from_second(text.parse().unwrap()).unwrap();
         Record {
@@ -120,7 +134,7 @@ impl Repository {
 
     /// Names of the files that differ, with how: `A`, `M`, `D`.
     pub fn changed_files(&self, from: &str, to: &str) -> Vec<(String, String)> {
-        let text = self.git(&["diff-tree", "-r", "--no-renames", "--name-status", from, to]);
+        let text = self.of_commits(&["diff-tree", "-r", "--no-renames", "--name-status", from, to]).unwrap();
         let pairs = text.lines().filter_map(|line| line.split_once('\t'));
         pairs.map(|(how, path)| (how.to_owned(), path.to_owned())).collect()
     }
@@ -142,7 +156,7 @@ impl Repository {
 
     /// The merged tree; none if there is a conflict.
     pub fn merged_tree(&self, base: &str, head: &str) -> Option<String> {
-        let tree = self.try_git(&["merge-tree", "--write-tree", "--no-messages", base, head])?;
+        let tree = self.of_commits(&["merge-tree", "--write-tree", "--no-messages", base, head])?;
         tree.lines().next().map(str::to_owned)
     }
 
@@ -212,6 +226,14 @@ impl Repository {
         self.git(&["update-ref", name, new]);
     }
 
+    /// Makes refs that are not there.
+    pub fn create_all(&self, refs: &[(String, String)]) {
+        let lines: String = refs.iter().map(|(name, id)| format!("create {name} {id}\n")).collect();
+        let mut command = self.command();
+        command.args(["update-ref", "--stdin"]);
+        with_input(command, lines.as_bytes());
+    }
+
     pub fn delete(&self, name: &str) {
         self.git(&["update-ref", "-d", name]);
     }
@@ -234,6 +256,17 @@ impl Repository {
         let output = self.command().args(arguments).output().unwrap();
         assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned()
+    }
+
+    /// Asks git for what depends on ids alone; the same question is asked once.
+    fn of_commits(&self, arguments: &[&str]) -> Option<String> {
+        let key = arguments.join("\0");
+        if let Some(said) = self.said.lock().unwrap().get(&key) {
+            return said.clone();
+        }
+        let said = self.try_git(arguments);
+        self.said.lock().unwrap().insert(key, said.clone());
+        said
     }
 
     fn try_git(&self, arguments: &[&str]) -> Option<String> {

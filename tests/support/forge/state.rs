@@ -8,7 +8,7 @@ use repin::model::forge::{ForgeKind, MergeMethod, PullState};
 
 use super::apps::Apps;
 use super::faults::{Planned, Rate};
-use super::repository::{Person, Repository, Signature};
+use super::repository::{Head, Person, Repository, Signature};
 
 /// Who makes the commits of GitHub's own pages and API.
 pub const WEB_FLOW: (&str, &str) = ("GitHub", "noreply@github.com");
@@ -74,6 +74,8 @@ pub struct Project {
     pub name: String,
     pub id: u64,
     pub repository: Repository,
+    /// The branches as they were when the forge looked last.
+    pub heads: BTreeMap<String, Head>,
     pub pulls: BTreeMap<u64, Pull>,
     /// Labels that were made, with their ids.
     pub labels: BTreeMap<String, u64>,
@@ -253,8 +255,16 @@ impl Project {
 
     /// Whether an open pull request cannot be merged as it is.
     pub fn has_conflict(&self, pull: &Pull) -> bool {
-        let Some(base) = self.repository.head(&pull.base) else { return false };
-        self.repository.merged_tree(&base, &pull.head_commit).is_none()
+        // What follows the base right away cannot conflict.
+        let follows = |head: &Head| head.id == pull.head_commit && head.parents.contains(&pull.base_commit);
+        if self.heads.get(&pull.head).is_some_and(follows) {
+            return false;
+        }
+        self.repository.merged_tree(&pull.base_commit, &pull.head_commit).is_none()
+    }
+
+    pub fn head(&self, branch: &str) -> Option<String> {
+        self.heads.get(branch).map(|head| head.id.clone())
     }
 
     fn open_one(&self, head: &str, base: &str) -> Option<u64> {
@@ -283,6 +293,7 @@ impl State {
             name: name.to_owned(),
             id,
             repository,
+            heads: BTreeMap::new(),
             pulls: BTreeMap::new(),
             labels,
             last_number: 0,
@@ -301,7 +312,8 @@ impl State {
         let (now, kind, pusher) = (self.now(), self.kind, self.pusher.clone());
         let mut serial = self.serial;
         let Some(project) = self.projects.get_mut(name) else { return };
-        let heads = project.repository.heads();
+        project.heads = project.repository.heads();
+        let heads = &project.heads;
         let mut brought: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
         for pull in project.pulls.values_mut().filter(|pull| pull.is_open() && pull.fork.is_none()) {
             serial += 1;
@@ -309,7 +321,8 @@ impl State {
             if !pull.has_branch && !had_branch {
                 continue;
             }
-            let (Some(head), Some(base)) = (heads.get(&pull.head), heads.get(&pull.base)) else {
+            let at = |branch: &str| heads.get(branch).map(|head| &head.id);
+            let (Some(head), Some(base)) = (at(&pull.head), at(&pull.base)) else {
                 // All three close when a branch is deleted: GitLab in `close_upon_missing_source_branch_ref`, Gitea in
                 // `CloseBranchPulls`.
                 pull.state = PullState::Closed;
@@ -332,7 +345,8 @@ impl State {
                     pull.auto_merge = None;
                 }
                 pull.log(serial, &pusher, CommentKind::Pushed, "added commits", now);
-                let is_empty = !is_brought && project.repository.is_ancestor(head, base);
+                let is_on_base = heads[&pull.head].parents.contains(base);
+                let is_empty = !is_brought && !is_on_base && project.repository.is_ancestor(head, base);
                 // GitHub closes what brings nothing any more; the others keep it open, without changes.
                 if is_empty && kind == ForgeKind::GitHub {
                     pull.state = PullState::Closed;
@@ -361,24 +375,45 @@ impl State {
     /// Opens a pull request within a project.
     pub fn open(&mut self, name: &str, author: &str, opening: Opening) -> Result<u64, Refusal> {
         self.refresh(name);
+        let number = self.open_seen(name, author, opening)?;
+        let project = &self.projects[name];
+        project.repository.force(&Project::kept_ref(self.kind, number), &project.pulls[&number].head_commit);
+        Ok(number)
+    }
+
+    /// Opens many, in one go.
+    pub fn open_all(&mut self, name: &str, author: &str, openings: Vec<Opening>) -> Result<Vec<u64>, Refusal> {
+        self.refresh(name);
+        let opened: Vec<u64> =
+            openings.into_iter().map(|one| self.open_seen(name, author, one)).collect::<Result<_, _>>()?;
+        let project = &self.projects[name];
+        let kept = opened
+            .iter()
+            .map(|number| (Project::kept_ref(self.kind, *number), project.pulls[number].head_commit.clone()));
+        project.repository.create_all(&kept.collect::<Vec<_>>());
+        Ok(opened)
+    }
+
+    /// Opens one on what the forge has seen of the branches.
+    fn open_seen(&mut self, name: &str, author: &str, opening: Opening) -> Result<u64, Refusal> {
         let (now, kind, id) = (self.now(), self.kind, self.next());
         let project = self.projects.get_mut(name).unwrap();
         let Opening { head, base, title, body, draft } = opening;
         if head == base {
             return Err(Refusal::Same);
         }
-        let head_commit = project.repository.head(&head).ok_or(Refusal::NoHead)?;
-        let base_commit = project.repository.head(&base).ok_or(Refusal::NoBase)?;
+        let head_commit = project.head(&head).ok_or(Refusal::NoHead)?;
+        let base_commit = project.head(&base).ok_or(Refusal::NoBase)?;
         if let Some(number) = project.open_one(&head, &base) {
             return Err(Refusal::Exists(number));
         }
         // The others take a pull request without commits, and show it as empty.
-        if kind == ForgeKind::GitHub && project.repository.is_ancestor(&head_commit, &base_commit) {
+        let is_on_base = project.heads[&head].parents.contains(&base_commit);
+        if kind == ForgeKind::GitHub && !is_on_base && project.repository.is_ancestor(&head_commit, &base_commit) {
             return Err(Refusal::NoDifference);
         }
         project.last_number += 1;
         let number = project.last_number;
-        project.repository.force(&Project::kept_ref(kind, number), &head_commit);
         let mut pull = Pull {
             number,
             id,
@@ -441,12 +476,12 @@ impl State {
             PullState::Closed => {}
         }
         // Gitea's API and GitLab's look at no branch: what is opened again without one stays open, and cannot be merged.
-        let there = project.repository.head(&pull.head);
+        let there = project.head(&pull.head);
         let head = match (&there, kind) {
             (None, ForgeKind::GitHub) => return Err(Refusal::Gone),
             _ => there.clone().unwrap_or_else(|| pull.head_commit.clone()),
         };
-        let base = project.repository.head(&pull.base).ok_or(Refusal::NoBase)?;
+        let base = project.head(&pull.base).ok_or(Refusal::NoBase)?;
         if let Some(other) = project.open_one(&pull.head, &pull.base)
             && kind != ForgeKind::Gitea
         {
