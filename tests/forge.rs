@@ -18,5 +18,7 @@ mod contract;
 mod ground;
 #[path = "forge/models.rs"]
 mod models;
+#[path = "forge/peers.rs"]
+mod peers;
 #[path = "forge/raw.rs"]
 mod raw;

@@ -286,3 +286,82 @@ fn what_is_pushed_to_the_base_by_hand_counts_as_merged() {
     remote.push_work("main");
     assert_eq!((forge.pull(1).state, remote.head()), (PullState::Merged, head));
 }
+
+/// What differs between the other two, asked over plain HTTP.
+fn other(kind: ForgeKind) -> (BareRemote, FakeForge, Raw, &'static str) {
+    let remote = remote();
+    let forge = FakeForge::start(kind, &remote);
+    let raw = Raw::of(&forge);
+    let (list, body) = match kind {
+        ForgeKind::GitLab => (
+            "/projects/acme%2Fgitops/merge_requests",
+            json!({"source_branch": "repin/web", "target_branch": "main", "title": "Update web", "description": "text"}),
+        ),
+        _ => (
+            "/repos/acme/gitops/pulls",
+            json!({"head": "repin/web", "base": "main", "title": "Update web", "body": "text"}),
+        ),
+    };
+    let opened = raw.ask("POST", list, Some(body.clone()));
+    assert_eq!(opened.status, 201, "{opened:#?}");
+    assert_eq!(raw.ask("POST", list, Some(body)).status, 409);
+    (remote, forge, raw, list)
+}
+
+#[test]
+fn gitlab_closes_without_a_branch_and_opens_again_without_one() {
+    let (remote, forge, raw, list) = other(ForgeKind::GitLab);
+    let pull = format!("{list}/1");
+    remote.git(&["update-ref", "-d", "refs/heads/repin/web"]);
+    assert_eq!(raw.get(&pull).body["state"], "closed");
+    assert_eq!(raw.get(&pull).body["closed_by"]["username"], BOT);
+    let opened = raw.ask("PUT", &pull, Some(json!({"state_event": "reopen"})));
+    assert_eq!((opened.status, &opened.body["state"]), (200, &json!("opened")));
+    assert_eq!(raw.get(&pull).body["state"], "opened");
+    branch(&remote, "repin/web", "tag: 1.2.0\n");
+    assert_eq!(raw.get(&pull).body["sha"], forge.pull(1).head_commit);
+    assert_eq!(remote.git(&["rev-parse", "refs/merge-requests/1/head"]), forge.pull(1).head_commit);
+}
+
+#[test]
+fn gitlab_takes_auto_merge_and_approvals_back_when_commits_are_added() {
+    let (remote, forge, raw, list) = other(ForgeKind::GitLab);
+    let merge = raw.ask("PUT", &format!("{list}/1/merge"), Some(json!({"auto_merge": true, "squash": true})));
+    assert_eq!((merge.status, &merge.body["merge_when_pipeline_succeeds"]), (200, &json!(true)));
+    forge.approve(1, "alice");
+    let approvals = || raw.get(&format!("{list}/1/approvals")).body["approved_by"].as_array().unwrap().len();
+    assert_eq!((approvals(), forge.pull(1).auto_merge), (1, Some(MergeMethod::Squash)));
+    branch(&remote, "repin/web", "tag: 1.2.0\n");
+    assert_eq!((approvals(), forge.pull(1).auto_merge), (0, None));
+}
+
+#[test]
+fn gitlab_notes_what_it_does_not_know_and_what_it_would_carry_out() {
+    let (_remote, forge, raw, list) = other(ForgeKind::GitLab);
+    assert_eq!(raw.get(&format!("{list}?state=opened&head=repin/web")).status, 200);
+    raw.ask("PUT", &format!("{list}/1"), Some(json!({"titel": "x"})));
+    raw.ask("PUT", &format!("{list}/1"), Some(json!({"description": "Harmless\n/merge\n```\n/close\n```\n"})));
+    let found = forge.take_violations();
+    let ends: Vec<&str> = found.iter().map(|one| one.split(": ").nth(1).unwrap()).collect();
+    assert_eq!(ends, ["query.head is not known", "body.titel is not known", "a command is carried out"]);
+    assert!(found[2].ends_with("/merge"), "{found:?}");
+}
+
+#[test]
+fn gitea_forgets_the_name_of_a_deleted_branch_and_moves_what_is_closed() {
+    let (remote, forge, raw, list) = other(ForgeKind::Gitea);
+    let pull = format!("{list}/1");
+    forge.close(1, "alice");
+    let kept = forge.pull(1).head_commit;
+    let moved = branch(&remote, "repin/web", "tag: 1.2.0\n");
+    assert_eq!((&raw.get(&pull).body["head"]["sha"], &raw.get(&pull).body["state"]), (&json!(moved), &json!("closed")));
+    forge.delete_branch("repin/web", "alice");
+    let head = raw.get(&pull).body["head"].clone();
+    assert_eq!(
+        (&head["ref"], &head["label"], &head["sha"]),
+        (&json!("refs/pull/1/head"), &json!("repin/web"), &json!(kept))
+    );
+    assert_eq!(raw.ask("PATCH", &pull, Some(json!({"state": "open"}))).body["state"], "open");
+    assert_eq!(raw.get(&pull).body["mergeable"], false);
+    assert_eq!(raw.get(list).header("etag"), "");
+}

@@ -70,7 +70,9 @@ impl Contract {
         };
         let Value::Object(paths) = document["paths"].take() else { panic!("no paths") };
         let paths: Map<String, Value> = paths.into_iter().filter(|(path, _)| is_kept(path)).collect();
-        let mut root = serde_json::json!({"paths": paths});
+        let mut root = serde_json::json!({
+            "openapi": document["openapi"], "info": {"title": "a slice", "version": "1"}, "paths": paths,
+        });
         let mut waiting = vec![root["paths"].clone()];
         let mut taken = BTreeSet::new();
         while let Some(value) = waiting.pop() {
@@ -88,6 +90,11 @@ impl Contract {
             });
         }
         Self { root, is_lax_with_null }
+    }
+
+    /// The part as a document of its own, for other readers.
+    pub fn text(&self) -> String {
+        self.root.to_string()
     }
 
     /// What is against the description in a request and its answer; an answer of the network's or a test's making is none.

@@ -679,6 +679,10 @@ fn whole(state: &mut State, project: &str, number: u64) -> Value {
     let merged = pull.state == PullState::Merged;
     let merged_by = pull.closed_by.as_ref().filter(|_| merged).map(|login| user(state, login));
     let mut body = simple(state, project, pull);
+    // Lists tell the parents of teams, single ones do not.
+    for team in body["requested_teams"].as_array_mut().unwrap() {
+        team.as_object_mut().unwrap().remove("parent");
+    }
     let more = json!({
         "merged": merged, "mergeable": if is_open { conflict.map(|conflict| !conflict) } else { None },
         "rebaseable": if is_open { conflict.map(|conflict| !conflict) } else { None },
