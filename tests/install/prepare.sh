@@ -9,6 +9,11 @@ root=$(cd "$here/../.." && pwd)
 environment=$1
 npm_yaml=2.9.1
 readers=$root/target/readers
+forges=$root/target/forges
+octokit_openapi=23.0.2
+prism=5.14.2
+emulate=0.11.2
+forgejo_api=0.12.0
 
 has() { command -v "$1" >/dev/null 2>&1; }
 left_out() { echo "left out: $1 ($2)"; }
@@ -38,6 +43,14 @@ for python in /usr/bin/python3 python3; do
 done
 [ -n "$python" ] || left_out "reading edits with PyYAML" "no python3 with the module yaml; Debian: python3-yaml"
 
+# Fails unless both are there in the wanted version.
+version_of_forge_peers() {
+  local at=$forges/peers/node_modules
+  local found
+  found=$(node -p "'prism ' + require('$at/@stoplight/prism-cli/package.json').version + ', emulate ' + require('$at/emulate/package.json').version" 2>/dev/null)
+  [ "$found" = "prism $prism, emulate $emulate" ] && echo "$found"
+}
+
 installed() { node -p "require('$readers/node_modules/yaml/package.json').version" 2>/dev/null || true; }
 if [ $required -eq 1 ] && [ "$(installed)" != "$npm_yaml" ]; then
   mkdir -p "$readers"
@@ -49,6 +62,58 @@ if has node && [ -n "$(installed)" ]; then
   echo "npm yaml: $(installed) on node $(node --version)"
 else
   left_out "reading edits with npm yaml" "run: npm install --prefix target/readers --no-save yaml@$npm_yaml"
+fi
+
+# What vendors say of their APIs: GitHub's description, and Gitea's out of a crate that is made from it. Of both packages one
+# file is kept.
+if [ $required -eq 1 ]; then
+  mkdir -p "$forges"
+  if [ ! -e "$forges/github-$octokit_openapi.json" ]; then
+    npm install --prefix "$forges/openapi" --no-save --no-package-lock --no-audit --no-fund --ignore-scripts \
+      --loglevel=error "@octokit/openapi@$octokit_openapi"
+    mv "$forges/openapi/node_modules/@octokit/openapi/generated/api.github.com.json" "$forges/github-$octokit_openapi.json"
+    rm -rf "$forges/openapi"
+  fi
+  if [ ! -e "$forges/gitea-$forgejo_api.json" ]; then
+    mkdir -p "$forges/swagger/src"
+    : >"$forges/swagger/src/lib.rs"
+    cat >"$forges/swagger/Cargo.toml" <<END
+[package]
+name = "swagger"
+version = "0.0.0"
+edition = "2024"
+
+[workspace]
+
+[dependencies]
+forgejo-api = { version = "=$forgejo_api", default-features = false }
+END
+    (cd "$forges/swagger" && "${CARGO:-cargo}" fetch --quiet)
+    manifest=$(cd "$forges/swagger" && "${CARGO:-cargo}" metadata --quiet --format-version 1 |
+      grep -o '"manifest_path":"[^"]*/forgejo-api-[^"]*"' | cut -d'"' -f4)
+    cp "$(dirname "$manifest")/swagger.v1.json" "$forges/gitea-$forgejo_api.json"
+    rm -rf "$forges/swagger"
+  fi
+  if ! version_of_forge_peers >/dev/null; then
+    npm install --prefix "$forges/peers" --no-save --no-package-lock --no-audit --no-fund --ignore-scripts \
+      --loglevel=error "@stoplight/prism-cli@$prism" "emulate@$emulate"
+  fi
+fi
+for document in "GITHUB_OPENAPI github-$octokit_openapi" "GITEA_SWAGGER gitea-$forgejo_api"; do
+  if [ -e "$forges/${document#* }.json" ]; then
+    set_variable "REPIN_${document% *}" "$forges/${document#* }.json"
+    echo "API of a forge: ${document#* }"
+  else
+    left_out "forges against their documents" "there is no target/forges/${document#* }.json"
+  fi
+done
+if has node && peers=$(version_of_forge_peers); then
+  set_variable REPIN_PRISM "$forges/peers/node_modules/@stoplight/prism-cli/dist/index.js"
+  set_variable REPIN_EMULATE "$forges/peers/node_modules/emulate/dist/index.js"
+  echo "peers of forges: $peers"
+else
+  left_out "second opinions on GitHub's API" \
+    "run: npm install --prefix target/forges/peers --no-save @stoplight/prism-cli@$prism emulate@$emulate"
 fi
 
 for program in docker-registry htpasswd openssl; do
@@ -92,6 +157,7 @@ done
 if [ $required -eq 1 ]; then
   set_variable REPIN_REQUIRE_SERVERS 1
   set_variable REPIN_REQUIRE_READERS 1
+  set_variable REPIN_REQUIRE_FORGES 1
   set_variable REPIN_REQUIRE_REGISTRY 1
   set_variable REPIN_REQUIRE_HAPROXY 1
   set_variable REPIN_REQUIRE_SKOPEO 1
