@@ -231,6 +231,31 @@ fn whom_the_forge_does_not_take_is_named_and_the_others_are_asked() {
 }
 
 #[test]
+fn whom_gitlab_passes_over_in_silence_is_named() {
+    let ground = Ground::of(ForgeKind::GitLab);
+    ground.fake.take_one_person();
+    let pull = ground.open("repin/web");
+    let people = PullPeople { reviewers: set(&["alice", "bob"]), ..PullPeople::default() };
+    assert_eq!(ground.wait(ground.forge.ask(&ground.project, &pull, &people)).unwrap(), ["bob"]);
+    assert_eq!(ground.fake.pull(1).reviewers, ["alice"]);
+}
+
+#[test]
+fn a_push_ends_the_wait_of_gitlab_and_it_can_be_asked_again() {
+    each(|ground| {
+        ground.open("repin/web");
+        let merge = || ground.wait(ground.forge.auto_merge(&ground.project, &ground.pull(1), MergeMethod::Squash));
+        merge().unwrap();
+        models::branch(&ground.remote, "repin/web", "tag: 1.2.0\n");
+        let is_waiting = ground.fake.pull(1).auto_merge.is_some();
+        assert_eq!(is_waiting, ground.kind != ForgeKind::GitLab);
+        merge().unwrap();
+        ground.fake.checks_pass(1);
+        assert_eq!(ground.remote.show("values.yaml"), "tag: 1.2.0\n");
+    });
+}
+
+#[test]
 fn teams_are_asked_where_there_are_any() {
     each(|ground| {
         let pull = ground.open("repin/web");

@@ -396,6 +396,11 @@ impl FakeForge {
         self.state().projects.get_mut(PROJECT).unwrap().merge_method = method;
     }
 
+    /// One reviewer and one assignee at most, as in GitLab Free.
+    pub fn take_one_person(&self) {
+        self.state().projects.get_mut(PROJECT).unwrap().takes_one_person = true;
+    }
+
     pub fn squash_with(&self, message: SquashMessage) {
         self.state().projects.get_mut(PROJECT).unwrap().squash = message;
     }

@@ -302,8 +302,9 @@ fn update(state: &mut State, call: &Call, caller: &Caller, project: &str, number
     }
     for key in ["assignee_ids", "reviewer_ids"] {
         let Some(ids) = call.body[key].as_array() else { continue };
-        let known = state.accounts.iter().filter(|login| ids.contains(&number_of(login).into()));
-        let logins = known.cloned().collect();
+        let most = if state.projects[project].takes_one_person { 1 } else { usize::MAX };
+        let login = |id: &Value| state.accounts.iter().find(|login| *id == number_of(login)).cloned();
+        let logins = ids.iter().filter_map(login).take(most).collect();
         state.touch(project, number, |pull| match key {
             "assignee_ids" => pull.assignees = logins,
             _ => pull.reviewers = logins,

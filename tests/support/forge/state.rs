@@ -84,6 +84,8 @@ pub struct Project {
     /// Nothing is merged before `checks_pass` was called.
     pub requires_checks: bool,
     pub deletes_merged_branches: bool,
+    /// One reviewer and one assignee at most, as in GitLab Free; the first one stays.
+    pub takes_one_person: bool,
     /// How GitLab merges in this project; elsewhere whoever merges says so.
     pub merge_method: MergeMethod,
     /// What a squash says.
@@ -300,6 +302,7 @@ impl State {
             allows_auto_merge: true,
             requires_checks: true,
             deletes_merged_branches: false,
+            takes_one_person: false,
             merge_method: MergeMethod::Merge,
             squash: SquashMessage::Usual,
             is_archived: false,
