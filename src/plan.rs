@@ -9,6 +9,7 @@ pub mod group;
 pub mod judge;
 pub mod locate;
 mod owners;
+mod provenance;
 pub mod pulls;
 pub mod rollback;
 mod schedule;
@@ -23,7 +24,7 @@ use jiff::Timestamp;
 use crate::message::Wording;
 use crate::model::change::{ChangeSet, Chore};
 use crate::model::history::CommitId;
-use crate::model::metadata::{Described, Needs};
+use crate::model::metadata::{Described, Labels, Needs};
 use crate::model::names::{Branch, Digest, ImageName, RepoPath, Tag};
 use crate::model::outcome::{Outcome, OutcomeResult, outcome_id};
 use crate::model::policy::Strategy;
@@ -101,6 +102,8 @@ pub struct Snapshot {
     /// What tags named when they were looked at last, and what that says of itself. Good for an order; nothing is written
     /// that was not looked at in this cycle.
     pub remembered: BTreeMap<ImageName, BTreeMap<Tag, Described>>,
+    /// What images say of their sources that are about to be written; none where it is not known.
+    pub labels: BTreeMap<(ImageName, Digest), Option<Labels>>,
     /// What signatures of digests are worth, by key.
     pub verifications: BTreeMap<(ImageName, Digest), BTreeMap<KeyName, Result<Verification, Failure>>>,
     /// When tags were first seen with a digest, as far as the cache knows; what is not in here is seen now.
@@ -164,6 +167,8 @@ pub enum Question {
     Remembered(ImageName, Tag),
     /// Whether these keys signed a digest.
     Verification(ImageName, Digest, BTreeSet<KeyName>),
+    /// What the image behind a digest says of its sources. It is for texts only: "unknown" is an answer too.
+    Labels(ImageName, Digest),
     /// A file at the head of another branch than those that targets read.
     File(RemoteBranch, RepoPath),
     /// The closed and merged pull requests of a branch in a repository.
@@ -178,7 +183,8 @@ impl Question {
             | Self::Manifest(image, _)
             | Self::Metadata(image, _)
             | Self::Remembered(image, _)
-            | Self::Verification(image, ..) => Some(image),
+            | Self::Verification(image, ..)
+            | Self::Labels(image, _) => Some(image),
             Self::File(..) | Self::Closed(..) => None,
         }
     }
@@ -233,6 +239,10 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
         return Decision { questions, ..Decision::default() };
     }
     changes.extend(sets);
+    let questions = provenance::ask(snapshot, &judgements);
+    if !questions.is_empty() {
+        return Decision { questions, ..Decision::default() };
+    }
     let stand_ins = text::write(snapshot, &mut changes);
     let outcomes =
         snapshot.subjects.iter().zip(&judgements).map(|(subject, judgement)| outcome(subject, judgement)).collect();

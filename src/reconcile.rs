@@ -302,6 +302,13 @@ impl Reconciler {
             }
             self.answer_from_git(&decision.questions, &mut snapshot).await;
             self.answer_from_forges(&decision.questions, &mut snapshot).await;
+            match mode {
+                // No text is shown that could tell it.
+                Mode::Explain(_) => scan::labels::leave_unknown(&decision.questions, &mut snapshot),
+                Mode::Deliver | Mode::Plan | Mode::Check => {
+                    self.answer_labels(&decision.questions, &mut snapshot, known).await;
+                }
+            }
             self.answer(decision.questions, &mut snapshot, known).await;
         };
         report.outcomes = decision.outcomes;

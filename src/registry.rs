@@ -172,6 +172,22 @@ impl Registries {
         metadata::describe(host, image, named, needs, known, host.limits()).await
     }
 
+    /// Reads what an image says of its sources, of one build only, with three requests at most; what is known of the digest
+    /// is not asked again, and comes back with that build read. `None` if the registry does not have it, or not all of it
+    /// (404).
+    ///
+    /// # Errors
+    /// As [`Registries::describe`].
+    pub async fn describe_one(
+        &self,
+        image: &ImageName,
+        named: &Named,
+        known: Option<&Metadata>,
+    ) -> Result<Option<Metadata>, RegistryError> {
+        let host = self.host(image)?;
+        metadata::describe_one(host, image, named, known, host.limits()).await
+    }
+
     /// Looks for signatures of a digest in the image's repository, and says for each name which of its keys signed it, or
     /// why the image does not count as signed.
     ///

@@ -314,6 +314,9 @@ impl World {
                     assert!(answers.insert(key, found.map_or(none, |(_, answer)| answer.clone())).is_none());
                 }
             }
+            Question::Labels(image, digest) => {
+                snapshot.labels.insert((image, digest), None);
+            }
             Question::Manifest(image, tag) => {
                 let listed = self.tags.get(image.to_string().as_str()).is_some_and(|tags| tags.contains(&tag.as_str()));
                 let key = self.answers.iter().find(|((i, t), _)| image.to_string() == *i && tag.as_str() == *t);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::cache::store::{Row, Table};
+use crate::cache::store::{Reader, Row, Table};
 use crate::cache::{Cache, DAY, FORGOTTEN_AFTER};
 use crate::model::event::PushedTags;
 use crate::model::metadata::{Described, Metadata};
@@ -105,14 +105,19 @@ impl Cache {
                 let etag = if etag.trim_matches('"') == digest.as_str() { "=" } else { etag };
                 rows.push(Row { table: TAGS, key, value: Some(format!("{now} {digest} {etag}").into_bytes()) });
             }
-            let key = behind(image, digest);
-            let Ok(json) = serde_json::to_vec(&**metadata) else { continue };
-            let value = stamp(now, &json);
-            if described.get(&key).as_ref() != Some(&value) {
-                rows.push(Row { table: METADATA, key, value: Some(value) });
-            }
+            rows.extend(described_row(&described, now, image, digest, metadata));
         }
         drop((names, described));
+        self.store.write(&rows);
+    }
+
+    /// Remembers what stands behind digests.
+    pub fn remember_metadata(&self, now: Timestamp, read: &[(ImageName, Digest, Arc<Metadata>)]) {
+        let described = self.store.reader(METADATA);
+        let row =
+            |(image, digest, metadata): &(_, _, Arc<Metadata>)| described_row(&described, now, image, digest, metadata);
+        let rows: Vec<Row> = read.iter().filter_map(row).collect();
+        drop(described);
         self.store.write(&rows);
     }
 
@@ -136,6 +141,19 @@ impl Cache {
         self.store.sweep(TAGS, rows, begin.as_second(), |row| Some(parse(row)?.checked.as_second()));
         self.store.sweep(METADATA, rows, day_of(begin), |row| Some(stamped(row)?.0));
     }
+}
+
+/// The row of what stands behind a digest, if it is another one than is there.
+fn described_row(
+    described: &Reader,
+    now: Timestamp,
+    image: &ImageName,
+    digest: &Digest,
+    metadata: &Metadata,
+) -> Option<Row> {
+    let key = behind(image, digest);
+    let value = stamp(now, &serde_json::to_vec(metadata).ok()?);
+    (described.get(&key).as_ref() != Some(&value)).then_some(Row { table: METADATA, key, value: Some(value) })
 }
 
 fn name(image: &ImageName, tag: &Tag) -> String {

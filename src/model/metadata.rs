@@ -221,6 +221,13 @@ impl Metadata {
         }
     }
 
+    /// Gives what it says of its sources: by the first build that was read and says anything. None if no build was read.
+    pub fn labels(&self) -> Option<&Labels> {
+        let Self::Image(builds) = self else { return None };
+        let mut read = builds.iter().filter(|build| build.created != Created::Unasked).map(|build| &build.labels);
+        read.clone().find(|labels| !labels.is_empty()).or_else(|| read.next())
+    }
+
     /// Gives the wanted platforms that it lacks.
     pub fn lacks(&self, wanted: &[Platform]) -> Vec<Platform> {
         let carries = |platform: &&Platform| match self {

@@ -89,6 +89,12 @@ pub fn source_url(label: &str) -> Option<String> {
         None => ("https", without_scheme(text)?),
     };
     let mut url = Url::parse(&format!("{scheme}://{rest}")).ok()?;
+    // Hosts that serve ssh alone.
+    match url.host_str()? {
+        "ssh.github.com" => url.set_host(Some("github.com")).ok()?,
+        "altssh.gitlab.com" => url.set_host(Some("gitlab.com")).ok()?,
+        _ => {}
+    }
     let host = url.host_str()?;
     if !host.contains(['.', ':']) && host != "localhost" {
         return None;
@@ -173,6 +179,8 @@ mod tests {
             ("git@github.com:acme/web.git", Some("https://github.com/acme/web")),
             ("git@github.com:/acme/web.git", Some("https://github.com/acme/web")),
             ("ssh://git@git.example:2222/acme/web.git", Some("https://git.example/acme/web")),
+            ("ssh://git@ssh.github.com:443/acme/web.git", Some("https://github.com/acme/web")),
+            ("git@altssh.gitlab.com:acme/web.git", Some("https://gitlab.com/acme/web")),
             ("git://github.com/acme/web.git", Some("https://github.com/acme/web")),
             ("git+https://github.com/acme/web.git#main", Some("https://github.com/acme/web")),
             ("scm:git:https://github.com/acme/web.git", Some("https://github.com/acme/web")),

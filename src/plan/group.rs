@@ -23,7 +23,7 @@ use crate::plan::group::unit::way;
 use crate::plan::judge::{Judgement, delivery, is_within_reach, no_such_branch, rule_hold};
 use crate::plan::locate::{FileState, Located, Site, edit_failure};
 use crate::plan::owners::{Place, Shared, place};
-use crate::plan::{Failure, Snapshot, Subject, shown_key};
+use crate::plan::{Failure, Snapshot, Subject, provenance, shown_key};
 
 /// Guard 5: of the rules of all owners of a place the strictest holds.
 pub(super) fn strictest(snapshot: &Snapshot, shared: &[Shared<'_>], judgements: &mut [Judgement]) {
@@ -238,7 +238,7 @@ impl Editor<'_> {
                         .or_insert_with(|| FileChange { path: file.clone(), before, is_new, after: String::new() })
                         .after = after.text().to_owned();
                     self.texts.insert(file, after);
-                    written.push(written_place(subject, &judgements[*index], &place));
+                    written.push(written_place(self.snapshot, subject, &judgements[*index], &place));
                     self.done.insert(place, (commit_number, judgements[*index].to.clone().unwrap_or_default()));
                     subjects.push(*index);
                 }
@@ -324,7 +324,7 @@ fn named(subject: &Subject) -> (String, Option<String>) {
     (subject.tracked.application.label(), subject.rule.as_ref().and_then(|rule| rule.environment.clone()))
 }
 
-fn written_place(subject: &Subject, judgement: &Judgement, place: &Place<'_>) -> WrittenPlace {
+fn written_place(snapshot: &Snapshot, subject: &Subject, judgement: &Judgement, place: &Place<'_>) -> WrittenPlace {
     let site = subject.located.as_ref().and_then(|located| located.site.as_ref().ok());
     WrittenPlace {
         file: place.1.to_string(),
@@ -344,8 +344,8 @@ fn written_place(subject: &Subject, judgement: &Judgement, place: &Place<'_>) ->
             crate::selection::describe(&subject.tracked.policy),
             judgement.to.as_deref().unwrap_or_default()
         ) + &verified(judgement),
-        labels: None,
-        passed_over: Vec::new(),
+        labels: provenance::labels(snapshot, subject, judgement),
+        passed_over: provenance::passed_over(snapshot, subject, judgement),
     }
 }
 

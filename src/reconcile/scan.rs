@@ -2,6 +2,7 @@
 //! tags were first seen.
 
 mod images;
+pub(super) mod labels;
 mod signatures;
 mod turns;
 
@@ -15,7 +16,7 @@ use jiff::Timestamp;
 use crate::cache::Looked;
 use crate::diagnostic::Diagnostic;
 use crate::model::event::Pushed;
-use crate::model::metadata::{Described, Needs};
+use crate::model::metadata::{Described, Labels, Needs};
 use crate::model::names::{Digest, ImageName, Tag};
 use crate::model::verification::{KeyName, Verification};
 use crate::plan::rollback::FirstSeen;
@@ -40,6 +41,7 @@ pub(super) struct Answers {
     /// How many tags were looked at again because of their age, by registry.
     looks: BTreeMap<String, usize>,
     verifications: BTreeMap<(ImageName, Digest), BTreeMap<KeyName, Result<Verification, Failure>>>,
+    labels: BTreeMap<(ImageName, Digest), Option<Labels>>,
     first_seen: FirstSeen,
     /// Listings of the cycle before. One that did not change is the same value, with all that was made of it.
     before: BTreeMap<ImageName, Arc<Listed>>,
@@ -61,6 +63,8 @@ impl Answers {
         kept.remembered.retain(|image, _| !due.is_image(image));
         kept.looks.clear();
         kept.verifications.retain(|(image, _), _| !due.is_image(image));
+        // The cache knows them.
+        kept.labels.clear();
         // The cache knows the others, and what a question about another day saw is nothing that was seen.
         kept.first_seen.retain(|(image, ..), _| !due.is_image(image));
         kept.starts_clocks = *mode == Mode::Deliver;
@@ -83,6 +87,7 @@ impl Answers {
         snapshot.metadata.clone_from(&self.metadata);
         snapshot.remembered.clone_from(&self.remembered);
         snapshot.verifications.clone_from(&self.verifications);
+        snapshot.labels.clone_from(&self.labels);
         snapshot.first_seen.clone_from(&self.first_seen);
     }
 }
@@ -149,8 +154,8 @@ impl Reconciler {
                     let asked = by_host.entry(image.registry().to_owned()).or_default();
                     asked.remembered.entry(image).or_default().push(tag);
                 }
-                // Git answers it.
-                Question::File(..) | Question::Closed(..) => {}
+                // Answered elsewhere.
+                Question::File(..) | Question::Closed(..) | Question::Labels(..) => {}
             }
         }
         // A question about another day changes no time of a look.
@@ -342,7 +347,7 @@ async fn answer_to(images: &Images<'_>, question: &Question, note: impl Fn(&Regi
             let looked = looked.unwrap_or_else(|error| signatures::unknown(names, &failure(&error)));
             Answer::Verification(image.clone(), digest.clone(), looked)
         }
-        Question::File(..) | Question::Closed(..) => return None,
+        Question::File(..) | Question::Closed(..) | Question::Labels(..) => return None,
     })
 }
 
@@ -359,7 +364,7 @@ fn without_asking(question: &Question, failure: &Failure) -> Option<Answer> {
             let failure = given_up_for(image, failure);
             Answer::Verification(image.clone(), digest.clone(), signatures::unknown(names, &failure))
         }
-        Question::File(..) | Question::Closed(..) => return None,
+        Question::File(..) | Question::Closed(..) | Question::Labels(..) => return None,
     })
 }
 

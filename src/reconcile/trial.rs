@@ -18,6 +18,7 @@ use crate::plan::judge::before_scan;
 use crate::plan::trial::Answer;
 use crate::plan::{self, Decision, Question, Snapshot};
 use crate::reconcile::scan::Answers;
+use crate::reconcile::scan::labels::leave_unknown;
 use crate::reconcile::{Options, Reconciler};
 use crate::registry::{self, PublicKey, RegistryError};
 
@@ -80,6 +81,7 @@ impl Reconciler {
                 self.answer(digest.into_iter().collect(), &mut snapshot, &mut known).await;
                 return (snapshot, decision);
             }
+            leave_unknown(&decision.questions, &mut snapshot);
             questions = decision.questions;
         }
     }

@@ -25,7 +25,8 @@ pub(crate) async fn describe(
     known: Option<&Metadata>,
     limits: &Limits,
 ) -> Result<Option<Metadata>, RegistryError> {
-    let reader = Reader { host, image, limits };
+    // A tag was looked at before: what stands behind it is not read by halves.
+    let reader = Reader { host, image, limits, share: Share::Begun };
     let read = match (&named.found, known) {
         (None, None) => reader.manifest(&named.digest).await?,
         (found, _) => found.clone(),
@@ -61,10 +62,56 @@ pub(crate) async fn describe(
     Ok(Some(Metadata::Image(all)))
 }
 
+/// Reads what an image says of its sources, of one build only: that of linux/amd64 if there is one. What is known of the
+/// digest comes back with that build read.
+pub(crate) async fn describe_one(
+    host: &Host,
+    image: &ImageName,
+    named: &Named,
+    known: Option<&Metadata>,
+    limits: &Limits,
+) -> Result<Option<Metadata>, RegistryError> {
+    let mut reader = Reader { host, image, limits, share: Share::All };
+    let read = match (&named.found, known) {
+        (found @ Some(_), _) => found.clone(),
+        (None, Some(Metadata::Image(builds))) => Some(Found::Index(builds.clone())),
+        (None, Some(Metadata::Foreign(_))) => return Ok(known.cloned()),
+        (None, None) => reader.manifest(&named.digest).await?,
+    };
+    if known.is_none() {
+        reader.share = Share::Begun;
+    }
+    let mut builds = match read {
+        Some(Found::Index(builds)) => builds,
+        found => {
+            let named = Named { digest: named.digest.clone(), etag: None, found };
+            return if named.found.is_none() {
+                Ok(None)
+            } else {
+                describe(host, image, &named, &Needs::default(), None, limits).await
+            };
+        }
+    };
+    let preference = |build: &Build| match build.platform.as_ref().map(ToString::to_string).as_deref() {
+        Some("linux/amd64") => 0,
+        Some(platform) if platform.starts_with("linux/") => 1,
+        Some(_) | None => 2,
+    };
+    let best = builds.iter().enumerate().min_by_key(|(_, build)| preference(build)).map(|(at, _)| at);
+    if let Some(build) = best.and_then(|at| builds.get_mut(at)) {
+        let needs = Needs { created: true, platforms: Vec::new() };
+        let Some(read) = reader.dated(build.clone(), &needs).await? else { return Ok(None) };
+        *build = read;
+    }
+    Ok(Some(Metadata::Image(builds)))
+}
+
 struct Reader<'a> {
     host: &'a Host,
     image: &'a ImageName,
     limits: &'a Limits,
+    /// What of a cycle's requests is used.
+    share: Share,
 }
 
 impl Reader<'_> {
@@ -114,8 +161,7 @@ impl Reader<'_> {
         let image = self.image;
         let url = self.host.url(image, &format!("{what}/{digest}"))?;
         let (cap, is_blob) = (self.limits.bytes_per_manifest, what == "blobs");
-        // A tag was looked at before: what stands behind it is not read by halves.
-        let (method, share) = (Method::GET, Share::Begun);
+        let (method, share) = (Method::GET, self.share);
         let question = Question { image, method, accept, cap, is_blob, if_none_match: None, share };
         let answer = self.host.ask(&question, url, &mut Budget::new(self.limits.listing_time)).await?;
         match answer.status {

@@ -169,8 +169,8 @@ fn of_an_index_only_what_is_needed_is_read() {
         // Index, and of each platform manifest and configuration.
         (vec![NEWEST], "1 0 3 2"),
         (vec![NEWEST, "repin.dev/platforms: linux/arm64"], "1 0 2 1"),
-        // The index names its platforms.
-        (vec!["repin.dev/platforms: linux/arm64"], "1 0 1 0"),
+        // The index names its platforms; the manifest and the configuration of one say what it was built from.
+        (vec!["repin.dev/platforms: linux/arm64"], "1 0 2 1"),
     ] {
         let world = World::create();
         world.registry.fake().push("acme/web", "1.1.0", &Image::index(&BOTH));
@@ -189,7 +189,7 @@ fn of_an_index_only_what_is_needed_is_read() {
     let app = App { name: "web", constraint: "", annotations: &["repin.dev/platforms: linux/arm64"] };
     world.add_app(&app, "1.0.0");
     assert_eq!(at(&world, 0)["to"], "1.1.0");
-    assert_eq!(sent(&world), "1 0 5 0");
+    assert_eq!(sent(&world), "1 0 6 1", "of the one that is written what it was built from, too");
     assert_eq!(verdict(&at(&world, 1)), "current current");
     assert_eq!(sent(&world), "1 0 0 0");
 }

@@ -62,6 +62,7 @@ mod selection;
 mod set;
 mod settling;
 mod signatures;
+mod sources;
 mod table;
 mod tags;
 mod targets;

@@ -118,6 +118,10 @@ pub fn settle(mut snapshot: Snapshot, offers: &[Offer]) -> Result<(Snapshot, Dec
                     let all = keys.into_iter().map(|key| (key, Ok(answer.clone())));
                     snapshot.verifications.entry((image, digest)).or_default().extend(all);
                 }
+                // It changes nothing of what is decided.
+                Question::Labels(image, digest) => {
+                    snapshot.labels.insert((image, digest), None);
+                }
                 Question::File(branch, path) => {
                     snapshot.files.insert((branch, path), FileState::Missing);
                 }
