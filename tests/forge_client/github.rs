@@ -363,7 +363,10 @@ async fn merging_by_the_forge_is_asked_for_by_graphql_and_once() {
         }
         if !is_on {
             assert_eq!(server.lines()[1], "POST /api/graphql");
-            assert_eq!(server.sent("POST")["variables"], json!({"id": "PR_1", "method": "SQUASH"}));
+            assert_eq!(
+                server.sent("POST")["variables"],
+                json!({"input": {"pullRequestId": "PR_1", "mergeMethod": "SQUASH", "expectedHeadOid": id('a')}})
+            );
         }
     }
 }

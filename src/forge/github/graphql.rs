@@ -18,8 +18,8 @@ use crate::model::names::Branch;
 const BATCH: usize = 50;
 
 const VIEWER: &str = "query { viewer { login databaseId } }";
-const AUTO_MERGE: &str = "mutation($id: ID!, $method: PullRequestMergeMethod!) { \
-    enablePullRequestAutoMerge(input: {pullRequestId: $id, mergeMethod: $method}) { clientMutationId } }";
+const AUTO_MERGE: &str = "mutation($input: EnablePullRequestAutoMergeInput!) { \
+    enablePullRequestAutoMerge(input: $input) { clientMutationId } }";
 const COMMIT: &str =
     "mutation($input: CreateCommitOnBranchInput!) { createCommitOnBranch(input: $input) { commit { oid } } }";
 const PULL: &str = "number title url mergedAt mergeCommit { oid } author { login } baseRepository { nameWithOwner }";
@@ -50,7 +50,12 @@ impl GitHub {
             MergeMethod::Squash => "SQUASH",
             MergeMethod::Rebase => "REBASE",
         };
-        let body = json!({"query": AUTO_MERGE, "variables": {"id": id, "method": method}});
+        let mut input = json!({"pullRequestId": id, "mergeMethod": method});
+        // What somebody pushed since is nothing that was asked to be merged.
+        if let (Some(input), Some(head)) = (input.as_object_mut(), pull.head_commit) {
+            input.insert("expectedHeadOid".to_owned(), json!(head.to_string()));
+        }
+        let body = json!({"query": AUTO_MERGE, "variables": {"input": input}});
         let answer = self.client.graphql(project, self.graphql.clone(), &body, true).await?;
         match data(&answer) {
             // GitHub has its own merge wait for something, and takes no order to wait for nothing.
