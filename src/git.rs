@@ -18,6 +18,7 @@ mod known_hosts;
 mod made;
 mod mirror;
 mod network;
+mod openpgp;
 mod process;
 mod push;
 mod signature;

@@ -77,6 +77,9 @@ fn read(text: &str) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
         SecretRef::Env(name) if name == "SSH_AUTH_SOCK" => Ok(Secret::new("/run/agent")),
         SecretRef::Env(name) if name == "KEY" => Ok(private_key()),
         SecretRef::Env(name) if name == "LOCKED" => Ok(locked_key()),
+        SecretRef::Env(name) if name == "PGP" => {
+            Ok(Secret::new("-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nAAA\n-----END PGP PRIVATE KEY BLOCK-----\n"))
+        }
         SecretRef::Env(name) if name == "CUT" => {
             Ok(Secret::new("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n"))
         }
@@ -691,6 +694,9 @@ fn the_example_shows_every_key() {
         "rules[].schedule.interval",
         "rules[].schedule.jitter",
         "commit.signing.ssh_key.env",
+        "commit.signing.openpgp_key",
+        "commit.signing.openpgp_key.env",
+        "commit.signing.openpgp_key.file",
         "commit.signing.passphrase.file",
         "pull_secrets[].credentials.username.env",
         "pull_secrets[].credentials.password.env",
@@ -930,7 +936,19 @@ fn commits_are_read_with_their_defaults_and_every_problem() {
             "signing: {ssh_key: {env: LOCKED}}",
             "secret: `commit.signing` cannot sign: the key is encrypted, and there is no passphrase",
         ),
-        ("signing: {passphrase: {env: T}}", "missing-key: `commit.signing.ssh_key` is missing, and it is required"),
+        ("signing: {passphrase: {env: T}}", "missing-key: `commit.signing` has no `ssh_key` and no `openpgp_key`"),
+        (
+            "signing: {ssh_key: {env: KEY}, openpgp_key: {env: PGP}}",
+            "invalid-value: `commit.signing` has `ssh_key` beside `openpgp_key`",
+        ),
+        (
+            "signing: {openpgp_key: {env: KEY}}",
+            "secret: `commit.signing.openpgp_key` is no armoured private key of OpenPGP",
+        ),
+        (
+            "signing: {openpgp_key: {env: PGP}}",
+            "secret: `commit.signing` cannot sign: the key is no armoured PGP private key, or is damaged",
+        ),
         ("signing: {ssh_key: {env: T}}", "secret: `commit.signing.ssh_key` is no private key in PEM form"),
         ("sign_off: yes", "invalid-value: `commit.sign_off` is `yes`: it is true or false"),
     ] {

@@ -21,6 +21,8 @@ mod https;
 mod made;
 #[path = "git/mirror.rs"]
 mod mirror;
+#[path = "git/openpgp.rs"]
+mod openpgp;
 #[path = "git/push.rs"]
 mod push;
 #[path = "git/signature.rs"]

@@ -78,7 +78,8 @@ pub(super) fn private_key(value: &Value<'_>) -> Option<Secret> {
     Some(secret)
 }
 
-fn any_secret(value: &Value<'_>) -> Option<Secret> {
+/// A secret that may have lines.
+pub(super) fn any_secret(value: &Value<'_>) -> Option<Secret> {
     let by_reference = "write `{env: NAME}` or `{file: path}`";
     if value.is_scalar() {
         let hint = format!("{by_reference}, and replace a secret that was in a shared file");

@@ -5,13 +5,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::access::{private_key, secret};
+use crate::config::access::{any_secret, private_key, secret};
 use crate::config::keys;
 use crate::config::reader::Value;
 use crate::config::settings::CommitSettings;
 use crate::git::{Authorship, Identity, Signer};
 use crate::message::Wording;
 use crate::message::template::Template;
+use crate::secret::Secret;
 
 /// Reads `commit`.
 pub(super) fn commit(value: &Value<'_>) -> CommitSettings {
@@ -60,16 +61,47 @@ fn template(value: &Value<'_>) -> Option<Template> {
 
 fn signer(value: &Value<'_>) -> Option<Signer> {
     let fields = value.fields(&keys::SIGNING);
-    let key = fields.get("ssh_key").map(private_key);
+    let ssh = fields.get("ssh_key").map(private_key);
+    let open_pgp = fields.get("openpgp_key").map(open_pgp_key);
     let passphrase = fields.get("passphrase").map(secret);
-    let (key, passphrase) = match (key, passphrase) {
-        (Some(Some(key)), None) => (key, None),
-        (Some(Some(key)), Some(Some(passphrase))) => (key, Some(passphrase)),
-        // What is missing was reported.
-        _ => return None,
+    let hint = "give `ssh_key` or `openpgp_key`, and its `passphrase` if it has one";
+    if !fields.is_clean {
+        return None;
+    }
+    let (key, is_ssh) = match (ssh, open_pgp) {
+        (Some(key), None) => (key, true),
+        (None, Some(key)) => (key, false),
+        (Some(_), Some(_)) => {
+            fields.whole().error("config/invalid-value", "has `ssh_key` beside `openpgp_key`", hint);
+            return None;
+        }
+        (None, None) => {
+            fields.whole().error("config/missing-key", "has no `ssh_key` and no `openpgp_key`", hint);
+            return None;
+        }
     };
-    let hint = "give an ed25519, ecdsa or RSA key of ssh-keygen, and its `passphrase` if it has one";
-    Signer::new(&key, passphrase.as_ref())
-        .map_err(|reason| fields.whole().error("config/secret", format!("cannot sign: {reason}"), hint))
-        .ok()
+    let passphrase = match passphrase {
+        Some(read) => Some(read?),
+        None => None,
+    };
+    // What is missing was reported.
+    let key = key?;
+    let (signer, hint) = if is_ssh {
+        let hint = "give an ed25519, ecdsa or RSA key of ssh-keygen, and its `passphrase` if it has one";
+        (Signer::new(&key, passphrase.as_ref()), hint)
+    } else {
+        let hint = "give an Ed25519 or RSA key of gpg that may sign, and its `passphrase` if it has one";
+        (Signer::open_pgp(&key, passphrase.as_ref()), hint)
+    };
+    signer.map_err(|reason| fields.whole().error("config/secret", format!("cannot sign: {reason}"), hint)).ok()
+}
+
+fn open_pgp_key(value: &Value<'_>) -> Option<Secret> {
+    let key = any_secret(value)?;
+    if !key.expose().trim_start().starts_with("-----BEGIN PGP PRIVATE KEY BLOCK-----") {
+        let hint = "give what `gpg --armor --export-secret-keys` writes";
+        value.error("config/secret", "is no armoured private key of OpenPGP", hint);
+        return None;
+    }
+    Some(key)
 }

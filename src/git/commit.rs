@@ -108,7 +108,7 @@ impl Mirror {
             .map_err(|error| self.damaged(&error))?;
         let content = match &by.signer {
             None => buffer.to_vec(),
-            Some(signer) => signed(&buffer, &signer.sign(&buffer).map_err(bad)?),
+            Some(signer) => signed(&buffer, &signer.sign(&buffer, time).map_err(bad)?),
         };
         let id = self
             .repo

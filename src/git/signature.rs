@@ -1,15 +1,17 @@
-//! SSH signatures of commits, as `git verify-commit` reads them.
+//! Signatures of commits, as `git verify-commit` reads them: those of SSH here, those of OpenPGP in `openpgp.rs`.
 //!
 //! The key is read once and signs any number of commits. RSA signs with SHA-512 through ring, all others through the key
-//! itself. OpenPGP and hardware keys are not carried out. Spec: OpenSSH's PROTOCOL.sshsig, namespace `git`.
+//! itself. Hardware keys and agents are not carried out. Spec: OpenSSH's PROTOCOL.sshsig, namespace `git`.
 
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use russh::keys::ssh_key::private::KeypairData;
 use russh::keys::ssh_key::{LineEnding, Signature, SshSig};
 use russh::keys::{Algorithm, HashAlg, PrivateKey};
 
+use crate::git::openpgp::OpenPgpKey;
 use crate::git::ssh_login::RingRsa;
 use crate::secret::Secret;
 
@@ -17,17 +19,63 @@ const NAMESPACE: &str = "git";
 
 /// Signs commits with one private key. Equal if the keys are.
 #[derive(Clone)]
-pub struct Signer {
-    key: Arc<PrivateKey>,
-    rsa: Option<Arc<RingRsa>>,
+pub struct Signer(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Ssh(Arc<SshKey>),
+    OpenPgp(Arc<OpenPgpKey>),
+}
+
+struct SshKey {
+    key: PrivateKey,
+    rsa: Option<RingRsa>,
 }
 
 impl Signer {
-    /// Reads a private key, opens it with its passphrase, and tries it.
+    /// Reads a private key of SSH, opens it with its passphrase, and tries it.
     ///
     /// # Errors
     /// Why it cannot sign, without a word of the key.
     pub fn new(key: &Secret, passphrase: Option<&Secret>) -> Result<Self, String> {
+        Self(Kind::Ssh(Arc::new(SshKey::new(key, passphrase)?))).tried()
+    }
+
+    /// Reads an armoured private key of OpenPGP, opens it with its passphrase, and tries it.
+    ///
+    /// # Errors
+    /// As [`Signer::new`].
+    pub fn open_pgp(key: &Secret, passphrase: Option<&Secret>) -> Result<Self, String> {
+        Self(Kind::OpenPgp(Arc::new(OpenPgpKey::new(key, passphrase)?))).tried()
+    }
+
+    fn tried(self) -> Result<Self, String> {
+        self.sign(b"tried at the start", Timestamp::UNIX_EPOCH).map(|_| self)
+    }
+
+    /// Gives the public key's fingerprint, as `ssh-keygen -l` and `gpg` show it.
+    pub fn fingerprint(&self) -> String {
+        match &self.0 {
+            Kind::Ssh(ssh) => ssh.key.fingerprint(HashAlg::Sha256).to_string(),
+            Kind::OpenPgp(key) => key.fingerprint(),
+        }
+    }
+
+    /// Signs the bytes of a commit; gives the armoured signature, without a line end behind it. The time is what an
+    /// OpenPGP signature says of itself.
+    ///
+    /// # Errors
+    /// Why the key cannot sign.
+    pub fn sign(&self, content: &[u8], time: Timestamp) -> Result<String, String> {
+        match &self.0 {
+            Kind::Ssh(ssh) => ssh.sign(content),
+            Kind::OpenPgp(key) => key.sign(content, time),
+        }
+    }
+}
+
+impl SshKey {
+    fn new(key: &Secret, passphrase: Option<&Secret>) -> Result<Self, String> {
         let phrase = passphrase.map(|secret| secret.expose());
         let key = match russh::keys::decode_secret_key(key.expose(), phrase) {
             Ok(key) => key,
@@ -40,24 +88,13 @@ impl Signer {
             Err(error) => return Err(format!("the key cannot be read: {error}")),
         };
         let rsa = match key.key_data() {
-            KeypairData::Rsa(pair) => Some(Arc::new(RingRsa::new(pair).map_err(|error| error.to_string())?)),
+            KeypairData::Rsa(pair) => Some(RingRsa::new(pair).map_err(|error| error.to_string())?),
             _ => None,
         };
-        let signer = Self { key: Arc::new(key), rsa };
-        signer.sign(b"tried at the start")?;
-        Ok(signer)
+        Ok(Self { key, rsa })
     }
 
-    /// Gives the public key's fingerprint, as `ssh-keygen -l` shows it.
-    pub fn fingerprint(&self) -> String {
-        self.key.fingerprint(HashAlg::Sha256).to_string()
-    }
-
-    /// Signs the bytes of a commit; gives the armoured signature, without a line end behind it.
-    ///
-    /// # Errors
-    /// Why the key cannot sign.
-    pub fn sign(&self, content: &[u8]) -> Result<String, String> {
+    fn sign(&self, content: &[u8]) -> Result<String, String> {
         let kind = self.key.algorithm();
         let refuse =
             |error: &dyn fmt::Display| format!("a key of the kind {} cannot sign commits: {error}", kind.as_str());
@@ -86,7 +123,7 @@ impl fmt::Debug for Signer {
 
 impl PartialEq for Signer {
     fn eq(&self, other: &Self) -> bool {
-        self.key.public_key().key_data() == other.key.public_key().key_data()
+        self.fingerprint() == other.fingerprint()
     }
 }
 

@@ -126,11 +126,22 @@ pub(in crate::git) struct RingRsa(ring::rsa::KeyPair);
 
 impl RingRsa {
     pub(in crate::git) fn new(pair: &RsaKeypair) -> Result<Self, SshError> {
-        let refuse = |reason: String| SshError::Refused(format!("the RSA key cannot be used: {reason}"));
         let bytes = |number: &Mpint| number.as_positive_bytes().unwrap_or_default().to_vec();
         let private = pair.private();
-        let (p, q, d) = (bytes(private.p()), bytes(private.q()), bytes(private.d()));
-        // OpenSSH's format leaves out what follows from the others: d mod (p-1) and d mod (q-1).
+        let public = (bytes(pair.public().n()), bytes(pair.public().e()));
+        let primes = (bytes(private.p()), bytes(private.q()));
+        Self::from_parts(public, bytes(private.d()), primes, bytes(private.iqmp()))
+    }
+
+    /// Takes n and e, d, p and q, and the inverse of q modulo p.
+    pub(in crate::git) fn from_parts(
+        (n, e): (Vec<u8>, Vec<u8>),
+        d: Vec<u8>,
+        (p, q): (Vec<u8>, Vec<u8>),
+        inverse: Vec<u8>,
+    ) -> Result<Self, SshError> {
+        let refuse = |reason: String| SshError::Refused(format!("the RSA key cannot be used: {reason}"));
+        // OpenSSH's format and OpenPGP's leave out what follows from the others: d mod (p-1) and d mod (q-1).
         let reduced = |prime: &[u8]| {
             let prime = BigUint::from_bytes_be(prime);
             (prime > BigUint::from(1_u8)).then(|| (BigUint::from_bytes_be(&d) % (prime - 1_u8)).to_bytes_be())
@@ -138,9 +149,8 @@ impl RingRsa {
         let (Some(d_p), Some(d_q)) = (reduced(&p), reduced(&q)) else {
             return Err(refuse("its numbers are no primes".to_owned()));
         };
-        let public_key = ring::rsa::PublicKeyComponents { n: bytes(pair.public().n()), e: bytes(pair.public().e()) };
-        let components =
-            ring::rsa::KeyPairComponents { public_key, dP: d_p, dQ: d_q, qInv: bytes(private.iqmp()), d, p, q };
+        let public_key = ring::rsa::PublicKeyComponents { n, e };
+        let components = ring::rsa::KeyPairComponents { public_key, dP: d_p, dQ: d_q, qInv: inverse, d, p, q };
         ring::rsa::KeyPair::from_components(&components).map(Self).map_err(|error| refuse(error.to_string()))
     }
 

@@ -32,7 +32,12 @@ pub const IDENTITY: Table = Table {
 /// `commit.signing`.
 pub const SIGNING: Table = Table {
     keys: &[
-        required("ssh_key", Shape::Secret, "Private key, as ssh-keygen writes it: ed25519, ecdsa or RSA."),
+        optional("ssh_key", Shape::Secret, "Private key, as ssh-keygen writes it: ed25519, ecdsa or RSA."),
+        optional(
+            "openpgp_key",
+            Shape::Secret,
+            "Instead of it: an armoured private key of OpenPGP, as gpg --export-secret-keys writes it: Ed25519 or RSA.",
+        ),
         optional("passphrase", Shape::Secret, "If the key is encrypted."),
     ],
     hides: true,
