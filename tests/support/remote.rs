@@ -9,6 +9,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
@@ -213,7 +214,7 @@ impl BareRemote {
     }
 
     fn command(&self, directory: &Path) -> Command {
-        let mut command = Command::new("git");
+        let mut command = Command::new(git_program());
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).current_dir(directory);
         command.env("HOME", self.root.path()).env("LC_ALL", "C").env("TZ", "UTC");
         command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_TERMINAL_PROMPT", "0");
@@ -221,6 +222,17 @@ impl BareRemote {
         command.env("GIT_COMMITTER_NAME", "A Person").env("GIT_COMMITTER_EMAIL", "person@example.com");
         command
     }
+}
+
+/// Where git is. A program that is looked for in a `PATH` of its own is started by a copy of the whole process, which takes
+/// long where the process is large.
+pub fn git_program() -> PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    let found = PROGRAM.get_or_init(|| {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).map(|one| one.join("git")).find(|one| one.is_file()).expect("git is in PATH")
+    });
+    found.clone()
 }
 
 fn succeed(command: &mut Command) -> Vec<u8> {

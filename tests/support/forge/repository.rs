@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 
+use crate::remote::git_program;
+
 /// A bare repository of somebody else, driven by the git program.
 #[derive(Clone, Debug)]
 pub struct Repository {
@@ -275,7 +277,7 @@ impl Repository {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new("git");
+        let mut command = Command::new(git_program());
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).current_dir(&self.path);
         command.env("HOME", &self.path).env("LC_ALL", "C").env("TZ", "UTC").env("GIT_CONFIG_NOSYSTEM", "1");
         command.args(["-c", "core.quotePath=false"]);
