@@ -12,6 +12,7 @@ mod forges;
 mod gather;
 mod generate;
 mod logins;
+mod news;
 mod past;
 mod propose;
 mod pulls;
@@ -156,6 +157,8 @@ pub struct Reconciler {
     kept: scan::Answers,
     /// The forges of repositories and of applications' sources.
     forges: Forges,
+    /// What forges told of applications' sources.
+    compared: news::Compared,
     /// What is known of pull requests, by repository.
     pulls: BTreeMap<String, pulls::Memory>,
 }
@@ -175,9 +178,21 @@ impl Reconciler {
         let repositories = options.repositories.iter().cloned().map(Repository::new).collect();
         let (rules, applications) = shared(&options);
         let (kept, gathered) = (scan::Answers::default(), Gathered::default());
-        let forges = Forges::new(&options);
-        let pulls = BTreeMap::new();
-        Ok(Self { options, repositories, registries, cache, rules, applications, gathered, kept, forges, pulls })
+        let forges = Forges::default().renewed(&options);
+        let (compared, pulls) = (news::Compared::default(), BTreeMap::new());
+        Ok(Self {
+            options,
+            repositories,
+            registries,
+            cache,
+            rules,
+            applications,
+            gathered,
+            kept,
+            forges,
+            compared,
+            pulls,
+        })
     }
 
     /// Takes changed options over. What did not change is kept: the open cache, and each repository with its mirror and
@@ -200,7 +215,7 @@ impl Reconciler {
         }
         (self.rules, self.applications) = shared(&options);
         self.gathered = Gathered::default();
-        self.forges = Forges::new(&options);
+        self.forges = self.forges.renewed(&options);
         self.pulls.clear();
         self.options = options;
         Ok(())

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use url::Url;
 
+use crate::model::forge::{ForgeKind, Project};
 use crate::model::metadata::Labels;
 
 /// Longest URL and longest revision, in bytes.
@@ -41,6 +42,32 @@ impl Source {
     /// Gives the revision, mostly the id of a commit.
     pub fn revision(&self) -> &str {
         &self.revision
+    }
+
+    /// Tells whether it is at or below a URL, and how well that fits: with the same port before another one, which a URL
+    /// of ssh does not tell, and then with the longer path. Owners have no case on any forge.
+    pub fn depth_below(&self, url: &Url) -> Option<(bool, usize)> {
+        let own = Url::parse(&self.url).ok()?;
+        let is_same_port = own.port_or_known_default() == url.port_or_known_default();
+        let is_there = own.host_str() == url.host_str() && (is_same_port || own.port().is_none());
+        let (parts, above) = (parts(own.path()), parts(url.path()));
+        let begins =
+            parts.len() >= above.len() && parts.iter().zip(&above).all(|(one, two)| one.eq_ignore_ascii_case(two));
+        (is_there && begins).then_some((is_same_port, above.len()))
+    }
+
+    /// Gives its project on a forge whose projects are below a URL; none if its URL names none there.
+    pub fn project(&self, kind: ForgeKind, web_url: &Url) -> Option<Project> {
+        let (_, depth) = self.depth_below(web_url)?;
+        let own = Url::parse(&self.url).ok()?;
+        let path = parts(own.path());
+        let path = path.get(depth..)?;
+        let named = match kind {
+            ForgeKind::GitHub | ForgeKind::Gitea => path.get(..2)?,
+            // Groups within groups.
+            ForgeKind::GitLab => path,
+        };
+        named.join("/").parse().ok()
     }
 }
 
@@ -102,8 +129,7 @@ pub fn source_url(label: &str) -> Option<String> {
     url.set_username("").and_then(|()| url.set_password(None)).ok()?;
     url.set_query(None);
     url.set_fragment(None);
-    let segments: Vec<&str> = url.path().split('/').filter(|part| !part.is_empty()).collect();
-    let path = repository_path(&segments).join("/");
+    let path = repository_path(&parts(url.path())).join("/");
     let path = path.strip_suffix(".git").unwrap_or(&path).replace('@', "%40");
     if path.split('/').count() < 2 || path.split('/').any(|part| part.is_empty() || part == ".git") {
         return None;
@@ -111,6 +137,10 @@ pub fn source_url(label: &str) -> Option<String> {
     url.set_path(&path);
     let text = url.to_string();
     (text.len() <= MAX_URL && text.is_ascii()).then_some(text)
+}
+
+fn parts(path: &str) -> Vec<&str> {
+    path.split('/').filter(|part| !part.is_empty()).collect()
 }
 
 /// Leaves out what names a page of the repository and not the repository: GitLab's `/-/…`, `/tree/<branch>` and
@@ -208,6 +238,53 @@ mod tests {
             assert_eq!(source_url(label).as_deref(), expected, "{label}");
         }
         assert_eq!(source_url(&format!("https://github.com/acme/{}", "x".repeat(400))), None);
+    }
+
+    #[test]
+    fn a_source_names_a_project_of_the_forge_that_is_meant_for_it() {
+        use ForgeKind::{GitHub, GitLab, Gitea};
+        for (label, kind, place, depth, project) in [
+            ("https://github.com/acme/web", GitHub, "https://github.com", Some((true, 0)), Some("acme/web")),
+            ("git@github.com:acme/web.git", GitHub, "https://github.com/", Some((true, 0)), Some("acme/web")),
+            ("https://github.com/Acme/web", GitHub, "https://github.com/acme", Some((true, 1)), None),
+            ("https://github.com/acme/web/wiki/Home", GitHub, "https://github.com", Some((true, 0)), Some("acme/web")),
+            ("https://github.com/acmecorp/web", GitHub, "https://github.com/acme", None, None),
+            ("https://github.com.evil.example/acme/web", GitHub, "https://github.com", None, None),
+            ("https://evil.example/github.com/acme/web", GitHub, "https://github.com", None, None),
+            ("https://github.com:8443/acme/web", GitHub, "https://github.com", None, None),
+            (
+                "ssh://git@git.example:2222/acme/web",
+                Gitea,
+                "https://git.example:3000",
+                Some((false, 0)),
+                Some("acme/web"),
+            ),
+            ("http://git.example:3000/acme/web", Gitea, "http://git.example:3000", Some((true, 0)), Some("acme/web")),
+            ("https://gitlab.com/acme/team/web", GitLab, "https://gitlab.com", Some((true, 0)), Some("acme/team/web")),
+            (
+                "https://gitlab.com/acme/team/web/-/tree/x",
+                GitLab,
+                "https://gitlab.com",
+                Some((true, 0)),
+                Some("acme/team/web"),
+            ),
+            (
+                "https://host.example/gitlab/acme/web",
+                GitLab,
+                "https://host.example/gitlab",
+                Some((true, 1)),
+                Some("acme/web"),
+            ),
+            ("https://host.example/gitlab", GitLab, "https://host.example/gitlab", None, None),
+            ("https://github.com/acme/we%20b", GitHub, "https://github.com", Some((true, 0)), None),
+            ("https://github.com/acme/%2e%2e/web", GitHub, "https://github.com", None, None),
+        ] {
+            let labels = Labels { source: Some(label.into()), revision: Some("1a2b3c4".into()), ..Labels::default() };
+            let (source, url) = (Source::of(&labels), Url::parse(place).unwrap());
+            assert_eq!(source.as_ref().and_then(|source| source.depth_below(&url)), depth, "{label} below {place}");
+            let found = source.and_then(|source| source.project(kind, &url));
+            assert_eq!(found.as_ref().map(Project::as_str), project, "{label} at {place}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 
 use crate::git::{GitError, RefUpdate};
-use crate::model::change::{ChangeSet, FileChange, News, PullText, Request};
+use crate::model::change::{ChangeSet, FileChange, PullText, Request};
 use crate::model::forge::{CommitsBy, ForgeFile};
 use crate::model::history::CommitId;
 use crate::model::names::Branch;
@@ -24,6 +24,7 @@ use crate::model::problem::{Problem, Severity};
 use crate::plan::Failure;
 use crate::reconcile::act::{record, refuse};
 use crate::reconcile::forges::Held;
+use crate::reconcile::news::AllNews;
 use crate::reconcile::propose::ensure::{At, Ensured};
 use crate::reconcile::propose::job::{Job, Trouble, commit};
 use crate::reconcile::pulls::failure;
@@ -59,7 +60,7 @@ impl Reconciler {
         failpoint::reach("pulls-pushed");
         let places = jobs.iter().flatten().filter(|job| job.is_good() && renders(job));
         let places: Vec<_> = places.flat_map(|job| job.proposal.text.commit.places.clone()).collect();
-        let news = Arc::new(crate::reconcile::forges::news(&self.forges, &places).await);
+        let news = Arc::new(self.news(&report.snapshot, &places).await);
         let mut works = Vec::new();
         for (repository, jobs) in self.repositories.iter().zip(jobs) {
             let name = repository.options.name.clone();
@@ -175,9 +176,6 @@ async fn ensure_all(
     }
     done
 }
-
-/// What lies between images, by image, old and new value.
-type AllNews = BTreeMap<(String, Option<String>, String), News>;
 
 /// Tells whether the forge makes the commits.
 pub(super) fn is_by_forge(repository: &Repository) -> bool {

@@ -4,6 +4,7 @@
 mod asking;
 mod closing;
 mod faults;
+mod news;
 mod people;
 mod release;
 

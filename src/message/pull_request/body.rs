@@ -141,7 +141,7 @@ fn section(image: &Image<'_>, detail: Detail) -> String {
         line("Sources, by its labels", sources(&source, image.news));
     }
     if !place.passed_over.is_empty() {
-        let one = |(tag, why): &(String, String)| format!("{} {}", code(tag, 130), foreign_text(why, 200));
+        let one = |(tag, why): &(String, String)| format!("{}: {}", code(tag, 130), foreign_text(why, 200));
         let all: Vec<String> = place.passed_over.iter().take(detail.passed_over).map(one).collect();
         line("Passed over", all.join("; "));
     }
@@ -181,9 +181,15 @@ fn told(news: &News, detail: Detail) -> String {
     if let Some(warning) = warning(comparison) {
         out.push_str(&format!("**{warning}**\n\n"));
     }
+    if comparison.course == Course::Same {
+        return out;
+    }
     let compared = host_link("compared on ", &comparison.url);
     let compared = compared.map(|link| format!(", {link}")).unwrap_or_default();
     out.push_str(&format!("{}{compared}\n\n", counted(comparison.total, "commit")));
+    if let Some(missing) = &news.missing {
+        out.push_str(&format!("Not all of it is shown: {}\n\n", foreign_text(missing, 300)));
+    }
     let forge = host(&comparison.url);
     let pulls: Vec<String> = news.pulls.iter().take(detail.pulls).map(|pull| pulled(pull, forge.as_deref())).collect();
     out.push_str(&listed("Pull requests", pulls, news.pulls.len()));

@@ -9,17 +9,17 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::stream::{self, StreamExt, select_all};
 use jiff::Timestamp;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::cache::Cache;
-use crate::model::metadata::Metadata;
-use crate::model::names::{Digest, ImageName};
+use crate::model::metadata::{Labels, Metadata};
+use crate::model::names::{Digest, ImageName, Tag};
 use crate::plan::{Question, Snapshot};
 use crate::reconcile::Reconciler;
 use crate::reconcile::scan::{Answers, GIVE_UP_AFTER};
 use crate::registry::{Named, Registries, RegistryError};
 
-/// How long it is waited for all answers of one round.
+/// How long it is waited for all answers of one round, and for that about an old image.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Who knows what images say of themselves.
@@ -95,6 +95,34 @@ impl ImageLabels<'_> {
             Some(known) if known.labels().is_some() => Ok(Some(known.clone())),
             known => self.registries.describe_one(image, named, known).await,
         }
+    }
+
+    /// Gives what the image of a value, `1.2.0` or `1.2.0@sha256:…`, says of its sources; none if that is not known.
+    pub(in crate::reconcile) async fn labels(&self, image: &ImageName, value: &str) -> Option<Labels> {
+        let now = Timestamp::now();
+        let (tag, digest) = value.split_once('@').map_or((value, None), |(tag, digest)| (tag, Some(digest)));
+        let tag: Option<Tag> = tag.parse().ok();
+        let remembered = || self.cache.tags(now, image, tag.as_ref()).into_values().next();
+        let digest: Option<Digest> = match digest {
+            Some(digest) => Some(digest.parse().ok()?),
+            // What it named lately is what stood there.
+            None => remembered().filter(|one| one.metadata.is_some()).map(|one| one.digest),
+        };
+        if let Some(labels) = digest.as_ref().and_then(|digest| self.cache.metadata(image, digest)?.labels().cloned()) {
+            return Some(labels);
+        }
+        let read = async {
+            let named = match digest {
+                Some(digest) => Named::from(digest),
+                None => self.registries.open_tag(image, tag.as_ref()?, None).await.ok()??,
+            };
+            let metadata = Arc::new(self.read_labels(image, &named).await.ok()??);
+            Some((named, metadata))
+        };
+        let (named, metadata) = timeout(PATIENCE, read).await.ok()??;
+        let labels = metadata.labels().cloned();
+        self.cache.remember_metadata(now, &[(image.clone(), named.digest, metadata)]);
+        labels
     }
 }
 
