@@ -3,6 +3,7 @@
 //! A message is a subject, a body, and the trailers in a paragraph of their own at its end. Subject and body come from the
 //! operator's [`template`] or are the default; the trailers are always written here.
 
+pub mod merged;
 pub mod pull_request;
 pub mod template;
 pub mod trailers;

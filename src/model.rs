@@ -22,6 +22,7 @@ pub mod outcome;
 pub mod overriding;
 pub mod policy;
 pub mod problem;
+pub mod pull_name;
 pub mod remote_url;
 pub mod rule;
 pub mod schedule;
