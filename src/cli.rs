@@ -7,6 +7,7 @@ mod demo;
 pub mod document;
 mod explain;
 mod get;
+mod history;
 mod images;
 mod login_check;
 mod once;
@@ -29,7 +30,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::document::{
-    CasesDocument, CheckDocument, CycleDocument, ExplainDocument, LoginDocument, TagsDocument, VERSION,
+    CasesDocument, CheckDocument, CycleDocument, ExplainDocument, HistoryDocument, LoginDocument, TagsDocument, VERSION,
 };
 use crate::cli::render::Palette;
 use crate::config::settings::{LogFormat, Settings};
@@ -67,7 +68,7 @@ pub struct Global {
     /// What stdout gets
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     output: Output,
-    /// The clock of the decision, for once, plan, explain and tags (RFC 3339)
+    /// The clock of the decision, for once, plan, explain, history and tags (RFC 3339)
     #[arg(long, global = true, value_name = "TIME")]
     now: Option<Timestamp>,
 }
@@ -93,6 +94,8 @@ enum Command {
         /// Only this image
         alias: Option<String>,
     },
+    /// Lists what stood at the places of Applications, and who brought it, from Git alone
+    History(history::Asked),
     /// Checks the configuration and every annotation, with place and hint
     Check,
     /// Says which tag of an image a policy takes, and why, without any Application
@@ -153,10 +156,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return ExitCode::from(usage(&arguments, &error)),
     };
-    let has_clock =
-        matches!(cli.command, Command::Once | Command::Plan | Command::Explain { .. } | Command::Tags { .. });
+    let has_clock = matches!(
+        cli.command,
+        Command::Once | Command::Plan | Command::Explain { .. } | Command::History(_) | Command::Tags { .. }
+    );
     if cli.global.now.is_some() && !has_clock {
-        let error = clap::Error::raw(ErrorKind::ArgumentConflict, "--now is for once, plan, explain and tags\n");
+        let error =
+            clap::Error::raw(ErrorKind::ArgumentConflict, "--now is for once, plan, explain, history and tags\n");
         return ExitCode::from(usage(&arguments, &error));
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -172,6 +178,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Once => once::run(&cli.global).await,
             Command::Plan => plan::run(&cli.global).await,
             Command::Explain { application, alias } => explain::run(&cli.global, &application, alias.as_deref()).await,
+            Command::History(asked) => history::run(&cli.global, &asked).await,
             Command::Check => check::run(&cli.global).await,
             Command::Tags { image, policy, current, limit } => {
                 let asked = tags::Asked { image: &image, policy: &policy, current: current.as_deref(), limit };
@@ -215,8 +222,21 @@ fn usage(arguments: &[OsString], error: &clap::Error) -> u8 {
 
 /// Finds the command among words that could not be understood; the value of a flag is none.
 fn command_of(words: &[String]) -> &str {
-    let known =
-        ["run", "once", "plan", "explain", "check", "tags", "policy", "login-check", "set", "get", "images", "demo"];
+    let known = [
+        "run",
+        "once",
+        "plan",
+        "explain",
+        "history",
+        "check",
+        "tags",
+        "policy",
+        "login-check",
+        "set",
+        "get",
+        "images",
+        "demo",
+    ];
     let takes_value = |word: &str| ["--config", "--output", "--now"].contains(&word);
     let mut before = "";
     for word in words {
@@ -245,6 +265,9 @@ fn empty_document(command: &str, problems: &[Problem]) {
     match command {
         "once" | "plan" => render::json(&CycleDocument { version: VERSION, outcomes: &[], problems }),
         "explain" => render::json(&ExplainDocument { version: VERSION, application: None, images: &[], problems }),
+        "history" => {
+            render::json(&HistoryDocument { version: VERSION, entries: &[], left_out: 0, problems });
+        }
         "tags" => render::json(&TagsDocument { version: VERSION, problems, ..TagsDocument::default() }),
         "policy" => {
             render::json(&CasesDocument { version: VERSION, cases: &[], passed: 0, failed: 0, problems });

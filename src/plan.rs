@@ -9,6 +9,7 @@ pub mod group;
 pub mod judge;
 pub mod locate;
 mod owners;
+pub mod past;
 mod provenance;
 pub mod pulls;
 pub mod rollback;

@@ -22,6 +22,7 @@ mod scan;
 mod trial;
 mod workers;
 
+pub use crate::reconcile::check::place_problems;
 pub use crate::reconcile::due::Due;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,6 +48,7 @@ use crate::model::problem::Problem;
 use crate::model::rule::{PullSecret, Rule};
 use crate::model::verification::KeyName;
 use crate::plan::judge::Judgement;
+use crate::plan::past::Past;
 use crate::plan::{self, Snapshot};
 use crate::reconcile::forges::Forges;
 use crate::reconcile::gather::Gathered;
@@ -101,6 +103,8 @@ pub enum Mode {
     Plan,
     /// Reads Git only, and asks no registry.
     Check,
+    /// Reads Git only, for what stood at the places of the Applications that this name may mean, or of all.
+    Past(Option<String>),
     /// Decides for the Applications of this name and asks the registry for held images too.
     Explain(String),
 }
@@ -126,12 +130,14 @@ pub struct CycleReport {
     pub forges: BTreeMap<String, crate::forge::Traffic>,
     /// Chart templates passed over as no YAML.
     pub unparsed_templates: usize,
-    /// Names of all discovered Applications, for [`Mode::Check`] and [`Mode::Explain`].
+    /// Names of all discovered Applications, for [`Mode::Check`], [`Mode::Past`] and [`Mode::Explain`].
     pub applications: BTreeSet<crate::model::names::ApplicationKey>,
     /// Images that are to be looked at as somebody wishes, and not as their registry.
     pub wishes: BTreeMap<ImageName, Wish>,
     /// The snapshot that was decided on.
     pub snapshot: Snapshot,
+    /// What is known of the lines of branches, for [`Mode::Past`].
+    pub past: Past,
     /// The judgements behind the outcomes.
     pub judgements: Vec<Judgement>,
 }
@@ -305,6 +311,13 @@ impl Reconciler {
             report.snapshot = snapshot;
             return report;
         }
+        if let Mode::Past(_) = mode {
+            // What is wrong in other files is no part of it.
+            report.problems.retain(|problem| problem.file.is_none());
+            report.past = self.past();
+            report.snapshot = snapshot;
+            return report;
+        }
         self.read_pulls(&mut snapshot).await;
         known.fill(&mut snapshot);
         if let Mode::Explain(_) = mode {
@@ -319,7 +332,7 @@ impl Reconciler {
             self.answer_from_forges(&decision.questions, &mut snapshot).await;
             match mode {
                 // No text is shown that could tell it.
-                Mode::Explain(_) => scan::labels::leave_unknown(&decision.questions, &mut snapshot),
+                Mode::Explain(_) | Mode::Past(_) => scan::labels::leave_unknown(&decision.questions, &mut snapshot),
                 Mode::Deliver | Mode::Plan | Mode::Check => {
                     self.answer_labels(&decision.questions, &mut snapshot, known).await;
                 }

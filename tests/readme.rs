@@ -109,6 +109,7 @@ fn plain(text: &str, host: &str) -> String {
         (r"\b[0-9a-f]{10}\b", "<commit>"),
         (r"\d{4}-\d\d-\d\dT[\d:]+Z", "<time>"),
         (r"on \d{4}-\d\d-\d\d", "on <date>"),
+        (r"(stood|stands for) \d+[dhms]( \d+[hms])?", "$1 <span>"),
     ] {
         text = Regex::new(pattern).unwrap().replace_all(&text, instead).into_owned();
     }
@@ -210,7 +211,7 @@ fn the_commands_say_what_the_readme_shows() {
     }
     assert_eq!(
         seen,
-        ["check", "plan", "explain", "once", "login-check", "once", "tags", "policy", "get", "set", "set"]
+        ["check", "plan", "explain", "once", "login-check", "once", "history", "tags", "policy", "get", "set", "set"]
     );
 }
 
@@ -250,6 +251,10 @@ fn every_field_of_the_documents_is_in_the_readme() {
     let tags = example.json(&["tags", &format!("{}/acme/web", example.registry.host())]);
     let tested = example.json(&["policy", "test", "ci/policies.yaml"]);
     let case = &tested["cases"][0];
+    let past = example.json(&["history", "web"]);
+    for part in [&past, &past["entries"][0], &past["entries"][0]["commit"]] {
+        fields(part).iter().for_each(|field| has(field));
+    }
     let logins = example.json(&["login-check"]);
     for part in [&logins, &logins["registries"][0]] {
         fields(part).iter().for_each(|field| has(field));

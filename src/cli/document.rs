@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::model::outcome::Outcome;
 use crate::model::problem::Problem;
 use crate::plan::explain::{ExplainedImage, ExplainedTag, Gate};
+use crate::plan::past::entry::Entry;
 use crate::plan::trial::cases::{Expectation, Finding};
 
 /// Version of the documents; grows only when a reader of the old ones would be misled.
@@ -40,6 +41,19 @@ pub struct ExplainDocument<'a> {
     pub application: Option<String>,
     /// Its images.
     pub images: &'a [ExplainedImage],
+    /// What is wrong, with hints.
+    pub problems: &'a [Problem],
+}
+
+/// The document of `history`.
+#[derive(Debug, Serialize)]
+pub struct HistoryDocument<'a> {
+    /// Always [`VERSION`].
+    pub version: u32,
+    /// One for each value that stood at a place, newest first.
+    pub entries: &'a [Entry],
+    /// How many more there are than were asked for.
+    pub left_out: usize,
     /// What is wrong, with hints.
     pub problems: &'a [Problem],
 }

@@ -15,8 +15,11 @@ use crate::git::{Access, HistoryLimits};
 use crate::http::ClientCertificate;
 use crate::model::application::{Annotation, Application, ApplicationSource, PREFIX};
 use crate::model::asking::Asking;
+use crate::model::forge::ForgeKind;
 use crate::model::names::{APPLICATION, ApplicationKey};
+use crate::model::remote_url::RemoteUrl;
 use crate::model::verification::KeyName;
+use crate::plan::past::entry::{Web, Webs};
 use crate::reconcile::Options;
 use crate::reconcile::repository::RepositoryOptions;
 use crate::registry::{Absent, DockerOptions, Login, PublicKey, PullSecretOptions, RegistryOptions};
@@ -42,6 +45,35 @@ pub fn reconcile(settings: &Settings, file: &Path) -> Options {
         ignore_closed_by: settings.ignore_closed_by.clone(),
         wording: Arc::new(settings.commit.wording.clone()),
     }
+}
+
+/// Gives where people read the repositories, and all their names.
+pub fn webs(settings: &Settings) -> Webs {
+    let mut webs = Webs::new();
+    for repository in &settings.repositories {
+        let urls = std::iter::once(&repository.url).chain(&repository.also);
+        let mut names: Vec<String> = urls.clone().map(RemoteUrl::normalised).collect();
+        let (url, kind) = match &repository.forge {
+            Some(forge) => {
+                let root = forges::root_of(&forge.forge);
+                let url = format!("{}/{}", root.as_str().trim_end_matches('/'), forge.project);
+                names.extend(url.split_once("://").map(|(_, name)| name.to_ascii_lowercase()));
+                (Some(url), Some(forge.forge.kind))
+            }
+            None => {
+                let url = urls.into_iter().find(|url| url.host().is_some());
+                let kind = match url.and_then(RemoteUrl::host) {
+                    Some("github.com") => Some(ForgeKind::GitHub),
+                    Some("gitlab.com") => Some(ForgeKind::GitLab),
+                    Some("codeberg.org" | "gitea.com") => Some(ForgeKind::Gitea),
+                    _ => None,
+                };
+                (url.map(|url| format!("https://{}", url.normalised())), kind)
+            }
+        };
+        webs.insert(repository.name.clone(), Web { url, kind, names });
+    }
+    webs
 }
 
 /// Gives when registries are asked.

@@ -277,12 +277,15 @@ fn has_own_trailers(message: &[u8]) -> bool {
 
 fn info(commit: &Commit<'_>, id: CommitId) -> CommitInfo {
     let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let author = commit.author();
+    let (author, committer) = (commit.author(), commit.committer());
     CommitInfo {
         id,
         author_name: lossy(author.name_bytes()),
         author_email: lossy(author.email_bytes()),
         time: Timestamp::from_second(author.when().seconds()).unwrap_or(Timestamp::UNIX_EPOCH),
+        committer_name: lossy(committer.name_bytes()),
+        committer_email: lossy(committer.email_bytes()),
+        committed: Timestamp::from_second(committer.when().seconds()).unwrap_or(Timestamp::UNIX_EPOCH),
         subject: lossy(commit.summary_bytes().unwrap_or_default()),
         message: lossy_message(commit),
     }

@@ -38,6 +38,12 @@ pub struct CommitInfo {
     pub author_email: String,
     /// When the author wrote it.
     pub time: Timestamp,
+    /// Name of the committer.
+    pub committer_name: String,
+    /// Address of the committer.
+    pub committer_email: String,
+    /// When it was committed, which is when it came to its branch unless it was pushed there later.
+    pub committed: Timestamp,
     /// The first paragraph of the message, on one line.
     pub subject: String,
     /// The whole message, trailers included.

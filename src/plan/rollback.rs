@@ -21,7 +21,7 @@ use crate::plan::locate::shown;
 use crate::selection::{self, Builds};
 
 /// What stood at a place after a commit.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Stood {
     /// A tag, empty where a digest stands alone and no commit says for which tag, and the digest that pinned it. Texts that
     /// name another image are [`Stood::Other`].
@@ -306,6 +306,9 @@ mod tests {
                 author_name: "Paula".into(),
                 author_email: "p@example.com".into(),
                 time: Timestamp::UNIX_EPOCH,
+                committer_name: "Paula".into(),
+                committer_email: "p@example.com".into(),
+                committed: Timestamp::UNIX_EPOCH,
                 subject: format!("commit {at}"),
                 message: String::new(),
             });

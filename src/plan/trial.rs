@@ -154,6 +154,9 @@ impl Trial<'_> {
                 author_name: "somebody".to_owned(),
                 author_email: String::new(),
                 time: self.now,
+                committer_name: "somebody".to_owned(),
+                committer_email: String::new(),
+                committed: self.now,
                 subject: format!("Write {text}"),
                 message: String::new(),
             };

@@ -1,5 +1,7 @@
 //! What `check` says about files and rules without asking a registry: the places that cannot be read or may not be written.
 
+use std::sync::Arc;
+
 use crate::model::problem::{Problem, Severity};
 use crate::plan::judge::{Judgement, before_scan};
 use crate::plan::locate::{FileState, refused_edit};
@@ -7,8 +9,21 @@ use crate::plan::{Snapshot, Subject, hint, is_of_definition};
 
 /// What `check` reports of files and rules: the places that cannot be read or may not be written.
 pub(super) fn file_problems(snapshot: &Snapshot) -> Vec<Problem> {
+    problems_of(snapshot, snapshot.subjects.iter())
+}
+
+/// Reports why it is not known what stood at the places that `is_meant` names.
+pub fn place_problems(snapshot: &Snapshot, is_meant: &dyn Fn(&Subject) -> bool) -> Vec<Problem> {
+    let is_unknown = |subject: &&Arc<Subject>| subject.timeline.standings.is_empty() && is_meant(subject);
+    let mut problems = problems_of(snapshot, snapshot.subjects.iter().filter(is_unknown));
+    problems.sort();
+    problems.dedup();
+    problems
+}
+
+fn problems_of<'s>(snapshot: &Snapshot, subjects: impl Iterator<Item = &'s Arc<Subject>>) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for subject in &snapshot.subjects {
+    for subject in subjects {
         let Some(judgement) = before_scan(snapshot, subject).or_else(|| refused(snapshot, subject)) else { continue };
         let (Some(located), Some(hint)) = (&subject.located, hint(subject, &judgement)) else { continue };
         let (application, target) = (&subject.tracked.application, subject.tracked.target.as_ref());

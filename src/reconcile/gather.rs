@@ -20,6 +20,7 @@ use crate::plan::locate::FileState;
 use crate::plan::rollback::Timeline;
 use crate::plan::{Failure, Question, Snapshot, Subject, shown_key};
 use crate::reconcile::generate::repository_problem;
+use crate::reconcile::past::keep_meant;
 use crate::reconcile::propose::is_by_forge;
 use crate::reconcile::repository::{Ground, Reading, failure_of};
 use crate::reconcile::workers::{defect, on_each};
@@ -96,14 +97,15 @@ impl Reconciler {
         let known = self.known_repositories(&readings, &applications);
         let mut images = self.resolve_all(&applications, known, report);
         report.wishes = wishes(images.iter().map(Arc::as_ref));
-        if matches!(mode, Mode::Check | Mode::Explain(_)) {
+        if matches!(mode, Mode::Check | Mode::Past(_) | Mode::Explain(_)) {
             report.applications = applications.iter().map(|application| application.key.clone()).collect();
         }
         if let Mode::Explain(name) = mode {
             images = explained(images, name);
         }
+        keep_meant(&mut images, mode);
         self.open_branches(&images, &mut snapshot).await;
-        self.place_all(images, &mut snapshot, matches!(mode, Mode::Explain(_))).await;
+        self.place_all(images, &mut snapshot, matches!(mode, Mode::Explain(_) | Mode::Past(_))).await;
         for repository in &self.repositories {
             let name = &repository.options.name;
             snapshot.advertised.insert(name.clone(), repository.advertised());

@@ -13,11 +13,43 @@ use crate::message::trailers::{Change, Trailers};
 use crate::model::history::{CommitInfo, FileVersion};
 use crate::model::names::{Branch, ImageName, RepoPath};
 use crate::model::policy::Strategy;
-use crate::model::tracked::TrackedImage;
+use crate::model::tracked::{RemoteBranch, TrackedImage};
 use crate::plan::locate::Located;
+use crate::plan::past::service::may_mean;
+use crate::plan::past::{Notes, Past};
 use crate::plan::rollback::{FirstSeen, Release, Standing, Stood, Timeline, tag_of};
 use crate::reconcile::repository::files::{parsed, stood};
 use crate::reconcile::repository::{Repository, not_open, note_unread};
+use crate::reconcile::{Mode, Reconciler};
+
+/// Leaves out the images of Applications that are not asked for.
+pub(super) fn keep_meant(images: &mut Vec<Arc<TrackedImage>>, mode: &Mode) {
+    if let Mode::Past(Some(name)) = mode {
+        images.retain(|image| may_mean(&image.application, name));
+    }
+}
+
+impl Reconciler {
+    /// Gives what is known of the line of every branch whose past was read.
+    pub(super) fn past(&self) -> Past {
+        let mut branches = BTreeMap::new();
+        for repository in &self.repositories {
+            for (branch, line) in &repository.lines {
+                let mut notes = Notes::default();
+                for (at, commit) in line.history.noted() {
+                    notes.noted.entry(*at).or_default().push(commit.clone());
+                }
+                let versions = line.history.paths().flat_map(|path| line.history.versions(path));
+                notes.date(versions.map(|version| (version.at, version.commit.committed)));
+                branches.insert(
+                    RemoteBranch { repository: repository.options.name.clone(), branch: branch.clone() },
+                    notes,
+                );
+            }
+        }
+        Past { branches, own_emails: self.options.own_emails.clone() }
+    }
+}
 
 impl Repository {
     /// Brings the history of every branch in use up to its head.

@@ -234,6 +234,9 @@ fn check_empty(command: &str, said: &Said) -> Value {
             expected.insert("application".into(), Value::Null);
             expected.insert("images".into(), json!([]));
         }
+        "history" => {
+            expected.extend([("entries".into(), json!([])), ("left_out".into(), json!(0))]);
+        }
         "tags" => {
             for field in ["image", "policy", "current", "chosen", "digest", "message", "truncated"] {
                 expected.insert(field.into(), Value::Null);
@@ -272,6 +275,10 @@ fn a_wrong_command_line_is_exit_2_with_the_commands_document() {
         ("explain", &["explain"]),
         ("explain", &["explain", "web", "app", "more"]),
         ("explain", &["explain", "web", "--keep"]),
+        ("history", &["history", "web", "more"]),
+        ("history", &["history", "--bogus"]),
+        ("history", &["history", "--limit", "x"]),
+        ("history", &["history", "--now", "tomorrow"]),
         ("check", &["check", "--now", "2026-01-01T00:00:00Z"]),
         ("check", &["check", "--keep"]),
         ("check", &["bogus"]),
@@ -335,6 +342,7 @@ fn help_and_version_are_answers() {
         "once",
         "plan",
         "explain",
+        "history",
         "check",
         "tags",
         "policy",
@@ -369,7 +377,7 @@ fn a_configuration_that_cannot_be_used_is_exit_3_with_the_commands_document() {
     ];
     for text in &broken {
         world.configure(text);
-        for command in ["once", "plan", "check", "explain", "tags", "login-check"] {
+        for command in ["once", "plan", "check", "explain", "history", "tags", "login-check"] {
             let arguments: &[&str] = match command {
                 "explain" => &["explain", "web"],
                 "tags" => &["tags", "nginx"],
@@ -476,7 +484,7 @@ fn the_configuration_is_the_flag_else_the_variable_else_the_file_here() {
 fn text_is_readable_and_plain_where_nobody_paints() {
     let world = mixed();
     for no_color in [None, Some("1"), Some("")] {
-        for arguments in [&["plan"][..], &["once"], &["check"], &["explain", "web"]] {
+        for arguments in [&["plan"][..], &["once"], &["check"], &["explain", "web"], &["history"]] {
             let mut command = world.command(arguments);
             if let Some(value) = no_color {
                 command.env("NO_COLOR", value);
@@ -499,7 +507,9 @@ fn text_is_readable_and_plain_where_nobody_paints() {
 fn with_json_stdout_is_one_document_and_nothing_else() {
     let world = mixed();
     let image = world.image("web");
-    for arguments in [&["plan"][..], &["once"], &["check"], &["explain", "web"], &["tags", &image], &["login-check"]] {
+    for arguments in
+        [&["plan"][..], &["once"], &["check"], &["explain", "web"], &["history"], &["tags", &image], &["login-check"]]
+    {
         let output = world.command(arguments).args(["--output", "json"]).output().unwrap();
         let mut stream = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
         assert!(stream.next().unwrap().is_ok() && stream.next().is_none(), "{arguments:?}");

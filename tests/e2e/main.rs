@@ -38,6 +38,7 @@ mod files;
 mod flux;
 mod git_faults;
 mod going_back;
+mod history;
 mod images;
 mod intervals;
 mod kill;

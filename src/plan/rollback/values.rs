@@ -99,6 +99,9 @@ mod tests {
                 author_name: "Paula".into(),
                 author_email: "p@example.com".into(),
                 time: Timestamp::UNIX_EPOCH,
+                committer_name: "Paula".into(),
+                committer_email: "p@example.com".into(),
+                committed: Timestamp::UNIX_EPOCH,
                 subject: format!("commit {at}"),
                 message: String::new(),
             });

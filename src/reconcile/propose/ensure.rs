@@ -72,7 +72,9 @@ impl At<'_> {
         for (number, label) in &proposal.spent_labels {
             self.forge.remove_label(self.project, *number, label).await?;
         }
-        if let Some(method) = proposal.auto_merge.filter(|_| pull.is_auto_merged != Some(true)) {
+        // Some forges forget it with each push.
+        let is_wished = job.is_pushed || pull.is_auto_merged != Some(true);
+        if let Some(method) = proposal.auto_merge.filter(|_| is_wished) {
             match self.forge.auto_merge(self.project, &pull, method).await {
                 Ok(()) => {}
                 Err(error @ ForgeError::Refused { .. }) => {
