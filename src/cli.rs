@@ -19,6 +19,7 @@ mod run;
 mod set;
 mod tags;
 mod text_file;
+mod trace;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -30,12 +31,14 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::document::{
-    CasesDocument, CheckDocument, CycleDocument, ExplainDocument, HistoryDocument, LoginDocument, TagsDocument, VERSION,
+    CasesDocument, CheckDocument, CycleDocument, ExplainDocument, HistoryDocument, LoginDocument, QueryShown,
+    TagsDocument, TraceDocument, VERSION,
 };
 use crate::cli::render::Palette;
 use crate::config::settings::{LogFormat, Settings};
 use crate::config::{self, options};
 use crate::model::problem::{Problem, Severity};
+use crate::plan::trace::shown::Target;
 use crate::reconcile::{CycleReport, Due, Mode, Reconciler};
 use crate::telemetry;
 
@@ -68,7 +71,7 @@ pub struct Global {
     /// What stdout gets
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     output: Output,
-    /// The clock of the decision, for once, plan, explain, history and tags (RFC 3339)
+    /// The clock of the decision, for once, plan, explain, history, trace and tags (RFC 3339)
     #[arg(long, global = true, value_name = "TIME")]
     now: Option<Timestamp>,
 }
@@ -96,6 +99,8 @@ enum Command {
     },
     /// Lists what stood at the places of Applications, and who brought it, from Git alone
     History(history::Asked),
+    /// Says what runs where and how it got there, and where an image, a commit or a pull request is now
+    Trace(trace::Asked),
     /// Checks the configuration and every annotation, with place and hint
     Check,
     /// Says which tag of an image a policy takes, and why, without any Application
@@ -158,11 +163,18 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let has_clock = matches!(
         cli.command,
-        Command::Once | Command::Plan | Command::Explain { .. } | Command::History(_) | Command::Tags { .. }
+        Command::Once
+            | Command::Plan
+            | Command::Explain { .. }
+            | Command::History(_)
+            | Command::Trace(_)
+            | Command::Tags { .. }
     );
     if cli.global.now.is_some() && !has_clock {
-        let error =
-            clap::Error::raw(ErrorKind::ArgumentConflict, "--now is for once, plan, explain, history and tags\n");
+        let error = clap::Error::raw(
+            ErrorKind::ArgumentConflict,
+            "--now is for once, plan, explain, history, trace and tags\n",
+        );
         return ExitCode::from(usage(&arguments, &error));
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -179,6 +191,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Plan => plan::run(&cli.global).await,
             Command::Explain { application, alias } => explain::run(&cli.global, &application, alias.as_deref()).await,
             Command::History(asked) => history::run(&cli.global, &asked).await,
+            Command::Trace(asked) => trace::run(&cli.global, &asked).await,
             Command::Check => check::run(&cli.global).await,
             Command::Tags { image, policy, current, limit } => {
                 let asked = tags::Asked { image: &image, policy: &policy, current: current.as_deref(), limit };
@@ -228,6 +241,7 @@ fn command_of(words: &[String]) -> &str {
         "plan",
         "explain",
         "history",
+        "trace",
         "check",
         "tags",
         "policy",
@@ -267,6 +281,10 @@ fn empty_document(command: &str, problems: &[Problem]) {
         "explain" => render::json(&ExplainDocument { version: VERSION, application: None, images: &[], problems }),
         "history" => {
             render::json(&HistoryDocument { version: VERSION, entries: &[], left_out: 0, problems });
+        }
+        "trace" => {
+            let query = QueryShown { kind: None, text: None, target: &Target::default() };
+            render::json(&TraceDocument { version: VERSION, query, services: &[], problems });
         }
         "tags" => render::json(&TagsDocument { version: VERSION, problems, ..TagsDocument::default() }),
         "policy" => {
@@ -314,6 +332,12 @@ impl Global {
 
     /// Reads the configuration and runs one cycle.
     async fn cycle(&self, command: &str, mode: &Mode) -> Result<(CycleReport, Settings), u8> {
+        let (report, settings, _) = self.looked(command, mode).await?;
+        Ok((report, settings))
+    }
+
+    /// The same, and gives who ran it for what is asked besides.
+    async fn looked(&self, command: &str, mode: &Mode) -> Result<(CycleReport, Settings, Reconciler), u8> {
         let (settings, warnings) = self.settings(command)?;
         let mut reconciler =
             match Reconciler::new(options::reconcile(&settings, &config::locate(self.config.as_deref()))) {
@@ -329,7 +353,7 @@ impl Global {
         let mut problems = warnings;
         problems.append(&mut report.problems);
         report.problems = problems;
-        Ok((report, settings))
+        Ok((report, settings, reconciler))
     }
 
     /// Prints the document of `once` and `plan`.

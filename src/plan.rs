@@ -15,6 +15,7 @@ pub mod pulls;
 pub mod rollback;
 mod schedule;
 mod text;
+pub mod trace;
 pub mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -19,6 +19,7 @@ mod pulls;
 pub mod repository;
 mod retry;
 mod scan;
+mod trace;
 mod trial;
 mod workers;
 

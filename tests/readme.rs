@@ -31,7 +31,7 @@ const URL: &str = "file:///srv/git/gitops.git";
 const TAGS: [&str; 5] = ["1.0.0", "1.1.0", "1.2.0-rc.1", "2.0.0", "latest"];
 /// First parts of the codes of outcomes and problems.
 const FAMILIES: &str = "annotation|application|branch|config|created|demo|edit|forge|git|guard|history|internal|manifest|place|pull-request|registry|\
-                        repository|rule|selection|target|unsupported|usage";
+                        repository|rule|selection|target|trace|unsupported|usage";
 
 /// The example of the README, with places of its own.
 struct Example {
@@ -211,7 +211,21 @@ fn the_commands_say_what_the_readme_shows() {
     }
     assert_eq!(
         seen,
-        ["check", "plan", "explain", "once", "login-check", "once", "history", "tags", "policy", "get", "set", "set"]
+        [
+            "check",
+            "plan",
+            "explain",
+            "once",
+            "login-check",
+            "once",
+            "history",
+            "trace",
+            "tags",
+            "policy",
+            "get",
+            "set",
+            "set"
+        ]
     );
 }
 
@@ -251,6 +265,12 @@ fn every_field_of_the_documents_is_in_the_readme() {
     let tags = example.json(&["tags", &format!("{}/acme/web", example.registry.host())]);
     let tested = example.json(&["policy", "test", "ci/policies.yaml"]);
     let case = &tested["cases"][0];
+    let traced = example.json(&["trace", "web"]);
+    let service = &traced["services"][0];
+    let place = &service["environments"][0];
+    for part in [&traced, &traced["query"], service, place, &place["commit"], &service["values"][0]] {
+        fields(part).iter().for_each(|field| has(field));
+    }
     let past = example.json(&["history", "web"]);
     for part in [&past, &past["entries"][0], &past["entries"][0]["commit"]] {
         fields(part).iter().for_each(|field| has(field));

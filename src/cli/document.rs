@@ -7,6 +7,7 @@ use crate::model::outcome::Outcome;
 use crate::model::problem::Problem;
 use crate::plan::explain::{ExplainedImage, ExplainedTag, Gate};
 use crate::plan::past::entry::Entry;
+use crate::plan::trace::shown::{ServiceTrace, Target};
 use crate::plan::trial::cases::{Expectation, Finding};
 
 /// Version of the documents; grows only when a reader of the old ones would be misled.
@@ -56,6 +57,31 @@ pub struct HistoryDocument<'a> {
     pub left_out: usize,
     /// What is wrong, with hints.
     pub problems: &'a [Problem],
+}
+
+/// The document of `trace`.
+#[derive(Debug, Serialize)]
+pub struct TraceDocument<'a> {
+    /// Always [`VERSION`].
+    pub version: u32,
+    /// What was asked for.
+    pub query: QueryShown<'a>,
+    /// One for each service and alias.
+    pub services: &'a [ServiceTrace],
+    /// What is wrong, and what was not asked, with hints.
+    pub problems: &'a [Problem],
+}
+
+/// What `trace` was asked for.
+#[derive(Debug, Serialize)]
+pub struct QueryShown<'a> {
+    /// `application`, `image`, `commit` or `pull-request`.
+    pub kind: Option<&'static str>,
+    /// As it was written.
+    pub text: Option<&'a str>,
+    /// What is known of it.
+    #[serde(flatten)]
+    pub target: &'a Target,
 }
 
 /// The document of `tags`.

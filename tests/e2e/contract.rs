@@ -237,6 +237,10 @@ fn check_empty(command: &str, said: &Said) -> Value {
         "history" => {
             expected.extend([("entries".into(), json!([])), ("left_out".into(), json!(0))]);
         }
+        "trace" => {
+            let query = json!({"kind": null, "text": null, "revision": null, "pull_request": null});
+            expected.extend([("query".into(), query), ("services".into(), json!([]))]);
+        }
         "tags" => {
             for field in ["image", "policy", "current", "chosen", "digest", "message", "truncated"] {
                 expected.insert(field.into(), Value::Null);
@@ -279,6 +283,9 @@ fn a_wrong_command_line_is_exit_2_with_the_commands_document() {
         ("history", &["history", "--bogus"]),
         ("history", &["history", "--limit", "x"]),
         ("history", &["history", "--now", "tomorrow"]),
+        ("trace", &["trace"]),
+        ("trace", &["trace", "web", "more"]),
+        ("trace", &["trace", "web", "--bogus"]),
         ("check", &["check", "--now", "2026-01-01T00:00:00Z"]),
         ("check", &["check", "--keep"]),
         ("check", &["bogus"]),
@@ -343,6 +350,7 @@ fn help_and_version_are_answers() {
         "plan",
         "explain",
         "history",
+        "trace",
         "check",
         "tags",
         "policy",
@@ -377,9 +385,10 @@ fn a_configuration_that_cannot_be_used_is_exit_3_with_the_commands_document() {
     ];
     for text in &broken {
         world.configure(text);
-        for command in ["once", "plan", "check", "explain", "history", "tags", "login-check"] {
+        for command in ["once", "plan", "check", "explain", "history", "trace", "tags", "login-check"] {
             let arguments: &[&str] = match command {
                 "explain" => &["explain", "web"],
+                "trace" => &["trace", "web"],
                 "tags" => &["tags", "nginx"],
                 command => &[command],
             };
@@ -484,7 +493,7 @@ fn the_configuration_is_the_flag_else_the_variable_else_the_file_here() {
 fn text_is_readable_and_plain_where_nobody_paints() {
     let world = mixed();
     for no_color in [None, Some("1"), Some("")] {
-        for arguments in [&["plan"][..], &["once"], &["check"], &["explain", "web"], &["history"]] {
+        for arguments in [&["plan"][..], &["once"], &["check"], &["explain", "web"], &["history"], &["trace", "web"]] {
             let mut command = world.command(arguments);
             if let Some(value) = no_color {
                 command.env("NO_COLOR", value);
@@ -507,9 +516,16 @@ fn text_is_readable_and_plain_where_nobody_paints() {
 fn with_json_stdout_is_one_document_and_nothing_else() {
     let world = mixed();
     let image = world.image("web");
-    for arguments in
-        [&["plan"][..], &["once"], &["check"], &["explain", "web"], &["history"], &["tags", &image], &["login-check"]]
-    {
+    for arguments in [
+        &["plan"][..],
+        &["once"],
+        &["check"],
+        &["explain", "web"],
+        &["history"],
+        &["trace", "web"],
+        &["tags", &image],
+        &["login-check"],
+    ] {
         let output = world.command(arguments).args(["--output", "json"]).output().unwrap();
         let mut stream = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
         assert!(stream.next().unwrap().is_ok() && stream.next().is_none(), "{arguments:?}");

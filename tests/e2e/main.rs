@@ -67,6 +67,7 @@ mod sources;
 mod table;
 mod tags;
 mod targets;
+mod trace;
 mod transports;
 mod webhooks;
 mod world;
