@@ -14,6 +14,7 @@ mod once;
 mod plan;
 mod policy_flags;
 mod policy_test;
+mod pulls;
 pub mod render;
 mod run;
 mod set;
@@ -31,8 +32,8 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::document::{
-    CasesDocument, CheckDocument, CycleDocument, ExplainDocument, HistoryDocument, LoginDocument, QueryShown,
-    TagsDocument, TraceDocument, VERSION,
+    CasesDocument, CheckDocument, CycleDocument, ExplainDocument, HistoryDocument, LoginDocument, PullsDocument,
+    QueryShown, TagsDocument, TraceDocument, VERSION,
 };
 use crate::cli::render::Palette;
 use crate::config::settings::{LogFormat, Settings};
@@ -71,7 +72,7 @@ pub struct Global {
     /// What stdout gets
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     output: Output,
-    /// The clock of the decision, for once, plan, explain, history, trace and tags (RFC 3339)
+    /// The clock of the decision, for once, plan, explain, history, trace, pulls and tags (RFC 3339)
     #[arg(long, global = true, value_name = "TIME")]
     now: Option<Timestamp>,
 }
@@ -99,6 +100,8 @@ enum Command {
     },
     /// Lists what stood at the places of Applications, and who brought it, from Git alone
     History(history::Asked),
+    /// Lists the open pull requests of repin and what each waits for, and what waits for one
+    Pulls,
     /// Says what runs where and how it got there, and where an image, a commit or a pull request is now
     Trace(trace::Asked),
     /// Checks the configuration and every annotation, with place and hint
@@ -173,7 +176,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if cli.global.now.is_some() && !has_clock {
         let error = clap::Error::raw(
             ErrorKind::ArgumentConflict,
-            "--now is for once, plan, explain, history, trace and tags\n",
+            "--now is for once, plan, explain, history, trace, pulls and tags\n",
         );
         return ExitCode::from(usage(&arguments, &error));
     }
@@ -191,6 +194,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Plan => plan::run(&cli.global).await,
             Command::Explain { application, alias } => explain::run(&cli.global, &application, alias.as_deref()).await,
             Command::History(asked) => history::run(&cli.global, &asked).await,
+            Command::Pulls => pulls::run(&cli.global).await,
             Command::Trace(asked) => trace::run(&cli.global, &asked).await,
             Command::Check => check::run(&cli.global).await,
             Command::Tags { image, policy, current, limit } => {
@@ -242,6 +246,7 @@ fn command_of(words: &[String]) -> &str {
         "explain",
         "history",
         "trace",
+        "pulls",
         "check",
         "tags",
         "policy",
@@ -282,6 +287,7 @@ fn empty_document(command: &str, problems: &[Problem]) {
         "history" => {
             render::json(&HistoryDocument { version: VERSION, entries: &[], left_out: 0, problems });
         }
+        "pulls" => render::json(&PullsDocument { version: VERSION, pulls: &[], waiting: &[], problems }),
         "trace" => {
             let query = QueryShown { kind: None, text: None, target: &Target::default() };
             render::json(&TraceDocument { version: VERSION, query, services: &[], problems });

@@ -17,6 +17,7 @@ mod schedule;
 mod text;
 pub mod trace;
 pub mod trial;
+pub mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

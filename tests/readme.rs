@@ -266,9 +266,9 @@ fn every_field_of_the_documents_is_in_the_readme() {
     let tested = example.json(&["policy", "test", "ci/policies.yaml"]);
     let case = &tested["cases"][0];
     let traced = example.json(&["trace", "web"]);
-    let service = &traced["services"][0];
+    let (service, pulls) = (&traced["services"][0], example.json(&["pulls"]));
     let place = &service["environments"][0];
-    for part in [&traced, &traced["query"], service, place, &place["commit"], &service["values"][0]] {
+    for part in [&traced, &traced["query"], service, place, &place["commit"], &service["values"][0], &pulls] {
         fields(part).iter().for_each(|field| has(field));
     }
     let past = example.json(&["history", "web"]);

@@ -9,6 +9,7 @@ use crate::plan::explain::{ExplainedImage, ExplainedTag, Gate};
 use crate::plan::past::entry::Entry;
 use crate::plan::trace::shown::{ServiceTrace, Target};
 use crate::plan::trial::cases::{Expectation, Finding};
+use crate::plan::waiting::{OpenPull, WaitingPlace};
 
 /// Version of the documents; grows only when a reader of the old ones would be misled.
 pub const VERSION: u32 = 1;
@@ -82,6 +83,19 @@ pub struct QueryShown<'a> {
     /// What is known of it.
     #[serde(flatten)]
     pub target: &'a Target,
+}
+
+/// The document of `pulls`.
+#[derive(Debug, Serialize)]
+pub struct PullsDocument<'a> {
+    /// Always [`VERSION`].
+    pub version: u32,
+    /// The open ones, oldest first.
+    pub pulls: &'a [OpenPull],
+    /// The places whose change is brought by none of them.
+    pub waiting: &'a [WaitingPlace],
+    /// What is wrong, with hints.
+    pub problems: &'a [Problem],
 }
 
 /// The document of `tags`.

@@ -241,6 +241,7 @@ fn check_empty(command: &str, said: &Said) -> Value {
             let query = json!({"kind": null, "text": null, "revision": null, "pull_request": null});
             expected.extend([("query".into(), query), ("services".into(), json!([]))]);
         }
+        "pulls" => expected.extend([("pulls".into(), json!([])), ("waiting".into(), json!([]))]),
         "tags" => {
             for field in ["image", "policy", "current", "chosen", "digest", "message", "truncated"] {
                 expected.insert(field.into(), Value::Null);
@@ -286,6 +287,7 @@ fn a_wrong_command_line_is_exit_2_with_the_commands_document() {
         ("trace", &["trace"]),
         ("trace", &["trace", "web", "more"]),
         ("trace", &["trace", "web", "--bogus"]),
+        ("pulls", &["pulls", "web"]),
         ("check", &["check", "--now", "2026-01-01T00:00:00Z"]),
         ("check", &["check", "--keep"]),
         ("check", &["bogus"]),
@@ -351,6 +353,7 @@ fn help_and_version_are_answers() {
         "explain",
         "history",
         "trace",
+        "pulls",
         "check",
         "tags",
         "policy",
@@ -385,7 +388,7 @@ fn a_configuration_that_cannot_be_used_is_exit_3_with_the_commands_document() {
     ];
     for text in &broken {
         world.configure(text);
-        for command in ["once", "plan", "check", "explain", "history", "trace", "tags", "login-check"] {
+        for command in ["once", "plan", "check", "explain", "history", "trace", "pulls", "tags", "login-check"] {
             let arguments: &[&str] = match command {
                 "explain" => &["explain", "web"],
                 "trace" => &["trace", "web"],
@@ -523,6 +526,7 @@ fn with_json_stdout_is_one_document_and_nothing_else() {
         &["explain", "web"],
         &["history"],
         &["trace", "web"],
+        &["pulls"],
         &["tags", &image],
         &["login-check"],
     ] {

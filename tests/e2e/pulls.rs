@@ -7,6 +7,7 @@ mod faults;
 mod news;
 mod people;
 mod release;
+mod telling;
 
 use std::process::{Child, Command, Output, Stdio};
 
