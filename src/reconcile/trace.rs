@@ -8,15 +8,15 @@ use futures_util::stream::{self, StreamExt};
 
 use crate::diagnostic::Diagnostic;
 use crate::forge::ForgeError;
-use crate::model::metadata::{Labels, Metadata, Needs};
-use crate::model::names::{ImageName, Tag};
+use crate::model::metadata::Labels;
+use crate::model::names::{Digest, ImageName, Tag};
 use crate::model::remote_url::RemoteUrl;
 use crate::model::source::Source;
 use crate::plan::Failure;
 use crate::plan::trace::facts::{Answer, Facts, Question};
 use crate::reconcile::Reconciler;
 use crate::reconcile::forges::Held;
-use crate::registry::RegistryError;
+use crate::registry::{Named, RegistryError};
 
 /// How many questions are answered for one trace.
 const MOST: usize = 40;
@@ -91,25 +91,21 @@ impl Reconciler {
         }
     }
 
-    /// Reads what an image says of its sources, if the tag still names it.
+    /// Reads what an image says of its sources: that with the digest, else what the tag names now.
     async fn read_labels(
         &self,
         image: &ImageName,
         tag: Option<&Tag>,
         digest: Option<&str>,
     ) -> Result<Option<Labels>, RegistryError> {
-        let Some(tag) = tag else { return Ok(None) };
-        let Some(named) = self.registries.open_tag(image, tag, None).await? else { return Ok(None) };
-        if digest.is_some_and(|digest| digest != named.digest.as_str()) {
-            return Ok(None);
-        }
-        let needs = Needs { created: true, platforms: Vec::new() };
-        match self.registries.describe(image, &named, &needs, None).await? {
-            Some(Metadata::Image(builds)) => {
-                Ok(builds.into_iter().map(|build| build.labels).find(|one| one.source.is_some()))
-            }
-            Some(Metadata::Foreign(_)) | None => Ok(None),
-        }
+        let named = match (digest.and_then(|digest| digest.parse::<Digest>().ok()), tag) {
+            (Some(digest), _) => Some(Named::from(digest)),
+            (None, Some(tag)) => self.registries.open_tag(image, tag, None).await?,
+            (None, None) => None,
+        };
+        let Some(named) = named else { return Ok(None) };
+        let described = self.registries.describe_one(image, &named, None).await?;
+        Ok(described.and_then(|metadata| metadata.labels().cloned()))
     }
 }
 

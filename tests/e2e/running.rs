@@ -56,7 +56,9 @@ impl Daemon {
     }
 
     pub fn metrics(&self) -> String {
-        self.get("/metrics").1
+        let text = self.get("/metrics").1;
+        crate::remote::holds_no_secret("the metrics", &text);
+        text
     }
 
     /// The value of a metric, labels included in its name; `None` if it is not there.
@@ -87,6 +89,7 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        crate::remote::holds_no_secret("the log", &self.log());
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::registry::Image;
 use crate::remote::{BareRemote, NewCommit};
 use crate::world::{App, Said, World};
 
@@ -312,13 +313,25 @@ fn what_is_nowhere_is_told_with_what_is_near() {
 #[test]
 fn the_registry_says_where_an_image_comes_from_only_if_it_is_asked() {
     let world = World::with_web(&["1.0.0"]);
-    for (flag, requests) in [(None, false), (Some("--registry"), true)] {
+    let labels = json!({
+        "org.opencontainers.image.source": "git@github.com:acme/web.git",
+        "org.opencontainers.image.revision": C,
+    });
+    let image = Image { labels, ..Image::built("2026-01-01T00:00:00Z") };
+    world.registry.fake().push("acme/web", "1.0.0", &image);
+    let source =
+        json!({"url": "https://github.com/acme/web", "revision": C, "said_by": "registry", "pull_requests": []});
+    for (flag, expected) in [(None, Value::Null), (Some("--registry"), source)] {
         world.registry.forget_requests();
         let arguments: Vec<&str> = ["trace", "web"].into_iter().chain(flag).collect();
         let said = world.repin(&arguments);
-        assert_eq!((said.code, world.registry.requests().is_empty()), (0, !requests), "{said:#?}");
-        assert_eq!(places(&said)[0]["source"], Value::Null);
+        assert_eq!((said.code, world.registry.requests().is_empty()), (0, flag.is_none()), "{said:#?}");
+        assert_eq!(places(&said)[0]["source"], expected);
     }
+    // Nobody wrote in Git from which revision it was built; the registry did.
+    assert_eq!(world.repin(&["trace", C]).code, 2);
+    let said = world.repin(&["trace", "acme/web#1", "--registry"]);
+    assert_eq!(places(&said)[0]["state"], "unknown", "{said:#?}");
 }
 
 #[test]

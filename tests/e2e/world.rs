@@ -10,7 +10,7 @@ use crate::any_registry::AnyRegistry;
 use crate::docker_registry::Access;
 use crate::git_http::{GitHttp, PASSWORD, USER, tls};
 use crate::registry::FakeRegistry;
-use crate::remote::BareRemote;
+use crate::remote::{BareRemote, holds_no_secret};
 use crate::sshd::Sshd;
 
 /// Registry, remote and a directory for configuration and cache.
@@ -251,6 +251,7 @@ impl World {
 pub fn said(output: &Output) -> Said {
     let stdout = String::from_utf8_lossy(&output.stdout);
     let talk = String::from_utf8_lossy(&output.stderr).into_owned();
+    holds_no_secret("what a command said", &format!("{stdout}{talk}"));
     let json = serde_json::from_str(&stdout)
         .unwrap_or_else(|error| panic!("{error}: stdout is no JSON: {stdout}\nstderr: {talk}"));
     Said { code: output.status.code().unwrap_or(-1), json, talk }

@@ -226,7 +226,7 @@ impl FakeForge {
             ForgeKind::GitLab => "glpat-",
             ForgeKind::Gitea => "",
         };
-        let token = format!("{begin}{:040x}", u128::from(number) * 0x9e37_79b9_7f4a_7c15_f39c);
+        let token = format!("{begin}canary-{:033x}", u128::from(number) * 0x9e37_79b9_7f4a_7c15_f39c);
         state.accounts.insert(login.to_owned());
         state.tokens.insert(token.clone(), Token { login: login.to_owned(), access, expires: None, owner: None });
         token
@@ -491,6 +491,19 @@ impl FakeForge {
     }
 }
 
+impl FakeForge {
+    /// Nothing that people read there, and no request but in its header, holds a secret.
+    fn tells_no_secret(&self) {
+        for pull in self.pulls() {
+            let comments: Vec<&str> = pull.comments.iter().map(|(_, text)| text.as_str()).collect();
+            crate::remote::holds_no_secret("a pull request", &format!("{}{}{}", pull.title, pull.body, comments.concat()));
+        }
+        for request in self.requests() {
+            crate::remote::holds_no_secret("a request", &format!("{}{}", request.path, request.body));
+        }
+    }
+}
+
 impl Drop for FakeForge {
     fn drop(&mut self) {
         drop(self.stop.take());
@@ -500,6 +513,7 @@ impl Drop for FakeForge {
         // A second panic would abort and hide the first one.
         if !std::thread::panicking() {
             self.assert_contract();
+            self.tells_no_secret();
         }
     }
 }

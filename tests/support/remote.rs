@@ -13,6 +13,17 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
+/// What every secret of the tests holds.
+pub const CANARY: &str = "canary-";
+
+/// Fails if a text that people or programs see holds a secret.
+pub fn holds_no_secret(what: &str, text: &str) {
+    if let Some(at) = text.find(CANARY).filter(|_| !std::thread::panicking()) {
+        let begin = text[..at].char_indices().rev().nth(200).map_or(0, |(at, _)| at);
+        panic!("a secret is in {what}: {}…", &text[begin..at]);
+    }
+}
+
 /// A bare repository with the branch `main`, and a scratch clone through which commits are made.
 pub struct BareRemote {
     root: TempDir,
@@ -240,4 +251,14 @@ fn succeed(command: &mut Command) -> Vec<u8> {
     let said = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
     assert!(output.status.success(), "{command:?}: {}: {said:?}", output.status);
     output.stdout
+}
+
+impl Drop for BareRemote {
+    fn drop(&mut self) {
+        // A story may have broken it on purpose.
+        let log = self.command(&self.path()).args(["log", "--all", "--format=%B%an%ae%cn%ce"]).output();
+        if let Ok(log) = log {
+            holds_no_secret("a commit", &String::from_utf8_lossy(&log.stdout));
+        }
+    }
 }

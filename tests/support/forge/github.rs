@@ -383,7 +383,7 @@ fn installation_token(state: &mut State, app: &str, id: &str) -> Answer {
     let Some(owner) = owner.map(|(owner, _)| owner.clone()) else { return refuse(404, "Not Found") };
     let login = format!("{}[bot]", found.slug);
     let expires = Timestamp::now() + SignedDuration::from_secs(state.apps.life.unwrap_or(3_600));
-    let token = format!("ghs_{:036x}", u128::from(state.next()) * 0x0dea_dbee_f123_4567_89ab);
+    let token = format!("ghs_canary-{:029x}", u128::from(state.next()) * 0x0dea_dbee_f123_4567_89ab);
     let made = Token { login, access: Access::Write, expires: Some(expires), owner: Some(owner) };
     state.tokens.insert(token.clone(), made);
     let permissions = json!({"contents": "write", "metadata": "read", "pull_requests": "write"});
