@@ -17,8 +17,9 @@ use crate::remote::BareRemote;
 /// A forge with `acme/gitops`, and the adapter with the token of `repin-bot`.
 pub struct Ground {
     pub kind: ForgeKind,
-    pub remote: BareRemote,
+    // Before the repository: at its end it looks once more at what it has there.
     pub fake: FakeForge,
+    pub remote: BareRemote,
     pub forge: Forge,
     pub project: Project,
     runtime: tokio::runtime::Runtime,
