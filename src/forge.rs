@@ -266,6 +266,14 @@ impl Forge {
         on!(self, api => api.auto_merge(project, pull, method).await)
     }
 
+    /// Has the forge no longer merge it by itself; that it would not anyway is no error.
+    ///
+    /// # Errors
+    /// [`ForgeError::Refused`] or [`ForgeError::Forbidden`] where it will still be merged: the account may not stop it.
+    pub async fn stop_auto_merge(&self, project: &Project, pull: &PullRequest) -> Result<(), ForgeError> {
+        on!(self, api => api.stop_auto_merge(project, pull.number).await)
+    }
+
     /// Says who closed a pull request without merging it; none if the forge does not say.
     pub async fn closed_by(&self, project: &Project, number: u64) -> Result<Option<String>, ForgeError> {
         on!(self, api => api.closed_by(project, number).await)

@@ -170,6 +170,13 @@ impl Gitea {
         answer.done()
     }
 
+    pub(super) async fn stop_auto_merge(&self, project: &Project, number: u64) -> Result<(), ForgeError> {
+        let url = self.one(project, number, &["merge"]);
+        let answer = self.client.write(project, Method::DELETE, url, None).await?;
+        // Gitea says 404 where nothing is scheduled.
+        if answer.status.as_u16() == 404 { Ok(()) } else { answer.done() }
+    }
+
     fn written(&self, project: &Project, answer: &Answer) -> Result<PullRequest, ForgeError> {
         if answer.status.as_u16() == 409 {
             return Err(ForgeError::Exists { place: answer.place.clone() });

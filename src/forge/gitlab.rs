@@ -179,6 +179,29 @@ impl GitLab {
         answer.done()
     }
 
+    pub(super) async fn stop_auto_merge(&self, project: &Project, number: u64) -> Result<(), ForgeError> {
+        let url = self.one(project, number, &["cancel_merge_when_pipeline_succeeds"]);
+        let answer = self.client.write(project, Method::POST, url, None).await?;
+        // Servers give what they document as 406 within an answer of 201.
+        let is_declined = match answer.status.as_u16() {
+            401 | 405 | 406 => true,
+            _ => answer.json().is_ok_and(|body| text(&body, "/status") == Some("error")),
+        };
+        if !is_declined {
+            return answer.done();
+        }
+        // In the same words GitLab says that there is nothing to cancel, and that it could not be cancelled.
+        let found = self.client.get(project, self.one(project, number, &[])).await?.ok()?;
+        let is_open = matches!(text(&found, "/state"), Some("opened" | "locked"));
+        if !is_open || flag(&found, "/merge_when_pipeline_succeeds") != Some(true) {
+            return Ok(());
+        }
+        Err(match answer.status.as_u16() {
+            401 => answer.refused(format!("the account may not stop the merge ({})", answer.words())),
+            _ => answer.refused(format!("it will still be merged ({})", answer.words())),
+        })
+    }
+
     fn written(&self, project: &Project, answer: &Answer) -> Result<PullRequest, ForgeError> {
         if answer.status.as_u16() == 409 {
             return Err(ForgeError::Exists { place: answer.place.clone() });

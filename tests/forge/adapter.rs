@@ -360,6 +360,62 @@ fn the_forge_merges_by_itself_when_checks_pass() {
 }
 
 #[test]
+fn the_forge_stops_merging_by_itself_and_what_waits_for_nothing_is_no_error() {
+    each(|ground| {
+        ground.open("repin/web");
+        let merge = || ground.wait(ground.forge.auto_merge(&ground.project, &ground.pull(1), MergeMethod::Squash));
+        let stop = || ground.wait(ground.forge.stop_auto_merge(&ground.project, &ground.pull(1)));
+        stop().unwrap();
+        merge().unwrap();
+        assert_eq!(ground.fake.pull(1).auto_merge, Some(MergeMethod::Squash));
+        stop().unwrap();
+        stop().unwrap();
+        assert_eq!(ground.fake.pull(1).auto_merge, None);
+        ground.fake.checks_pass(1);
+        assert_eq!(ground.pull(1).state, PullState::Open);
+        assert_eq!(ground.remote.show("values.yaml"), "tag: 1.0.0\n");
+        // It can be asked for again, and nothing is left to stop once it is merged or closed.
+        models::branch(&ground.remote, "repin/web", "tag: 1.2.0\n");
+        merge().unwrap();
+        ground.fake.checks_pass(1);
+        assert_eq!(ground.pull(1).state, PullState::Merged);
+        stop().unwrap();
+        ground.open_with("repin/db", "2.0.0");
+        ground.fake.close(2, "alice");
+        ground.wait(ground.forge.stop_auto_merge(&ground.project, &ground.pull(2))).unwrap();
+        assert_eq!(ground.pull(2).state, PullState::Closed);
+    });
+}
+
+#[test]
+fn a_merge_that_cannot_be_stopped_is_an_error() {
+    each(|ground| {
+        let pull = ground.open("repin/web");
+        let alice = ground.other(token(&ground.fake.add_token("alice", Access::Write)));
+        ground.wait(alice.auto_merge(&ground.project, &pull, MergeMethod::Squash)).unwrap();
+        let reader = ground.other(token(&ground.fake.add_token("carol", Access::Read)));
+        let refused = ground.wait(reader.stop_auto_merge(&ground.project, &pull)).unwrap_err();
+        assert_eq!(refused.code(), "forge/forbidden");
+        assert!(ground.fake.pull(1).auto_merge.is_some());
+        // On GitLab who may not merge stops only what they opened themselves.
+        if ground.kind == ForgeKind::GitLab {
+            ground.fake.allow_auto_merge(false);
+            let refused = ground.wait(alice.stop_auto_merge(&ground.project, &pull)).unwrap_err();
+            assert!(refused.code() == "forge/refused" && refused.to_string().contains("may not stop"), "{refused}");
+            assert!(ground.fake.pull(1).auto_merge.is_some());
+        }
+        let stopped = ground.wait(ground.forge.stop_auto_merge(&ground.project, &pull));
+        let is_waiting = ground.fake.pull(1).auto_merge.is_some();
+        // On Gitea only who scheduled it takes it back.
+        if ground.kind == ForgeKind::Gitea {
+            assert_eq!((stopped.unwrap_err().code(), is_waiting), ("forge/forbidden", true));
+        } else {
+            assert_eq!((stopped, is_waiting), (Ok(()), false));
+        }
+    });
+}
+
+#[test]
 fn the_forge_makes_a_commit_only_on_the_expected_head() {
     each(|ground| {
         let commit = |expected: CommitId, files: &[ForgeFile]| {

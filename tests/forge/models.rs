@@ -247,6 +247,16 @@ fn github_merges_by_itself_and_makes_commits() {
         "SQUASH"
     );
     assert_eq!(forge.pull(1).auto_merge, Some(MergeMethod::Squash));
+    let disable = || {
+        let query = "mutation($input: DisablePullRequestAutoMergeInput!) { disablePullRequestAutoMerge(input: $input) \
+                     { pullRequest { number autoMergeRequest { mergeMethod } } } }";
+        graphql(&forge, &json!({"query": query, "variables": {"input": {"pullRequestId": pull["node_id"]}}}))
+    };
+    let stopped = disable()["data"]["disablePullRequestAutoMerge"]["pullRequest"].clone();
+    assert_eq!(stopped, json!({"number": 1, "autoMergeRequest": null}));
+    let refused = disable()["errors"][0]["message"].clone();
+    assert_eq!(refused, "Pull request Can't disable auto-merge for this pull request");
+    enable();
     forge.checks_pass(1);
     assert_eq!((forge.pull(1).state, remote.show("values.yaml")), (PullState::Merged, "tag: 1.1.0\n".to_owned()));
 

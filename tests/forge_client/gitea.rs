@@ -263,6 +263,24 @@ async fn gitea_merges_later_and_never_at_once_for_want_of_checks() {
 }
 
 #[tokio::test]
+async fn gitea_takes_back_what_is_scheduled() {
+    for (status, code) in [
+        (204, None),
+        // Nothing is scheduled.
+        (404, None),
+        (403, Some("forge/forbidden")),
+        (423, Some("forge/refused")),
+        (500, Some("forge/failed")),
+    ] {
+        let server = Server::start(move |_| reply(status, "")).await;
+        let done = forge(ForgeKind::Gitea, &server).stop_auto_merge(&project(), &expected()).await;
+        assert_eq!(done.err().map(|error| error.code()), code);
+        assert_eq!(server.lines(), [format!("DELETE {BASE}/pulls/7/merge")]);
+        assert_eq!(server.sent("DELETE"), json!(null));
+    }
+}
+
+#[tokio::test]
 async fn a_commit_follows_the_head_that_was_planned_on() {
     let (head, branch) = (id('a').parse().unwrap(), "repin/web".parse().unwrap());
     let files = [

@@ -1,6 +1,7 @@
 //! GitHub: each thing that is asked, as its documents say, and what becomes of the answer.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use repin::diagnostic::Diagnostic;
 use repin::model::forge::{
@@ -367,6 +368,48 @@ async fn merging_by_the_forge_is_asked_for_by_graphql_and_once() {
                 server.sent("POST")["variables"],
                 json!({"input": {"pullRequestId": "PR_1", "mergeMethod": "SQUASH", "expectedHeadOid": id('a')}})
             );
+        }
+    }
+}
+
+#[tokio::test]
+async fn merging_by_the_forge_is_stopped_where_it_is_on() {
+    let done = || json!({"data": {"disablePullRequestAutoMerge": {}}});
+    let refused = || {
+        let message = "Pull request Can't disable auto-merge for this pull request";
+        json!({"data": null, "errors": [{"type": "UNPROCESSABLE", "message": message}]})
+    };
+    let forbidden = json!({"data": null, "errors": [{"type": "FORBIDDEN", "message": "Resource not accessible"}]});
+    let on = || with(&[("/auto_merge", json!({"merge_method": "squash"}))]);
+    let merged = with(&[("/auto_merge", json!({"merge_method": "squash"})), ("/state", json!("closed"))]);
+    for (before, answer, after, count, code) in [
+        (on(), done(), on(), 2, None),
+        (with(&[]), json!(null), with(&[]), 1, None),
+        (merged.clone(), json!(null), merged.clone(), 1, None),
+        // It was stopped or merged between the look and the word.
+        (on(), refused(), with(&[]), 3, None),
+        (on(), refused(), merged, 3, None),
+        (on(), refused(), on(), 3, Some("forge/refused")),
+        (on(), forbidden, on(), 2, Some("forge/forbidden")),
+    ] {
+        let is_told = AtomicBool::new(false);
+        let server = server(move |seen| match (seen.method.as_str(), is_told.load(Ordering::SeqCst)) {
+            ("POST", _) => {
+                is_told.store(true, Ordering::SeqCst);
+                answer.clone()
+            }
+            (_, false) => before.clone(),
+            (_, true) => after.clone(),
+        })
+        .await;
+        let done = forge(ForgeKind::GitHub, &server).stop_auto_merge(&project(), &expected()).await;
+        assert_eq!(done.err().map(|error| error.code()), code);
+        let lines = [format!("GET {PULL}"), "POST /api/graphql".to_owned(), format!("GET {PULL}")];
+        assert_eq!(server.lines(), lines[..count]);
+        if count > 1 {
+            let sent = server.sent("POST");
+            assert!(sent["query"].as_str().unwrap().contains("disablePullRequestAutoMerge(input: $input)"), "{sent}");
+            assert_eq!(sent["variables"], json!({"input": {"pullRequestId": "PR_1"}}));
         }
     }
 }

@@ -303,6 +303,48 @@ async fn what_merges_by_itself_already_is_not_asked_again() {
 }
 
 #[tokio::test]
+async fn what_gitlab_does_not_stop_is_an_error_only_while_it_would_merge() {
+    let declined = r#"{"message":"Can't cancel the automatic merge","http_status":406,"status":"error"}"#;
+    let on = || with(&[("merge_when_pipeline_succeeds", json!(true))]);
+    let merged = with(&[("merge_when_pipeline_succeeds", json!(true)), ("state", json!("merged"))]);
+    for (status, body, after, is_looked_at, expected) in [
+        (201, r#"{"status":"success"}"#, on(), false, None),
+        // Nothing is made of a good answer but what says that it is none.
+        (201, "", on(), false, None),
+        (201, r#"{"iid":7,"state":"opened"}"#, on(), false, None),
+        (201, declined, pull(), true, None),
+        (201, declined, merged.clone(), true, None),
+        (201, declined, on(), true, Some("it will still be merged (Can't cancel the automatic merge)")),
+        (406, r#"{"message":"406 Not Acceptable"}"#, pull(), true, None),
+        (405, r#"{"message":"405 Method Not Allowed"}"#, merged, true, None),
+        (406, r#"{"message":"406 Not Acceptable"}"#, on(), true, Some("406")),
+        (401, r#"{"message":"401 Unauthorized"}"#, pull(), true, None),
+        (401, r#"{"message":"401 Unauthorized"}"#, on(), true, Some("the account may not stop the merge")),
+        (404, r#"{"message":"404 Not found"}"#, on(), false, Some("404")),
+        (502, "", on(), false, Some("502")),
+    ] {
+        let server = Server::start(move |seen| match seen.method.as_str() {
+            "GET" => reply(200, &after),
+            _ => reply(status, body),
+        })
+        .await;
+        let done = forge(ForgeKind::GitLab, &server).stop_auto_merge(&project(), &self::expected()).await;
+        match expected {
+            None => done.unwrap(),
+            Some(reason) => {
+                let error = done.unwrap_err();
+                assert!(error.to_string().contains(reason), "{error}");
+            }
+        }
+        let lines = [
+            format!("POST {BASE}/merge_requests/7/cancel_merge_when_pipeline_succeeds"),
+            format!("GET {BASE}/merge_requests/7"),
+        ];
+        assert_eq!(server.lines(), lines[..if is_looked_at { 2 } else { 1 }], "{status} {body}");
+    }
+}
+
+#[tokio::test]
 async fn a_commit_follows_the_head_that_was_planned_on() {
     let (head, branch) = (id('a').parse().unwrap(), "repin/web".parse().unwrap());
     let files = [

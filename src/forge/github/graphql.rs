@@ -20,6 +20,8 @@ const BATCH: usize = 50;
 const VIEWER: &str = "query { viewer { login databaseId } }";
 const AUTO_MERGE: &str = "mutation($input: EnablePullRequestAutoMergeInput!) { \
     enablePullRequestAutoMerge(input: $input) { clientMutationId } }";
+const STOP_AUTO_MERGE: &str = "mutation($input: DisablePullRequestAutoMergeInput!) { \
+    disablePullRequestAutoMerge(input: $input) { clientMutationId } }";
 const COMMIT: &str =
     "mutation($input: CreateCommitOnBranchInput!) { createCommitOnBranch(input: $input) { commit { oid } } }";
 const PULL: &str = "number title url mergedAt mergeCommit { oid } author { login } baseRepository { nameWithOwner }";
@@ -66,6 +68,29 @@ impl GitHub {
             }
             other => other.map(drop),
         }
+    }
+
+    pub(in crate::forge) async fn stop_auto_merge(&self, project: &Project, number: u64) -> Result<(), ForgeError> {
+        let Some(id) = self.auto_merged(project, number).await? else { return Ok(()) };
+        let body = json!({"query": STOP_AUTO_MERGE, "variables": {"input": {"pullRequestId": id}}});
+        let answer = self.client.graphql(project, self.graphql.clone(), &body, true).await?;
+        let done = data(&answer).map(drop);
+        // It may have been merged since, or somebody else was faster.
+        if matches!(done, Err(ForgeError::Refused { .. })) && self.auto_merged(project, number).await?.is_none() {
+            return Ok(());
+        }
+        done
+    }
+
+    /// Gives the node id of a pull request that GitHub will merge by itself; none if it will not.
+    async fn auto_merged(&self, project: &Project, number: u64) -> Result<Option<String>, ForgeError> {
+        let answer = self.client.get(project, self.at(project, &["pulls", &number.to_string()], &[])).await?;
+        let found = answer.ok()?;
+        if text(&found, "/state") != Some("open") || !found.get("auto_merge").is_some_and(Value::is_object) {
+            return Ok(None);
+        }
+        let id = text(&found, "/node_id").ok_or_else(|| answer.bad("a pull request has no node id"))?;
+        Ok(Some(id.to_owned()))
     }
 
     pub(in crate::forge) async fn commit(

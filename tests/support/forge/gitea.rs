@@ -76,6 +76,7 @@ fn of_project(state: &mut State, call: &Call, caller: &Caller, project: &str, re
         ("GET", ["pulls", _]) => Answer::json(200, pull_object(state, project, number)),
         ("PATCH", ["pulls", _]) => update(state, call, caller, project, number),
         ("POST", ["pulls", _, "merge"]) => merge(state, call, caller, project, number),
+        ("DELETE", ["pulls", _, "merge"]) => stop_merge(state, caller, project, number),
         ("GET", ["pulls", _, "reviews"]) => page(state, call, reviews(state, project, number)),
         ("POST", ["pulls", _, "requested_reviewers"]) => ask_reviewers(state, call, project, number),
         ("GET", ["issues", _, "labels"]) => Answer::json(200, labels(state, project, number).into()),
@@ -254,6 +255,19 @@ fn merge(state: &mut State, call: &Call, caller: &Caller, project: &str, number:
     }
     state.merge(project, number, method, &caller.login).unwrap();
     Answer::empty(200)
+}
+
+/// Who scheduled it may cancel it, and who administers the repository; nobody here does.
+fn stop_merge(state: &mut State, caller: &Caller, project: &str, number: u64) -> Answer {
+    let pull = &state.projects[project].pulls[&number];
+    let Some((_, by)) = pull.auto_merge.as_ref().filter(|_| pull.is_open()) else {
+        return refuse(404, "The target couldn't be found.");
+    };
+    if *by != caller.login {
+        return refuse(403, "user has no permission to cancel the scheduled auto merge");
+    }
+    state.touch(project, number, |pull| pull.auto_merge = None);
+    Answer::empty(204)
 }
 
 fn ask_reviewers(state: &mut State, call: &Call, project: &str, number: u64) -> Answer {

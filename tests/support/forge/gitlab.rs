@@ -136,6 +136,9 @@ fn of_project(state: &mut State, call: &Call, caller: &Caller, project: &str, re
         }
         ("PUT", ["merge_requests", _]) => update(state, call, caller, project, number),
         ("PUT", ["merge_requests", _, "merge"]) => merge(state, call, caller, project, number),
+        ("POST", ["merge_requests", _, "cancel_merge_when_pipeline_succeeds"]) => {
+            stop_merge(state, call, caller, project, number)
+        }
         ("GET", ["merge_requests", _, "approvals"]) => {
             takes(state, call, &[], &[]);
             Answer::json(200, approvals(state, project, number))
@@ -357,6 +360,22 @@ fn merge(state: &mut State, call: &Call, caller: &Caller, project: &str, number:
         Some(_) => Answer::json(200, whole(state, project, number)),
         None => refuse(422, "Branch cannot be merged"),
     }
+}
+
+/// `AutoMergeService#cancel`: what it returns is the body, so its 406 comes with the status of a good answer.
+fn stop_merge(state: &mut State, call: &Call, caller: &Caller, project: &str, number: u64) -> Answer {
+    takes(state, call, &[], &[]);
+    let found = &state.projects[project];
+    let pull = &found.pulls[&number];
+    if !found.allows_auto_merge && pull.author != caller.login {
+        return refuse(401, "401 Unauthorized");
+    }
+    if pull.auto_merge.is_none() {
+        let said = "Can't cancel the automatic merge";
+        return Answer::json(201, json!({"message": said, "http_status": 406, "status": "error"}));
+    }
+    state.touch(project, number, |pull| pull.auto_merge = None);
+    Answer::json(201, json!({"status": "success"}))
 }
 
 fn read(state: &mut State, call: &Call, project: &str, rest: &[&str]) -> Answer {

@@ -205,6 +205,10 @@ fn mutate(state: &mut State, caller: &Caller, field: &Field) -> Result<Value, Fa
     };
     state.refresh(&project);
     if field.name == "disablePullRequestAutoMerge" {
+        let is_stopped = state.pull(&project, number).is_some_and(|pull| pull.is_open() && pull.auto_merge.is_some());
+        if !is_stopped {
+            return Err(failure("UNPROCESSABLE", "Pull request Can't disable auto-merge for this pull request"));
+        }
         state.touch(&project, number, |pull| pull.auto_merge = None);
     } else {
         enable_auto_merge(state, caller, &project, number, &input)?;
