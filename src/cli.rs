@@ -171,6 +171,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             | Command::Explain { .. }
             | Command::History(_)
             | Command::Trace(_)
+            | Command::Pulls
             | Command::Tags { .. }
     );
     if cli.global.now.is_some() && !has_clock {

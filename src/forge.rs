@@ -174,8 +174,8 @@ impl Forge {
         Ok(once_each(found))
     }
 
-    /// Lists those closed or merged ones that changed at or after a time, newest change first; conditional. At most 1,000
-    /// are looked at.
+    /// Lists those closed or merged ones that changed at or after a time, newest change first; conditional. More than
+    /// 1,000 are [`ForgeError::BadAnswer`].
     pub async fn closed_pulls(
         &self,
         project: &Project,

@@ -117,6 +117,12 @@ pub struct Snapshot {
     pub pulls: BTreeMap<String, Result<Pulls, Failure>>,
     /// Repositories whose forge makes the commits: one for each branch and cycle.
     pub by_forge: BTreeSet<String>,
+    /// Tells this configuration from others that may write the same repositories, as eight digits.
+    pub instance: String,
+    /// Applications, by `namespace/name`, in whose files something is wrong: what they ask for is not sure.
+    pub unsure: BTreeSet<String>,
+    /// Nothing is written, whatever the rules say.
+    pub observe: bool,
     /// Everything that asks for images was read: what nobody asks for in here is asked for by nobody.
     pub is_whole: bool,
 }
@@ -302,8 +308,8 @@ fn problems(snapshot: &Snapshot, judgements: &[Judgement]) -> Vec<Problem> {
         }
         let is_defined_wrong = is_registry || is_of_definition(subject, judgement);
         let definition = image.application.file.as_ref().filter(|_| is_defined_wrong);
-        let is_repository =
-            snapshot.repository_failures.get(repository).is_some_and(|failure| failure.message == judgement.message);
+        let is_repository = judgement.code.starts_with("forge/")
+            || snapshot.repository_failures.get(repository).is_some_and(|failure| failure.message == judgement.message);
         let file = subject.located.as_ref().map(|located| located.file.to_string());
         found.insert(Problem {
             severity: Severity::Error,

@@ -5,6 +5,7 @@
 
 mod act;
 mod ask_git;
+mod certainty;
 mod check;
 mod due;
 pub mod failpoint;
@@ -216,6 +217,7 @@ impl Reconciler {
             at.map_or_else(|| Repository::new(options.clone()), |at| old.swap_remove(at))
         };
         self.repositories = options.repositories.iter().map(&mut keep).collect();
+        self.repositories.iter_mut().for_each(Repository::forget_made);
         // Closed before another one is opened: the same file cannot be open twice.
         if options.cache != self.options.cache {
             self.cache = Cache::open(&options.cache);

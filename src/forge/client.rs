@@ -42,7 +42,8 @@ pub(super) struct Client {
 pub(super) enum Until<'a> {
     /// To the end; a list longer than can be is an error.
     End,
-    /// To the first entry whose time at this pointer is earlier, at most 1,000 entries: the list is sorted, newest first.
+    /// To the first entry whose time at this pointer is earlier: the list is sorted, newest first. One that goes on after
+    /// 1,000 entries is an error, since nobody could tell what is missing.
     Changed(&'a str, Timestamp),
     /// So many pages at most.
     Pages(usize),
@@ -171,8 +172,11 @@ impl Client {
                 }
                 Until::End => false,
                 Until::Changed(at, since) => {
-                    all.len() >= MAX_CHANGED
-                        || all.last().and_then(|last| json::time(last, at)).is_none_or(|time| time < since)
+                    let is_past = all.last().and_then(|last| json::time(last, at)).is_none_or(|time| time < since);
+                    if !is_past && all.len() >= MAX_CHANGED {
+                        return Err(answer.bad(format!("more than {MAX_CHANGED} entries changed")));
+                    }
+                    is_past
                 }
                 Until::Pages(most) => page >= most,
             };

@@ -26,7 +26,7 @@ const DIALECT: Dialect = Dialect { accept: "application/json", headers: &[], sch
 /// Entries of a page; the most that a server gives unless it is told otherwise.
 const PAGE: (&str, &str) = ("limit", "50");
 /// Pages that are read for the closed pull requests of one branch: the lists know no branches.
-const CLOSED_PAGES: usize = 20;
+const CLOSED_PAGES: usize = 200;
 const DRAFTS: Drafts = Drafts { own: "WIP:", known: &["wip:", "[wip]"] };
 
 /// One Gitea or Forgejo as one account sees it.

@@ -118,6 +118,8 @@ pub struct Proposal {
     pub is_draft: bool,
     /// The forge is to merge it by itself.
     pub auto_merge: Option<MergeMethod>,
+    /// The forge was asked to, and is asked not to any more before anything is pushed.
+    pub stops_merge: bool,
 }
 
 /// What is done about a pull request.
@@ -127,6 +129,8 @@ pub enum Request {
     Open,
     /// An open one gets a new title and body.
     Update(u64),
+    /// An open one stays as it is; its branch moves.
+    Keep(u64),
     /// An open one gets what belongs to it and is not there yet: people, labels, the wish to be merged.
     Finish(u64),
     /// One that repin closed is opened again; its branch has to stand at this commit for that.
@@ -166,6 +170,8 @@ pub enum Chore {
         repository: String,
         /// The pull request.
         number: u64,
+        /// Its branch.
+        branch: Branch,
         /// Its body, which remembers that it was said.
         body: String,
         /// What.

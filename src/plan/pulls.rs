@@ -5,9 +5,11 @@
 //! to be remembered, and two instances come to the same end.
 
 mod branch;
+mod hold;
 mod limits;
 mod obsolete;
 mod refusal;
+mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,64 +17,35 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::message::pull_request::{self, Marker};
 use crate::message::trailers::Change;
-use crate::model::change::{ChangeSet, Chore, Notice, PlannedCommit, Proposal, PullText, Request};
-use crate::model::forge::{LABEL_REBASE, LABEL_RETRY, PullLimits, PullRequest, PullState, RebaseWhen};
-use crate::model::history::CommitId;
+use crate::model::change::{ChangeSet, Chore, Notice, Proposal, PullText, Request, WrittenPlace};
+use crate::model::forge::{LABEL_REBASE, LABEL_RETRY, PullRequest, PullState, RebaseWhen};
 use crate::model::names::Branch;
-use crate::model::outcome::OutcomeResult;
 use crate::model::tracked::RemoteBranch;
 use crate::plan::group::Proposed;
 use crate::plan::judge::Judgement;
+use crate::plan::pulls::hold::{fail, unconfigured};
 use crate::plan::pulls::limits::Counts;
-use crate::plan::{Failure, Question, Snapshot};
+use crate::plan::pulls::obsolete::Places;
+pub use crate::plan::pulls::state::{Head, Pulls};
+use crate::plan::{Question, Snapshot};
 
 /// How long after repin closed it a pull request is opened again instead of a new one.
 pub const REOPENED_WITHIN: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How long the base may lag behind a merge that the forge tells of.
 const MERGED_MOMENTS_AGO: SignedDuration = SignedDuration::from_mins(10);
+/// Of how many closed ones of a branch it is asked who closed them.
+const CLOSERS: usize = 3;
 /// How long what belongs to a new pull request is added where it is missing: the process may have died in between.
-const FINISHED_WITHIN: SignedDuration = SignedDuration::from_hours(1);
+const FINISHED_WITHIN: SignedDuration = SignedDuration::from_mins(10);
 
-/// What the forge and the remote say of the pull requests of one repository.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Pulls {
-    /// The open ones.
-    pub open: Vec<PullRequest>,
-    /// The closed and merged ones of the branches that were asked for, newest first.
-    pub closed: BTreeMap<Branch, Vec<PullRequest>>,
-    /// Of branches that are not in [`Pulls::closed`] there are none.
-    pub has_all_closed: bool,
-    /// Who closed them, by number, where it was asked and the forge says it.
-    pub closers: BTreeMap<u64, String>,
-    /// When pull requests were opened lately.
-    pub opened: Vec<Timestamp>,
-    /// The branches that are there.
-    pub heads: BTreeMap<Branch, Head>,
-    /// The branch of the repository: groups for it need nothing in their branches that tells them from others.
-    pub main: Option<Branch>,
-    /// How many may be open.
-    pub limits: PullLimits,
-    /// Logins in lower case: what they closed refuses nothing.
-    pub ignored: BTreeSet<String>,
-}
+/// What a marker tells of a pull request that the forge was asked to merge by itself.
+pub const AUTO_MERGE: &str = "auto-merge";
 
-/// A branch of a pull request on the remote.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Head {
-    /// Its newest commit.
-    pub commit: CommitId,
-    /// What that stands on.
-    pub parents: Vec<CommitId>,
-    /// Who made it.
-    pub author: String,
-    /// It is a commit of repin's.
-    pub is_ours: bool,
-    /// What its trailers say that it changes.
-    pub changes: Vec<Change>,
-    /// Whose it is, by its trailers.
-    pub applications: Vec<(String, Option<String>)>,
-    /// It cannot be merged into the base as it is; none where nobody asked.
-    pub has_conflict: Option<bool>,
+/// Gives those of a branch's closed pull requests that people closed without merging them: the newest, which are the ones
+/// that may refuse something.
+pub fn by_people(closed: &[PullRequest]) -> impl Iterator<Item = &PullRequest> {
+    let is_own = |pull: &PullRequest| Marker::parse(&pull.body).is_some_and(|marker| marker.closed.is_some());
+    closed.iter().filter(move |pull| pull.state == PullState::Closed && !is_own(pull)).take(CLOSERS)
 }
 
 /// What is done about pull requests.
@@ -89,6 +62,7 @@ pub(super) struct Settled {
 /// Decides what becomes of each group's pull request, and holds what waits for one.
 pub(super) fn settle(snapshot: &Snapshot, judgements: &mut [Judgement], proposed: Vec<Proposed<'_>>) -> Settled {
     let mut settled = Settled::default();
+    let unsettled = obsolete::unsettled(snapshot, judgements);
     let mut counts: BTreeMap<&str, Counts> = BTreeMap::new();
     let mut wanted: BTreeSet<(&str, Branch)> = BTreeSet::new();
     for mut one in proposed {
@@ -105,7 +79,8 @@ pub(super) fn settle(snapshot: &Snapshot, judgements: &mut [Judgement], proposed
             }
         };
         let is_free = |branch: &Branch| !wanted.contains(&(repository, branch.clone()));
-        let Some(branch) = branch::name(&one.unit, one.base, pulls.main.as_ref(), is_free) else {
+        let Some(branch) = branch::name(&one.unit, one.base, pulls.main.as_ref().filter(|_| !pulls.is_shared), is_free)
+        else {
             let message = format!("the group `{}` gives no name of a branch", one.unit.title());
             one.hold(judgements, None, "annotation/invalid", &message, None);
             continue;
@@ -113,7 +88,7 @@ pub(super) fn settle(snapshot: &Snapshot, judgements: &mut [Judgement], proposed
         wanted.insert((repository, branch.clone()));
         one.commit.text.branch = branch.to_string();
         let counts = counts.entry(repository).or_insert_with(|| Counts::of(pulls, snapshot.now));
-        let case = Case { snapshot, pulls, branch: &branch, one: &one };
+        let case = Case { snapshot, pulls, unsettled: &unsettled, branch: &branch, one: &one };
         match case.verdict(counts) {
             Verdict::Ask(question) => settled.questions.push(question),
             Verdict::Hold { pull, code, message, until, chores } => {
@@ -137,7 +112,7 @@ pub(super) fn settle(snapshot: &Snapshot, judgements: &mut [Judgement], proposed
             }
         }
     }
-    if settled.questions.is_empty() {
+    if settled.questions.is_empty() && !snapshot.observe {
         settled.chores.extend(obsolete::chores(snapshot, judgements, &wanted));
     }
     settled
@@ -163,21 +138,24 @@ enum Verdict<'a> {
 struct Case<'a, 'p> {
     snapshot: &'a Snapshot,
     pulls: &'a Pulls,
+    /// Places of which nobody knows what they want.
+    unsettled: &'p Places<'a>,
     branch: &'p Branch,
     one: &'p Proposed<'a>,
 }
 
 impl<'a> Case<'a, '_> {
     fn verdict(&self, counts: &mut Counts) -> Verdict<'a> {
-        let open = self.pulls.open.iter().find(|pull| pull.head == *self.branch);
+        // People may open a second one for another base.
+        let mut all: Vec<&PullRequest> = self.pulls.open.iter().filter(|pull| pull.head == *self.branch).collect();
+        all.sort_by_key(|pull| (pull.base != self.one.base.branch, pull.number));
+        let open = all.first().copied();
         let head = self.pulls.heads.get(self.branch);
-        let is_forced = open.is_some_and(|pull| pull.labels.contains(LABEL_REBASE));
-        if let Some(head) = head.filter(|head| !head.is_ours && !is_forced) {
-            return self.foreign(open, head);
-        }
-        match open {
-            Some(pull) => self.with_open(pull, head, is_forced),
-            None => self.without_open(head, counts),
+        let Some(pull) = open else { return self.without_open(head, counts) };
+        let is_forced = pull.labels.contains(LABEL_REBASE);
+        match head.filter(|head| !head.is_ours && !is_forced) {
+            Some(head) => self.foreign(Some(pull), head),
+            None => self.with_open(pull, head, is_forced),
         }
     }
 
@@ -190,15 +168,26 @@ impl<'a> Case<'a, '_> {
             self.branch
         );
         let notice = Notice::Foreign { author: head.author.clone(), commit: head.commit };
-        let chores = open.and_then(|pull| self.tell(pull, "foreign", notice)).into_iter().collect();
+        let told = open.filter(|_| head.is_known).and_then(|pull| self.tell(pull, "foreign", notice));
+        let chores = told.into_iter().collect();
         Verdict::Hold { pull: open, code: "pull-request/foreign-commits", message, until: None, chores }
     }
 
     fn with_open(&self, pull: &'a PullRequest, head: Option<&Head>, is_forced: bool) -> Verdict<'a> {
+        if let Some(place) = head.filter(|_| !is_forced).and_then(|head| self.lost(head)) {
+            let message = format!(
+                "pull request #{} stays as it is, for what {place} wants cannot be said now: {}",
+                pull.number, pull.url
+            );
+            let code = "pull-request/open";
+            return Verdict::Hold { pull: Some(pull), code, message, until: None, chores: Vec::new() };
+        }
         let is_written = !is_forced && head.is_some_and(|head| self.is_up_to_date(head, pull));
         let text = self.text();
-        let is_told = Marker::parse(&pull.body).is_some_and(|marker| marker.text == pull_request::key(&text));
-        if is_written && is_told && !self.is_unfinished(pull) {
+        // One that was opened again still says why it was closed.
+        let is_told = Marker::parse(&pull.body)
+            .is_some_and(|marker| marker.text == pull_request::key(&text) && marker.closed.is_none());
+        if is_written && is_told && !self.is_unfinished(pull) && !self.stops_merge(pull) {
             let message = format!("pull request #{} of {} waits to be merged: {}", pull.number, pull.author, pull.url);
             return Verdict::Hold {
                 pull: Some(pull),
@@ -208,21 +197,39 @@ impl<'a> Case<'a, '_> {
                 chores: Vec::new(),
             };
         }
-        let request = if is_written && is_told { Request::Finish(pull.number) } else { Request::Update(pull.number) };
+        let stops_merge = self.stops_merge(pull);
+        // What people wrote into title and body stays as long as the change is the same.
+        let request = match (is_told && !stops_merge, self.is_unfinished(pull)) {
+            (false, _) => Request::Update(pull.number),
+            (true, true) => Request::Finish(pull.number),
+            (true, false) => Request::Keep(pull.number),
+        };
         let spent = if is_forced { vec![(pull.number, LABEL_REBASE)] } else { Vec::new() };
-        Verdict::Write { proposal: Box::new(self.proposal(head, is_written, request, spent)), pull: Some(pull) }
+        let proposal = Proposal { stops_merge, ..self.proposal(head, is_written, request, spent) };
+        Verdict::Write { proposal: Box::new(proposal), pull: Some(pull) }
+    }
+
+    /// The forge was asked to merge it by itself, and what it brings now must not be.
+    fn stops_merge(&self, pull: &PullRequest) -> bool {
+        let is_asked = || Marker::parse(&pull.body).is_some_and(|marker| marker.told.contains(AUTO_MERGE));
+        self.one.wishes.auto_merge.is_none() && pull.is_auto_merged != Some(false) && is_asked()
     }
 
     fn without_open(&self, head: Option<&Head>, counts: &mut Counts) -> Verdict<'a> {
+        let ask = || Verdict::Ask(Question::Closed(self.one.base.repository.clone(), self.branch.clone()));
         let closed = match self.pulls.closed.get(self.branch) {
             Some(closed) => closed.as_slice(),
             None if self.pulls.has_all_closed => &[],
-            None => return Verdict::Ask(Question::Closed(self.one.base.repository.clone(), self.branch.clone())),
+            None => return ask(),
         };
+        if by_people(closed).any(|pull| !self.pulls.closers.contains_key(&pull.number)) {
+            return ask();
+        }
         let now = self.snapshot.now;
         let merged = closed.iter().find(|pull| pull.state == PullState::Merged);
         let is_fresh = |pull: &&PullRequest| {
-            pull.closed.is_some_and(|at| now.duration_since(at) < MERGED_MOMENTS_AGO) && self.brings_the_same(pull)
+            let looked = self.pulls.looked.unwrap_or(now);
+            pull.closed.is_some_and(|at| looked.duration_since(at) < MERGED_MOMENTS_AGO) && self.brings_the_same(pull)
         };
         if let Some(pull) = merged.filter(is_fresh) {
             let message = format!(
@@ -243,10 +250,21 @@ impl<'a> Case<'a, '_> {
             let message = refusal.message();
             return Verdict::Hold { pull: Some(refusal.pull), code: "guard/refused", message, until: None, chores };
         }
+        // What was merged is on the base, whoever committed it.
+        let newest = closed.first();
+        let is_free = |head: &&Head| {
+            let is_merged =
+                |pull: &PullRequest| pull.state == PullState::Merged && pull.head_commit == Some(head.commit);
+            let is_forced = newest.is_some_and(|pull| pull.labels.contains(LABEL_REBASE));
+            head.is_ours || is_forced || closed.iter().any(is_merged)
+        };
+        if let Some(head) = head.filter(|head| !is_free(head)) {
+            return self.foreign(None, head);
+        }
         if let Err((message, until)) = counts.take(&self.pulls.limits, now) {
             return Verdict::Hold { pull: None, code: "pull-request/limit", message, until, chores: Vec::new() };
         }
-        let newest = closed.first().filter(|pull| pull.state == PullState::Closed);
+        let newest = newest.filter(|pull| pull.state == PullState::Closed);
         let spent = |pull: &PullRequest| {
             if pull.labels.contains(LABEL_RETRY) { vec![(pull.number, LABEL_RETRY)] } else { Vec::new() }
         };
@@ -279,6 +297,7 @@ impl<'a> Case<'a, '_> {
             asks_owners: wishes.asks_owners,
             is_draft: wishes.is_draft,
             auto_merge: wishes.auto_merge,
+            stops_merge: false,
         }
     }
 
@@ -297,7 +316,17 @@ impl<'a> Case<'a, '_> {
         let is_clean = || head.has_conflict.or(pull.has_conflict) == Some(false);
         let is_on_base = head.parents == [self.one.head];
         let may_stay = self.pulls.limits.rebase == RebaseWhen::Conflict && is_clean();
-        pull.base == self.one.base.branch && self.holds(head) && (is_on_base || may_stay)
+        self.holds(head) && (is_on_base || may_stay)
+    }
+
+    /// Finds a place that the branch changes and that would be lost because nobody knows what it wants.
+    fn lost(&self, head: &Head) -> Option<String> {
+        let wanted = self.changes();
+        let is_wanted = |change: &Change| wanted.iter().any(|one| one.file == change.file && one.key == change.key);
+        let is_unsettled =
+            |change: &&Change| self.unsettled.contains(&(self.one.base, change.file.as_str(), change.key.clone()));
+        let lost = head.changes.iter().filter(|change| !is_wanted(change)).find(is_unsettled)?;
+        Some(format!("`{}` of {}", lost.key, lost.file))
     }
 
     /// The branch holds exactly what is wanted.
@@ -316,60 +345,34 @@ impl<'a> Case<'a, '_> {
 
     fn values(&self) -> Vec<String> {
         let places = &self.one.commit.text.places;
-        places.iter().map(|place| format!("{} {}", place.alias, place.new)).collect()
+        let is_of_one =
+            places.iter().all(|place| Some(&place.application) == places.first().map(|one| &one.application));
+        let value = |place: &WrittenPlace| {
+            let of = if is_of_one { String::new() } else { format!("{} ", place.application.0) };
+            format!("{of}{} {}", place.alias, place.new)
+        };
+        places.iter().map(value).collect()
     }
 
     /// Something that belongs to a new pull request is not there yet, and nobody had time to take it away on purpose.
     fn is_unfinished(&self, pull: &PullRequest) -> bool {
         let is_new = self.snapshot.now.duration_since(pull.created) < FINISHED_WITHIN;
         let wishes = &self.one.wishes;
-        let lacks_label = wishes.people.labels.iter().any(|label| !pull.labels.contains(label));
-        let lacks_merge = wishes.auto_merge.is_some() && pull.is_auto_merged == Some(false);
-        is_new && (lacks_label || lacks_merge)
+        // Forges take two spellings of a label for one.
+        let has = |label: &String| pull.labels.iter().any(|known| known.eq_ignore_ascii_case(label));
+        is_new && !wishes.people.labels.iter().all(has)
     }
 
     fn tell(&self, pull: &PullRequest, what: &str, notice: Notice) -> Option<Chore> {
         let is_told = Marker::parse(&pull.body).is_some_and(|marker| marker.told.contains(what));
         let repository = self.one.base.repository.clone();
-        (!is_told).then(|| Chore::Tell { repository, number: pull.number, body: pull.body.clone(), notice })
-    }
-}
-
-impl Proposed<'_> {
-    fn judgements<'j>(&self, judgements: &'j mut [Judgement]) -> impl Iterator<Item = &'j mut Judgement> {
-        let subjects: BTreeSet<usize> = self.commit.subjects.iter().copied().collect();
-        let indexed = judgements.iter_mut().enumerate();
-        indexed.filter(move |(index, _)| subjects.contains(index)).map(|(_, judgement)| judgement)
-    }
-
-    fn hold(
-        &self,
-        judgements: &mut [Judgement],
-        pull: Option<&PullRequest>,
-        code: &str,
-        message: &str,
-        until: Option<Timestamp>,
-    ) {
-        for judgement in self.judgements(judgements) {
-            judgement.result = OutcomeResult::Held;
-            judgement.code = code.to_owned();
-            judgement.message = format!("{}; {message}", judgement.message);
-            judgement.until = until;
-            judgement.pull_request = pull.map(|pull| pull.url.clone());
-        }
-    }
-}
-
-/// Says that pull requests are wanted where no forge is known.
-pub(super) fn unconfigured(repository: &str) -> String {
-    format!("the rules say `delivery: pull-request`, and the repository `{repository}` has no `forge`")
-}
-
-fn fail(judgements: &mut [Judgement], commit: &PlannedCommit, failure: &Failure) {
-    for index in &commit.subjects {
-        let Some(judgement) = judgements.get_mut(*index) else { continue };
-        let (to, back) = (judgement.to.take(), judgement.look_back.take());
-        *judgement = Judgement::failed(failure).with(to, back);
+        (!is_told).then(|| Chore::Tell {
+            repository,
+            number: pull.number,
+            branch: pull.head.clone(),
+            body: pull.body.clone(),
+            notice,
+        })
     }
 }
 

@@ -61,6 +61,13 @@ impl Forges {
         self.repositories.get(name)
     }
 
+    /// Tells whether another repository has its pull requests in the same project.
+    pub(super) fn is_shared(&self, name: &str) -> bool {
+        let place = |held: &Held| (held.forge.options().api_url.clone(), held.project.clone());
+        let Some(own) = self.repositories.get(name).map(place) else { return false };
+        self.repositories.values().filter(|held| place(held) == own).count() > 1
+    }
+
     /// Gives the project of a source on the forge that is meant for its URL: that with the longest one. None where none is
     /// meant for it.
     pub(super) fn of_source(&self, source: &Source) -> Option<Held> {

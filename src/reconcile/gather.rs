@@ -21,7 +21,6 @@ use crate::plan::rollback::Timeline;
 use crate::plan::{Failure, Question, Snapshot, Subject, shown_key};
 use crate::reconcile::generate::repository_problem;
 use crate::reconcile::past::keep_meant;
-use crate::reconcile::propose::is_by_forge;
 use crate::reconcile::repository::{Ground, Reading, failure_of};
 use crate::reconcile::workers::{defect, on_each};
 use crate::reconcile::{CycleReport, Due, Mode, Reconciler};
@@ -114,11 +113,7 @@ impl Reconciler {
             let unread = repository.unread.iter().map(|(branch, (_, failure))| (base(branch), failure.clone()));
             snapshot.branch_failures.extend(unread);
         }
-        let by_forge = self.repositories.iter().filter(|repository| is_by_forge(repository));
-        snapshot.by_forge = by_forge.map(|repository| repository.options.name.clone()).collect();
-        snapshot.is_whole = snapshot.repository_failures.is_empty()
-            && snapshot.branch_failures.is_empty()
-            && !matches!(mode, Mode::Explain(_));
+        self.note_certainty(&mut snapshot, &applications, mode, report);
         snapshot
     }
 

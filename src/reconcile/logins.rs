@@ -17,6 +17,15 @@ impl Reconciler {
             let is_by_app = |login: &ForgeLogin| matches!(login, ForgeLogin::App { .. });
             let has_none = repository.options.access.credentials == Credentials::Anonymous;
             let target = repository.options.forge.as_ref().filter(|forge| is_by_app(&forge.options.login));
+            let is_there = |web: &url::Url| {
+                let at = &repository.options.url;
+                let port = at.port().or(Some(443));
+                at.host().is_some_and(|host| web.host_str().is_some_and(|own| own.eq_ignore_ascii_case(host)))
+                    && web.scheme() == "https"
+                    && web.port_or_known_default() == port
+            };
+            // The token is for the forge's own host and no other.
+            let target = target.filter(|forge| is_there(&forge.options.web_url));
             let (Some(target), true) = (target, is_https && has_none) else { continue };
             let Some(held) = self.forges.of_repository(&name) else { continue };
             match held.forge.git_credentials(&target.project).await {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 
+use crate::forge::ForgeError;
 use crate::git::{GitError, RefUpdate};
 use crate::model::change::{ChangeSet, FileChange, PullText, Request};
 use crate::model::forge::{CommitsBy, ForgeFile};
@@ -56,6 +57,7 @@ impl Reconciler {
         jobs = self.commit_all(jobs).await;
         self.commit_by_forges(&mut jobs).await;
         jobs = self.bring_back(jobs).await;
+        self.stop_merges(&mut jobs).await;
         self.push_jobs(&mut jobs).await;
         failpoint::reach("pulls-pushed");
         let places = jobs.iter().flatten().filter(|job| job.is_good() && renders(job));
@@ -65,7 +67,8 @@ impl Reconciler {
         for (repository, jobs) in self.repositories.iter().zip(jobs) {
             let name = repository.options.name.clone();
             if let Some(held) = self.forges.of_repository(&name).cloned() {
-                works.push(ensure_all(name, held, jobs, news.clone()).boxed());
+                let instance = report.snapshot.instance.clone();
+                works.push(ensure_all(name, instance, held, jobs, news.clone()).boxed());
             }
         }
         let done: Vec<_> = join_all(works).await.into_iter().flatten().collect();
@@ -103,14 +106,17 @@ impl Reconciler {
             let pulls = report.snapshot.pulls.get(&set.repository).and_then(|pulls| pulls.as_ref().ok());
             let number = match proposal.request {
                 Request::Open => None,
-                Request::Update(number) | Request::Finish(number) | Request::Reopen(number, _) => Some(number),
+                Request::Update(number)
+                | Request::Keep(number)
+                | Request::Finish(number)
+                | Request::Reopen(number, _) => Some(number),
             };
-            let body = pulls.and_then(|pulls| {
+            let pull = pulls.and_then(|pulls| {
                 let closed = pulls.closed.get(&set.branch).into_iter().flatten();
                 let mut all = pulls.open.iter().chain(closed);
-                Some(all.find(|pull| Some(pull.number) == number)?.body.clone())
+                all.find(|pull| Some(pull.number) == number).cloned()
             });
-            slot.push(Job::new(set, proposal, body));
+            slot.push(Job::new(set, proposal, pull));
         }
         jobs
     }
@@ -132,6 +138,20 @@ impl Reconciler {
         .await;
         failpoint::reach("pulls-objects");
         answers.into_iter().zip(kept).map(|(answer, (jobs, _))| answer.unwrap_or_else(|| broken(jobs))).collect()
+    }
+
+    /// Has forges no longer merge by themselves what nobody has looked at, before it is there.
+    async fn stop_merges(&mut self, jobs: &mut [Vec<Job>]) {
+        let names: Vec<String> = self.repositories.iter().map(|repository| repository.options.name.clone()).collect();
+        for (name, jobs) in names.iter().zip(jobs) {
+            let Some(held) = self.forges.of_repository(name).cloned() else { continue };
+            for job in jobs.iter_mut().filter(|job| job.is_good() && job.proposal.stops_merge) {
+                let Some(pull) = &job.pull else { continue };
+                if let Err(error) = held.forge.stop_auto_merge(&held.project, pull).await {
+                    job.failure = Some(Trouble::Failed(failure(name, &error)));
+                }
+            }
+        }
     }
 
     async fn push_jobs(&mut self, jobs: &mut [Vec<Job>]) {
@@ -160,16 +180,20 @@ impl Reconciler {
 /// Has the pull requests of one repository be there, one after the other, as forges want it.
 async fn ensure_all(
     name: String,
+    instance: String,
     held: Held,
     jobs: Vec<Job>,
     news: Arc<AllNews>,
 ) -> Vec<(Job, Result<Ensured, Trouble>)> {
-    let at = At { forge: &held.forge, project: &held.project, repository: &name };
+    let at = At { forge: &held.forge, project: &held.project, repository: &name, instance: &instance };
     let mut done = Vec::new();
     for mut job in jobs {
         job.proposal.text.news = news_of(&job.proposal.text, &news);
         let result = match job.failure.take() {
-            None => at.ensure(&job).await.map_err(|error| Trouble::Failed(failure(&name, &error))),
+            None => at.ensure(&job).await.map_err(|error| match error {
+                ForgeError::Moved { .. } => Trouble::Moved,
+                other => Trouble::Failed(failure(&name, &other)),
+            }),
             Some(trouble) => Err(trouble),
         };
         done.push((job, result));
@@ -222,7 +246,7 @@ fn broken(jobs: Vec<Job>) -> Vec<Job> {
 }
 
 fn renders(job: &Job) -> bool {
-    !matches!(job.proposal.request, Request::Finish(_))
+    !matches!(job.proposal.request, Request::Finish(_) | Request::Keep(_))
 }
 
 fn news_of(text: &PullText, all: &AllNews) -> AllNews {

@@ -6,28 +6,25 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
 use jiff::{SignedDuration, Timestamp};
+use tracing::warn;
 
 use crate::diagnostic::Diagnostic;
 use crate::forge::{Forge, ForgeError};
-use crate::message::pull_request::Marker;
-use crate::model::forge::{BRANCH_PREFIX, Project, PullRequest, PullState, RebaseWhen};
+use crate::model::forge::{BRANCH_PREFIX, Project, PullRequest, RebaseWhen};
 use crate::model::names::Branch;
 use crate::model::rule::Delivery;
 use crate::plan::judge::delivery;
-use crate::plan::pulls::{Head, Pulls};
+use crate::plan::pulls::{Head, Pulls, by_people};
 use crate::plan::{Failure, Question, Snapshot};
 use crate::reconcile::Reconciler;
+use crate::reconcile::propose::is_by_forge;
 use crate::reconcile::repository::failure_of;
 use crate::reconcile::workers::{defect, on_each};
 
 /// From so many branches on the closed pull requests are asked for in one list.
 const ASKED_TOGETHER: usize = 8;
-/// A list of closed ones that is shorter than this is whole.
-const MOST_CLOSED: usize = 1_000;
 /// How many requests for closed ones run at once.
 const AT_ONCE: usize = 4;
-/// Of how many closed ones of a branch it is asked who closed them.
-const CLOSERS: usize = 3;
 /// Clocks of forges and of this machine differ by less.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
@@ -37,7 +34,7 @@ pub(super) struct Memory {
     /// The closed and merged ones of branches that were asked for, newest first.
     closed: BTreeMap<Branch, Vec<PullRequest>>,
     /// Who closed them.
-    closers: BTreeMap<u64, String>,
+    closers: BTreeMap<u64, Option<String>>,
     /// Of branches that are not in [`Memory::closed`] there are none.
     is_whole: bool,
     /// When the closed ones were looked at last.
@@ -87,15 +84,30 @@ impl Reconciler {
             let all = snapshot.advertised.get(name);
             all.is_some_and(|all| all.keys().any(|branch| branch.as_str().starts_with(BRANCH_PREFIX)))
         };
-        let own = &self.options.own_emails;
         let mut pieces = Vec::new();
-        for repository in &self.repositories {
-            let name = &repository.options.name;
-            let is_asked = self.forges.of_repository(name).is_some()
-                && !snapshot.repository_failures.contains_key(name)
-                && (wanted.contains(name) || has_branches(name));
-            let conflicts = repository.options.pull_requests.rebase == RebaseWhen::Conflict;
-            pieces.push(is_asked.then(|| (own.clone(), conflicts)));
+        for at in 0..self.repositories.len() {
+            let Some(repository) = self.repositories.get(at) else { continue };
+            let name = repository.options.name.clone();
+            let (by_forge, limits) = (is_by_forge(repository), repository.options.pull_requests);
+            let is_known = !snapshot.repository_failures.contains_key(&name);
+            let held = self.forges.of_repository(&name).filter(|_| is_known).cloned();
+            let Some(held) = held.filter(|_| wanted.contains(&name) || has_branches(&name)) else {
+                pieces.push(None);
+                continue;
+            };
+            let mut own = self.options.own_emails.clone();
+            if by_forge {
+                // The forge puts its own name to the commits that it makes for us.
+                match held.forge.identity(&held.project).await {
+                    Ok(identity) => own.extend(identity.emails.iter().map(|email| email.to_lowercase())),
+                    Err(error) => {
+                        snapshot.pulls.insert(name.clone(), Err(failure(&name, &error)));
+                        pieces.push(None);
+                        continue;
+                    }
+                }
+            }
+            pieces.push(Some((own, limits.rebase == RebaseWhen::Conflict)));
         }
         if pieces.iter().all(Option::is_none) {
             return;
@@ -133,6 +145,7 @@ impl Reconciler {
         };
         let limits = repository.options.pull_requests;
         let main = repository.head.as_ref().map(|head| head.branch.clone());
+        let looked = repository.looked;
         let (forge, project) = (held.forge.clone(), held.project.clone());
         let started = Timestamp::now();
         let open = forge.open_pulls(&project, BRANCH_PREFIX).await.map_err(|error| failure(name, &error))?;
@@ -144,17 +157,23 @@ impl Reconciler {
             let hour_ago = now.checked_sub(SignedDuration::from_hours(1)).unwrap_or(now);
             let since = memory.looked.map_or(hour_ago, |looked| looked.min(hour_ago));
             let since = since.checked_sub(SKEW).unwrap_or(since);
-            let closed = forge.closed_pulls(&project, BRANCH_PREFIX, since).await;
-            let closed = closed.map_err(|error| failure(name, &error))?;
-            if closed.len() >= MOST_CLOSED {
-                // More may have changed than is told.
-                *memory = Memory::default();
-            }
+            let closed = match forge.closed_pulls(&project, BRANCH_PREFIX, since).await {
+                Ok(closed) => closed,
+                // More changed than is told: what is known of them is worth nothing.
+                Err(ForgeError::BadAnswer { .. }) => {
+                    *memory = Memory::default();
+                    Vec::new()
+                }
+                Err(error) => return Err(failure(name, &error)),
+            };
             opened.extend(closed.iter().map(|pull| pull.created));
             memory.renew(closed);
         }
         memory.looked = Some(started);
+        let is_shared = self.forges.is_shared(name);
         Ok(Pulls {
+            is_shared,
+            looked,
             open,
             closed: memory.closed.clone(),
             closers: memory.closers.clone(),
@@ -205,14 +224,19 @@ async fn ask_closed(
         branches.iter().copied().filter(|branch| !memory.is_whole && !memory.closed.contains_key(*branch)).collect();
     let mut left: Vec<Branch> = missing.iter().map(|branch| (*branch).clone()).collect();
     if missing.len() >= ASKED_TOGETHER {
-        let all = forge.closed_pulls(project, BRANCH_PREFIX, Timestamp::UNIX_EPOCH).await?;
-        if all.len() < MOST_CLOSED {
-            for pull in all {
-                memory.closed.entry(pull.head.clone()).or_default().push(pull);
+        match forge.closed_pulls(project, BRANCH_PREFIX, Timestamp::UNIX_EPOCH).await {
+            Ok(all) => {
+                memory.closed.clear();
+                for pull in all {
+                    memory.closed.entry(pull.head.clone()).or_default().push(pull);
+                }
+                memory.closed.values_mut().for_each(|pulls| newest_first(pulls));
+                memory.is_whole = true;
+                left.clear();
             }
-            memory.closed.values_mut().for_each(|pulls| newest_first(pulls));
-            memory.is_whole = true;
-            left.clear();
+            // Too many for one list.
+            Err(ForgeError::BadAnswer { .. }) => {}
+            Err(error) => return Err(error),
         }
     }
     let mut answers =
@@ -223,21 +247,18 @@ async fn ask_closed(
         memory.closed.insert(branch, pulls);
     }
     drop(answers);
-    let is_by_a_person = |pull: &&PullRequest| {
-        let is_own = Marker::parse(&pull.body).is_some_and(|marker| marker.closed.is_some());
-        pull.state == PullState::Closed && !is_own
-    };
     let closed = branches.iter().filter_map(|branch| memory.closed.get(*branch));
-    let numbers: Vec<u64> =
-        closed.flat_map(|pulls| pulls.iter().filter(is_by_a_person).take(CLOSERS)).map(|pull| pull.number).collect();
+    let numbers: Vec<u64> = closed.flat_map(|pulls| by_people(pulls)).map(|pull| pull.number).collect();
     for number in numbers {
         if memory.closers.contains_key(&number) {
             continue;
         }
         // Who it was is told where the forge tells it; that it was a person is known.
-        if let Some(login) = forge.closed_by(project, number).await? {
-            memory.closers.insert(number, login);
-        }
+        let login = forge.closed_by(project, number).await.unwrap_or_else(|error| {
+            warn!("who closed pull request #{number} of {project} is not known: {error}");
+            None
+        });
+        memory.closers.insert(number, login);
     }
     Ok(())
 }

@@ -17,6 +17,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::credentials::Credentials;
 use crate::diagnostic::Diagnostic;
 use crate::git::{self, GitError, Head, Mirror, Trees};
@@ -71,6 +73,8 @@ pub struct Repository {
     last: Option<Arc<Reading>>,
     /// The last look went well, and we pushed nothing since.
     may_rest: bool,
+    /// When the remote was looked at last.
+    pub(super) looked: Option<Timestamp>,
     /// Credentials in the place of the configured ones.
     lent: Option<Credentials>,
     /// The heads of the branches of pull requests.
@@ -111,6 +115,7 @@ impl Repository {
             placed: HashMap::new(),
             last: None,
             may_rest: false,
+            looked: None,
             lent: None,
             made: HashMap::new(),
         }
@@ -246,6 +251,7 @@ impl Repository {
             }
         };
         let mirror = self.mirror.insert(mirror);
+        let started = Timestamp::now();
         let others: Vec<Branch> = self.lines.keys().cloned().collect();
         let branch = self.options.branch.as_ref();
         let looked = match &self.options.forge {
@@ -288,6 +294,7 @@ impl Repository {
             self.advertised = Arc::new(look.advertised);
         }
         self.head = Some(look.head);
+        self.looked = Some(started);
         Ok(())
     }
 

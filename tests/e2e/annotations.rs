@@ -460,7 +460,7 @@ fn values_that_no_grammar_takes_hold_their_image() {
         ("blank", plus("repin.dev/allow-tags: \"regexp: ^[0-9]\""), "pending pending", &[]),
         ("nothing", plus("repin.dev/delivery: none"), "held rule/none", &[]),
         ("as-the-rules", plus("repin.dev/delivery: commit"), "pending pending", &[]),
-        ("stricter", plus("repin.dev/delivery: pull-request"), "held unsupported/delivery", &[]),
+        ("stricter", plus("repin.dev/delivery: pull-request"), "held forge/unconfigured", &[]),
         ("no-delivery", plus("repin.dev/delivery: push"), "held annotation/invalid", invalid),
         (
             "wishes",

@@ -251,7 +251,7 @@ fn rules_registries_and_files_are_gates() {
     let config = world.standard_config();
     for (text, gate) in [
         (config.replace("delivery: commit", "delivery: none"), "rule/none"),
-        (config.replace("delivery: commit", "delivery: pull-request"), "unsupported/delivery"),
+        (config.replace("delivery: commit", "delivery: pull-request"), "forge/unconfigured"),
         (config.replace("delivery: commit", "delivery: commit\n    min_age: 1d"), "unsupported/min_age"),
         (format!("{config}observe: true\n"), "rule/observe"),
     ] {

@@ -45,6 +45,8 @@ pub struct Wishes<'a> {
     pub rule: &'a [&'a str],
     /// Lines of the repository.
     pub repository: &'a [&'a str],
+    /// Lines of its forge.
+    pub forge: &'a [&'a str],
     /// Lines of the whole file.
     pub top: &'a [&'a str],
     /// `delivery` of the rule.
@@ -53,7 +55,7 @@ pub struct Wishes<'a> {
 
 impl Default for Wishes<'_> {
     fn default() -> Self {
-        Self { rule: &[], repository: &[], top: &[], delivery: "pull-request" }
+        Self { rule: &[], repository: &[], forge: &[], top: &[], delivery: "pull-request" }
     }
 }
 
@@ -84,9 +86,10 @@ impl Shop {
             some => format!("    pull_request:\n{}", lines("      ", some)),
         };
         format!(
-            "{}{repositories}{}{}registries:\n{rules}{pull_request}",
+            "{}{repositories}{}{}{}registries:\n{rules}{pull_request}",
             lines("", wishes.top),
             self.forge.settings(),
+            lines("      ", wishes.forge),
             lines("    ", wishes.repository)
         )
     }
@@ -184,7 +187,11 @@ impl Shop {
 
     /// Starts `once` of another instance, with a cache of its own.
     pub fn spawn(&self, cache: &str) -> Child {
-        let config = std::fs::read_to_string(self.world.config()).unwrap();
+        self.spawn_with(cache, &std::fs::read_to_string(self.world.config()).unwrap())
+    }
+
+    /// Starts `once` of an instance that is configured otherwise, with a cache of its own.
+    pub fn spawn_with(&self, cache: &str, config: &str) -> Child {
         let other = self.world.config().with_file_name(format!("{cache}.yaml"));
         let own = self.world.cache().display().to_string();
         std::fs::write(&other, config.replace(&own, &format!("{own}-{cache}"))).unwrap();

@@ -38,7 +38,7 @@ fn rules_are_read_in_order_and_override_field_by_field() {
         (&[DEV, "{match: {path: '**'}, delivery: none}"], "held rule/none dev"),
         (&["{match: {path: '**'}, delivery: none}", DEV], "pending pending dev"),
         (&[DEV, "{match: {path: 'apps/web/**'}, environment: prod}"], "pending pending prod"),
-        (&[DEV, "{delivery: pull-request}"], "held unsupported/delivery dev"),
+        (&[DEV, "{delivery: pull-request}"], "held forge/unconfigured dev"),
         (&["{delivery: pull-request}", DEV], "pending pending dev"),
         (&[DEV, "{match: {repository: gitops}, environment: a}"], "pending pending a"),
         (&[DEV, "{match: {repository: other}, environment: a}"], "pending pending dev"),
@@ -127,7 +127,7 @@ fn a_setting_of_a_rule_that_is_not_built_holds_what_it_matches() {
         ("notify: [chat]", "notify"),
         ("max_changes_per_push: 2", "max_changes_per_push"),
         ("notify: [chat], max_changes_per_hour: 3, min_age: 1d", "min_age"),
-        ("delivery: pull-request, min_age: 1d", "delivery"),
+        ("delivery: pull-request, min_age: 1d", "min_age"),
     ] {
         rules(&world, &[DEV, &format!("{{match: {{path: 'apps/web/**'}}, {setting}}}")]);
         let said = world.repin(&["plan"]);
@@ -300,7 +300,7 @@ fn of_owners_that_agree_the_strictest_rule_counts() {
     let head = world.remote.head();
     for (rule, code) in [
         ("{match: {application: b}, delivery: none}", "rule/none"),
-        ("{match: {application: a}, delivery: pull-request}", "unsupported/delivery"),
+        ("{match: {application: a}, delivery: pull-request}", "forge/unconfigured"),
         ("{match: {application: b}, min_age: 3d}", "unsupported/min_age"),
         ("{match: {application: a}, observe: true}", "rule/observe"),
     ] {

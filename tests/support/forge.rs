@@ -494,11 +494,16 @@ impl FakeForge {
 impl FakeForge {
     /// Nothing that people read there, and no request but in its header, holds a secret.
     fn tells_no_secret(&self) {
-        for pull in self.pulls() {
-            let comments: Vec<&str> = pull.comments.iter().map(|(_, text)| text.as_str()).collect();
-            crate::remote::holds_no_secret("a pull request", &format!("{}{}{}", pull.title, pull.body, comments.concat()));
+        // The repository behind it may be gone by now.
+        let state = self.state();
+        for pull in state.projects.values().flat_map(|project| project.pulls.values()) {
+            let comments: Vec<&str> = pull.comments.iter().map(|comment| comment.body.as_str()).collect();
+            crate::remote::holds_no_secret(
+                "a pull request",
+                &format!("{}{}{}", pull.title, pull.body, comments.concat()),
+            );
         }
-        for request in self.requests() {
+        for request in &state.requests {
             crate::remote::holds_no_secret("a request", &format!("{}{}", request.path, request.body));
         }
     }

@@ -38,8 +38,10 @@ pub struct Marker {
     pub text: String,
     /// Why repin closed it; none if it did not.
     pub closed: Option<String>,
-    /// Of what people were told in comments.
+    /// What people were told in comments, and what the forge was asked for.
     pub told: BTreeSet<String>,
+    /// Which configuration opened it, as eight digits; empty if it does not say.
+    pub by: String,
 }
 
 /// The same, as it is written.
@@ -55,6 +57,8 @@ struct Written {
     closed: Option<String>,
     #[serde(default)]
     told: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    by: String,
 }
 
 impl Marker {
@@ -79,6 +83,7 @@ impl Marker {
             text: self.text.clone(),
             closed: self.closed.as_deref().map(|reason| capped(reason).to_owned()),
             told: self.told.clone(),
+            by: self.by.clone(),
         };
         // Strings, numbers and lists of them: JSON has a form for all of it.
         let json = serde_json::to_string(&written).unwrap_or_default();
@@ -97,7 +102,7 @@ impl Marker {
         let text = text.split(is_blank).map(|part| part.trim_matches(' ')).filter(|part| !part.is_empty());
         let written: Written = serde_json::from_str(&text.collect::<Vec<_>>().join(" ")).ok()?;
         let changes = written.changes.iter().map(|line| Change::parse(line)).collect::<Option<Vec<_>>>()?;
-        let texts = [Some(&written.branch), Some(&written.text), written.closed.as_ref()];
+        let texts = [Some(&written.branch), Some(&written.text), Some(&written.by), written.closed.as_ref()];
         let is_short = texts.into_iter().flatten().chain(&written.told).all(|text| text.len() <= MAX_TEXT);
         is_short.then_some(Self {
             format: written.format,
@@ -107,6 +112,7 @@ impl Marker {
             text: written.text,
             closed: written.closed,
             told: written.told,
+            by: written.by,
         })
     }
 }

@@ -61,10 +61,13 @@ pub(super) fn propose<'a>(
             editor.share(&mut commits, judgements, &own.iter().copied().collect());
             let [commit] = commits;
             taken.extend(editor.done.into_keys().map(|place| (place, proposed.len())));
-            let subjects = commit.subjects.iter().filter_map(|index| snapshot.subjects.get(*index));
-            let wishes = Wishes::of(subjects.map(AsRef::as_ref));
-            proposed.push(Proposed { base, head: *head, unit, commit, wishes });
+            proposed.push(Proposed { base, head: *head, unit, commit, wishes: Wishes::default() });
         }
+    }
+    // Of all owners of its places, whatever group they are in.
+    for one in &mut proposed {
+        let subjects = one.commit.subjects.iter().filter_map(|index| snapshot.subjects.get(*index));
+        one.wishes = Wishes::of(subjects.map(AsRef::as_ref));
     }
     proposed
 }

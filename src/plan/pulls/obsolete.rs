@@ -4,6 +4,7 @@
 //! it. Whatever failed, waits or could not be read leaves a pull request as it is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::message::pull_request::Marker;
 use crate::message::trailers::Change;
@@ -11,9 +12,10 @@ use crate::model::change::Chore;
 use crate::model::names::{Branch, RepoPath};
 use crate::model::outcome::OutcomeResult;
 use crate::model::rule::Delivery;
-use crate::plan::judge::Judgement;
+use crate::model::tracked::RemoteBranch;
+use crate::plan::judge::{Judgement, is_within_reach};
 use crate::plan::pulls::Pulls;
-use crate::plan::{Snapshot, shown_key};
+use crate::plan::{Snapshot, Subject, shown_key};
 use crate::rules;
 
 /// Holds that say for good that a place wants nothing.
@@ -34,6 +36,30 @@ const MAX_REASONS: usize = 3;
 /// Places by repository, file and key path, with the positions of those who want them.
 type Owners<'a> = BTreeMap<(&'a str, &'a str, String), Vec<usize>>;
 
+/// Places of branches: the base, the file and the key path.
+pub(super) type Places<'a> = BTreeSet<(&'a RemoteBranch, &'a str, String)>;
+
+/// Gives the places of which it cannot be said in this cycle what they want.
+pub(super) fn unsettled<'a>(snapshot: &'a Snapshot, judgements: &[Judgement]) -> Places<'a> {
+    let place = |subject: &'a Subject| {
+        let (target, located) = (subject.tracked.target.as_ref()?, subject.located.as_ref()?);
+        Some((&target.base, located.file.as_str(), shown_key(subject)?))
+    };
+    let all = snapshot.subjects.iter().zip(judgements);
+    let unsettled = all.filter(|(_, judgement)| match judgement.result {
+        OutcomeResult::Failed => true,
+        OutcomeResult::Held => !is_settled(&judgement.code),
+        OutcomeResult::Current | OutcomeResult::Pending | OutcomeResult::Delivered => false,
+    });
+    unsettled.filter_map(|(subject, _)| place(subject)).collect()
+}
+
+/// Tells whether a hold says for good that a place wants nothing.
+fn is_settled(code: &str) -> bool {
+    // A person holds it; nothing is to be merged meanwhile.
+    SETTLED.contains(&code) || code.ends_with("/hold")
+}
+
 /// Gives what is to be closed and deleted, given the branches that somebody wants.
 pub(super) fn chores(snapshot: &Snapshot, judgements: &[Judgement], wanted: &BTreeSet<(&str, Branch)>) -> Vec<Chore> {
     if snapshot.pulls.is_empty() {
@@ -51,13 +77,20 @@ pub(super) fn chores(snapshot: &Snapshot, judgements: &[Judgement], wanted: &BTr
         for pull in pulls.open.iter().filter(|pull| !is_wanted(&pull.head)) {
             let head = pulls.heads.get(&pull.head);
             let marker = Marker::parse(&pull.body);
+            let base = RemoteBranch { repository: repository.clone(), branch: pull.base.clone() };
+            // Somebody may have committed since Git was looked at.
+            let is_seen = head.is_none_or(|head| pull.head_commit.is_none_or(|at| at == head.commit));
+            if !is_seen || !snapshot.heads.contains_key(&base) {
+                continue;
+            }
+            let is_own = marker.as_ref().is_some_and(|marker| marker.by == snapshot.instance);
             let changes = match (head, &marker) {
                 (Some(head), _) if !head.is_ours => continue,
                 (Some(head), _) => &head.changes,
                 (None, Some(marker)) => &marker.changes,
                 (None, None) => continue,
             };
-            if let Some(reason) = view.reason(Some(&pull.base), changes, applications(head)) {
+            if let Some(reason) = view.reason(&pull.base, changes, applications(head), is_own) {
                 chores.push(Chore::Close {
                     repository: repository.clone(),
                     number: pull.number,
@@ -68,16 +101,20 @@ pub(super) fn chores(snapshot: &Snapshot, judgements: &[Judgement], wanted: &BTr
                 });
             }
         }
-        chores.extend(left_over(pulls, &view, is_wanted));
+        let base = |branch: &Branch| RemoteBranch { repository: repository.clone(), branch: branch.clone() };
+        let is_free = |branch: &Branch| !is_wanted(branch) && !snapshot.heads.contains_key(&base(branch));
+        chores.extend(left_over(pulls, &view, is_free));
     }
     chores
 }
 
 /// Branches of ours without a pull request, such as those of merged ones.
-fn left_over(pulls: &Pulls, view: &View<'_>, is_wanted: impl Fn(&Branch) -> bool) -> Vec<Chore> {
+fn left_over(pulls: &Pulls, view: &View<'_>, is_free: impl Fn(&Branch) -> bool) -> Vec<Chore> {
+    let Some(main) = &pulls.main else { return Vec::new() };
     let has_pull = |branch: &Branch| pulls.open.iter().any(|pull| pull.head == *branch);
-    let free = pulls.heads.iter().filter(|(branch, head)| head.is_ours && !is_wanted(branch) && !has_pull(branch));
-    let useless = free.filter(|(_, head)| view.reason(None, &head.changes, applications(Some(head))).is_some());
+    let free = pulls.heads.iter().filter(|(branch, head)| head.is_ours && is_free(branch) && !has_pull(branch));
+    // Of which instance it is, only a pull request says.
+    let useless = free.filter(|(_, head)| view.reason(main, &head.changes, applications(Some(head)), false).is_some());
     useless
         .map(|(branch, head)| Chore::Delete {
             repository: view.repository.to_owned(),
@@ -93,7 +130,7 @@ fn applications(head: Option<&crate::plan::pulls::Head>) -> &[(String, Option<St
 
 fn owners(snapshot: &Snapshot) -> Owners<'_> {
     let mut owners = Owners::new();
-    for (index, subject) in snapshot.subjects.iter().enumerate() {
+    for (index, subject) in snapshot.subjects.iter().enumerate().filter(|(_, subject)| is_within_reach(subject)) {
         let (Some(target), Some(located), Some(key)) = (&subject.tracked.target, &subject.located, shown_key(subject))
         else {
             continue;
@@ -116,9 +153,10 @@ impl View<'_> {
     /// Says why nobody wants these changes; none if somebody may.
     fn reason(
         &self,
-        base: Option<&Branch>,
+        base: &Branch,
         changes: &[Change],
         applications: &[(String, Option<String>)],
+        is_own: bool,
     ) -> Option<String> {
         if changes.is_empty() {
             return None;
@@ -129,11 +167,11 @@ impl View<'_> {
             let is_on_base = |index: &&usize| {
                 let subject = self.snapshot.subjects.get(**index);
                 let target = subject.and_then(|subject| subject.tracked.target.as_ref());
-                base.is_none_or(|base| target.is_some_and(|target| target.base.branch == *base))
+                target.is_some_and(|target| target.base.branch == *base)
             };
             let owners: Vec<usize> = self.owners.get(&key).into_iter().flatten().filter(is_on_base).copied().collect();
             if owners.is_empty() {
-                reasons.push(self.orphaned(base, change, applications)?);
+                reasons.push(self.orphaned(base, change, applications).filter(|_| is_own)?);
             }
             for index in owners {
                 reasons.push(self.settled(index)?);
@@ -161,10 +199,9 @@ impl View<'_> {
                 let (branch, value) = (branch.unwrap_or_default(), value.unwrap_or_default());
                 Some(format!("{name}: `{branch}` holds {value} already"))
             }
-            // A person holds it; nothing is to be merged meanwhile.
-            OutcomeResult::Held if SETTLED.contains(&judgement.code.as_str()) || judgement.code.ends_with("/hold") => {
-                Some(format!("{name}: {}", judgement.message))
-            }
+            // Another instance may deliver what no rule of this one is about.
+            OutcomeResult::Held if subject.rule.as_ref().is_none_or(|rule| !rule.matched) => None,
+            OutcomeResult::Held if is_settled(&judgement.code) => Some(format!("{name}: {}", judgement.message)),
             OutcomeResult::Held if judgement.code == ELSEWHERE => {
                 Some(format!("{name}: {} has it now", judgement.pull_request.as_deref().unwrap_or_default()))
             }
@@ -173,33 +210,37 @@ impl View<'_> {
     }
 
     /// Says that nothing asks for a place any more, if everything was read and the rules make the place ours.
-    fn orphaned(
-        &self,
-        base: Option<&Branch>,
-        change: &Change,
-        applications: &[(String, Option<String>)],
-    ) -> Option<String> {
-        if !self.snapshot.is_whole {
+    fn orphaned(&self, base: &Branch, change: &Change, applications: &[(String, Option<String>)]) -> Option<String> {
+        let is_unsure = |(label, _): &(String, Option<String>)| self.snapshot.unsure.contains(label);
+        if !self.snapshot.is_whole || applications.iter().any(is_unsure) {
             return None;
         }
         let file: RepoPath = change.file.parse().ok()?;
-        let main = || self.snapshot.pulls.get(self.repository)?.as_ref().ok()?.main.clone();
-        let branch = base.cloned().or_else(main)?;
-        let of_whom = applications.iter().filter_map(|(label, _)| label.split_once('/'));
-        let asked = of_whom.chain(std::iter::once(("", ""))).map(|(namespace, application)| {
-            let labels = BTreeMap::new();
-            let subject = rules::Subject {
-                repository: self.repository,
-                branch: branch.as_str(),
-                path: Some(&file),
-                application,
-                namespace,
-                project: "",
-                labels: &labels,
-            };
-            rules::effective(&self.snapshot.rules, false, &subject)
-        });
-        let is_ours = asked.into_iter().any(|rule| rule.delivery == Delivery::PullRequest && !rule.observe);
+        // An Application that is still there may only not be found at its place.
+        let is_asked = |subject: &Arc<Subject>| {
+            let tracked = &subject.tracked;
+            tracked.image_text == change.image
+                && applications.iter().any(|(label, _)| *label == tracked.application.label())
+        };
+        if self.snapshot.subjects.iter().any(is_asked) {
+            return None;
+        }
+        let mut asked =
+            applications.iter().filter_map(|(label, _)| label.split_once('/')).map(|(namespace, application)| {
+                let labels = BTreeMap::new();
+                let subject = rules::Subject {
+                    repository: self.repository,
+                    branch: base.as_str(),
+                    path: Some(&file),
+                    application,
+                    namespace,
+                    project: "",
+                    labels: &labels,
+                };
+                rules::effective(&self.snapshot.rules, false, &subject)
+            });
+        let is_ours =
+            !applications.is_empty() && asked.all(|rule| rule.delivery == Delivery::PullRequest && !rule.observe);
         is_ours.then(|| format!("nothing asks for `{}` in {} any more", change.key, change.file))
     }
 }

@@ -30,9 +30,13 @@ impl Refusal<'_> {
         let who = self.closed_by.as_deref().unwrap_or("somebody");
         let when = self.pull.closed.map(|at| format!(" on {}", at.strftime("%Y-%m-%d"))).unwrap_or_default();
         let number = self.pull.number;
-        let what = if self.is_known { "" } else { ", and its body does not tell what it held" };
+        let until = if self.is_known {
+            "something higher is proposed again, or the same once it is"
+        } else {
+            "its body does not tell what it held, so nothing is proposed before it is"
+        };
         format!(
-            "{who} closed pull request #{number} without merging it{when}{what}; something higher is proposed again, or the same once it is opened again or has the label `{LABEL_RETRY}`: {}",
+            "{who} closed pull request #{number} without merging it{when}; {until} opened again or has the label `{LABEL_RETRY}`: {}",
             self.pull.url
         )
     }
@@ -50,7 +54,7 @@ pub(super) fn refusal<'a>(
         if marker.as_ref().is_some_and(|marker| marker.closed.is_some()) || pull.labels.contains(LABEL_RETRY) {
             return None;
         }
-        let closed_by = pulls.closers.get(&pull.number).cloned();
+        let closed_by = pulls.closers.get(&pull.number).cloned().flatten();
         if closed_by.as_ref().is_some_and(|login| pulls.ignored.contains(&login.to_lowercase())) {
             return None;
         }

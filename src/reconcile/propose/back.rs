@@ -63,7 +63,7 @@ impl Reconciler {
                     Ok(_) => job.proposal.request = Request::Update(*number),
                     // The branch is gone for good, or stood elsewhere since then.
                     Err(ForgeError::Refused { .. } | ForgeError::NotFound { .. }) => {
-                        (job.proposal.request, job.body) = (Request::Open, None);
+                        (job.proposal.request, job.pull) = (Request::Open, None);
                     }
                     Err(error) => {
                         job.failure = Some(Trouble::Failed(failure(&job.set.repository, &error)));

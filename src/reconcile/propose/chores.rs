@@ -29,7 +29,8 @@ impl Reconciler {
             else {
                 continue;
             };
-            let at = At { forge: &held.forge, project: &held.project, repository: &name };
+            let instance = &report.snapshot.instance;
+            let at = At { forge: &held.forge, project: &held.project, repository: &name, instance };
             let result = match chore {
                 Chore::Close { number, branch, head, body, reason, .. } => {
                     let closed = at.close(number, &branch, &body, &reason).await;
@@ -43,7 +44,7 @@ impl Reconciler {
                     slot.push(RefUpdate { branch, expected: Some(head), new: None });
                     Ok(())
                 }
-                Chore::Tell { number, body, notice, .. } => at.tell(number, &body, &notice).await,
+                Chore::Tell { number, branch, body, notice, .. } => at.tell(number, &branch, &body, &notice).await,
             };
             if let Err(error) = result {
                 report.problems.push(problem(Severity::Error, &name, failure(&name, &error)));

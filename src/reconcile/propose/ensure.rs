@@ -9,9 +9,9 @@ use crate::forge::{Forge, ForgeError};
 use crate::message::pull_request::{self, Comment, FORMAT, Marker, Rendered};
 use crate::message::trailers::Change;
 use crate::model::change::{Notice, PullText, Request};
-use crate::model::forge::{NewPullRequest, Project, PullPeople, PullRequest, PullUpdate};
+use crate::model::forge::{NewPullRequest, Project, PullPeople, PullRequest, PullState, PullUpdate};
 use crate::model::names::Branch;
-use crate::plan::pulls::REOPENED_WITHIN;
+use crate::plan::pulls::{AUTO_MERGE, REOPENED_WITHIN};
 use crate::reconcile::failpoint;
 use crate::reconcile::propose::job::Job;
 
@@ -27,6 +27,8 @@ pub(super) struct At<'a> {
     pub(super) forge: &'a Forge,
     pub(super) project: &'a Project,
     pub(super) repository: &'a str,
+    /// Which configuration this is.
+    pub(super) instance: &'a str,
 }
 
 impl At<'_> {
@@ -35,11 +37,15 @@ impl At<'_> {
         let (set, proposal) = (&job.set, &job.proposal);
         let mut warnings = Vec::new();
         let pull = match proposal.request {
-            Request::Finish(number) => self.known(number).await?,
+            Request::Keep(number) | Request::Finish(number) => match &job.pull {
+                Some(pull) => pull.clone(),
+                None => self.known(number).await?,
+            },
             Request::Update(number) | Request::Reopen(number, _) => {
-                let before = job.body.as_deref().and_then(Marker::parse);
-                let told = before.as_ref().map(|marker| marker.told.clone()).unwrap_or_default();
-                let Rendered { title, body, .. } = self.render(job, told);
+                let before = job.pull.as_ref().and_then(|pull| Marker::parse(&pull.body));
+                // What people were told of the state before counts no more.
+                let told = before.as_ref().filter(|_| !job.is_pushed).map(|marker| marker.told.clone());
+                let Rendered { title, body, .. } = self.render(job, told.unwrap_or_default());
                 let update = PullUpdate { title: Some(title), body: Some(body), is_open: None };
                 let pull = self.forge.update(self.project, number, &update).await?;
                 let old = before.map(|marker| marker.changes).unwrap_or_default();
@@ -65,23 +71,21 @@ impl At<'_> {
             }
         };
         failpoint::reach("pulls-opened");
-        let is_first = !matches!(proposal.request, Request::Update(_));
+        if pull.state != PullState::Open {
+            // Somebody merged or closed it meanwhile: everything is decided again.
+            let reason = format!("pull request #{} is open no more", pull.number);
+            return Err(ForgeError::Moved { place: self.place(), reason });
+        }
+        let is_first = !matches!(proposal.request, Request::Update(_) | Request::Keep(_));
         if is_first {
             warnings.extend(self.ask(job, &pull).await?);
         }
         for (number, label) in &proposal.spent_labels {
             self.forge.remove_label(self.project, *number, label).await?;
         }
-        // Some forges forget it with each push.
-        let is_wished = job.is_pushed || pull.is_auto_merged != Some(true);
-        if let Some(method) = proposal.auto_merge.filter(|_| is_wished) {
-            match self.forge.auto_merge(self.project, &pull, method).await {
-                Ok(()) => {}
-                Err(error @ ForgeError::Refused { .. }) => {
-                    warnings.push(format!("pull request #{} is not merged by itself: {error}", pull.number));
-                }
-                Err(error) => return Err(error),
-            }
+        warnings.extend(self.have_merged(job, &pull).await?);
+        if is_first {
+            warnings.extend(self.label(job, &pull).await?);
         }
         info!(
             repository = self.repository,
@@ -93,29 +97,61 @@ impl At<'_> {
         Ok(Ensured { url: pull.url, warnings })
     }
 
-    /// Asks people first and sets labels last, which say that all of it was done.
+    /// Has the forge merge it by itself, where that is wished. A person who switched it off meant it, as long as the change
+    /// is the same.
+    async fn have_merged(&self, job: &Job, pull: &PullRequest) -> Result<Option<String>, ForgeError> {
+        let was = job.pull.as_ref().and_then(|pull| pull.is_auto_merged);
+        let is_wished = match job.proposal.request {
+            // Some forges forget it with each push.
+            Request::Keep(_) => job.is_pushed && was != Some(false),
+            Request::Finish(_) => was != Some(true),
+            Request::Open | Request::Reopen(..) | Request::Update(_) => true,
+        };
+        let Some(method) = job.proposal.auto_merge.filter(|_| is_wished) else { return Ok(None) };
+        match self.forge.auto_merge(self.project, pull, method).await {
+            Ok(()) => Ok(None),
+            Err(error @ ForgeError::Refused { .. }) => {
+                Ok(Some(format!("pull request #{} is not merged by itself: {error}", pull.number)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     async fn ask(&self, job: &Job, pull: &PullRequest) -> Result<Vec<String>, ForgeError> {
-        let mut people = job.proposal.people.clone();
+        let mut people = PullPeople { labels: BTreeSet::new(), ..job.proposal.people.clone() };
         people.reviewers.extend(job.owners.iter().cloned());
         people.reviewers.retain(|login| !login.eq_ignore_ascii_case(&pull.author));
-        let labels = PullPeople { labels: std::mem::take(&mut people.labels), ..PullPeople::default() };
-        let mut unknown = Vec::new();
-        for part in [people, labels] {
-            if !part.is_empty() {
-                unknown.extend(self.forge.ask(self.project, pull, &part).await?);
-            }
+        self.add(pull, &people).await
+    }
+
+    /// Labels come last: they say that all of it was done.
+    async fn label(&self, job: &Job, pull: &PullRequest) -> Result<Vec<String>, ForgeError> {
+        let labels = job.proposal.people.labels.clone();
+        self.add(pull, &PullPeople { labels, ..PullPeople::default() }).await
+    }
+
+    async fn add(&self, pull: &PullRequest, people: &PullPeople) -> Result<Vec<String>, ForgeError> {
+        if people.is_empty() {
+            return Ok(Vec::new());
         }
         let said = |name: String| format!("pull request #{}: the forge does not take `{name}`", pull.number);
-        Ok(unknown.into_iter().map(said).collect())
+        Ok(self.forge.ask(self.project, pull, people).await?.into_iter().map(said).collect())
+    }
+
+    fn place(&self) -> String {
+        format!("{} {}", self.forge.options().api_url.host_str().unwrap_or_default(), self.project)
     }
 
     async fn known(&self, number: u64) -> Result<PullRequest, ForgeError> {
-        let place = format!("{} {}", self.forge.options().api_url.host_str().unwrap_or_default(), self.project);
-        let gone = ForgeError::BadAnswer { place, reason: format!("pull request #{number} is gone") };
+        let gone = ForgeError::BadAnswer { place: self.place(), reason: format!("pull request #{number} is gone") };
         self.forge.pull(self.project, number).await?.ok_or(gone)
     }
 
-    fn render(&self, job: &Job, told: BTreeSet<String>) -> Rendered {
+    fn render(&self, job: &Job, mut told: BTreeSet<String>) -> Rendered {
+        told.remove(AUTO_MERGE);
+        if job.proposal.auto_merge.is_some() {
+            told.insert(AUTO_MERGE.to_owned());
+        }
         let text = &job.proposal.text;
         let marker = Marker {
             format: FORMAT,
@@ -125,6 +161,7 @@ impl At<'_> {
             text: pull_request::key(text),
             closed: None,
             told,
+            by: self.instance.to_owned(),
         };
         pull_request::render(text, &marker)
     }
@@ -156,15 +193,28 @@ impl At<'_> {
     }
 
     /// Says something in a comment, once, and remembers in the body that it was said.
-    pub(super) async fn tell(&self, number: u64, body: &str, notice: &Notice) -> Result<(), ForgeError> {
+    pub(super) async fn tell(
+        &self,
+        number: u64,
+        branch: &Branch,
+        body: &str,
+        notice: &Notice,
+    ) -> Result<(), ForgeError> {
         let Comment { mark, text } = pull_request::notice(notice);
         self.forge.comment_once(self.project, number, &mark, &text).await?;
-        let Some(mut marker) = Marker::parse(body) else { return Ok(()) };
         let what = match notice {
             Notice::Foreign { .. } => "foreign",
             Notice::Refused { .. } => "refused",
         };
-        marker.told.insert(what.to_owned());
+        self.note(number, branch, body, what).await
+    }
+
+    /// Notes in the body that something was said or tried, so that it is not again.
+    async fn note(&self, number: u64, branch: &Branch, body: &str, what: &str) -> Result<(), ForgeError> {
+        let mut marker = Marker::parse(body).unwrap_or_else(|| empty(branch));
+        if !marker.told.insert(what.to_owned()) {
+            return Ok(());
+        }
         let body = Some(pull_request::replace(body, &marker));
         self.forge.update(self.project, number, &PullUpdate { title: None, body, is_open: None }).await.map(drop)
     }
@@ -179,6 +229,7 @@ fn empty(branch: &Branch) -> Marker {
         text: String::new(),
         closed: None,
         told: BTreeSet::new(),
+        by: String::new(),
     }
 }
 

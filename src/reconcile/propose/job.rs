@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::git::{Authorship, GitError, RefUpdate};
+use crate::message::trailers::Trailers;
 use crate::model::change::{ChangeSet, Proposal};
 use crate::model::codeowners;
+use crate::model::forge::PullRequest;
 use crate::model::history::{CommitId, MadeHead};
 use crate::plan::Failure;
 use crate::reconcile::repository::{Repository, failure_of, not_open};
@@ -20,8 +22,8 @@ pub(super) struct Job {
     pub(super) commit: Option<CommitId>,
     /// The branch has to be moved there.
     pub(super) is_pushed: bool,
-    /// The body that it has now.
-    pub(super) body: Option<String>,
+    /// The pull request as it was when it was decided on.
+    pub(super) pull: Option<PullRequest>,
     /// The logins and teams that own the changed files.
     pub(super) owners: BTreeSet<String>,
     pub(super) failure: Option<Trouble>,
@@ -37,8 +39,8 @@ pub(super) enum Trouble {
 }
 
 impl Job {
-    pub(super) fn new(set: ChangeSet, proposal: Proposal, body: Option<String>) -> Self {
-        Self { set, proposal, commit: None, is_pushed: false, body, owners: BTreeSet::new(), failure: None }
+    pub(super) fn new(set: ChangeSet, proposal: Proposal, pull: Option<PullRequest>) -> Self {
+        Self { set, proposal, commit: None, is_pushed: false, pull, owners: BTreeSet::new(), failure: None }
     }
 
     /// Nothing went wrong yet.
@@ -91,7 +93,12 @@ pub(super) fn commit(
     let new: Vec<_> = planned.files.iter().filter(|file| file.is_new).map(|file| file.path.clone()).collect();
     if let Some(expected) = &job.proposal.expected {
         let tree = mirror.would_be_tree(&job.set.head, (&files, &new))?;
-        let is_same = |made: MadeHead| made.tree == tree && made.parents == [job.set.head];
+        // The trailers too: a tag that was pushed anew is the same text with another digest.
+        let wanted = Trailers::parse(&planned.message).changes;
+        let is_same = |made: MadeHead| {
+            let is_told = Trailers::parse(&made.message).changes == wanted;
+            made.tree == tree && made.parents == [job.set.head] && is_told
+        };
         let is_forced = !job.proposal.spent_labels.is_empty();
         if !is_forced && mirror.made_head(expected).is_ok_and(is_same) {
             job.commit = Some(*expected);

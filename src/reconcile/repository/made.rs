@@ -38,14 +38,16 @@ impl Repository {
             .collect();
         let mut known = std::mem::take(&mut self.made);
         for (_, commit) in &all {
-            let head = known.remove(commit).unwrap_or_else(|| head(mirror, commit, own));
-            self.made.insert(*commit, head);
+            // What could not be read may be by now.
+            let known = known.remove(commit).filter(|head| head.is_known);
+            self.made.insert(*commit, known.unwrap_or_else(|| head(mirror, commit, own)));
         }
         let base = self.head.as_ref().map(|head| head.commit);
         let on_base = |(branch, commit): (Branch, CommitId)| {
             let mut head = self.made.get(&commit)?.clone();
-            // A forge that rebases makes the commit anew, by whoever merged it.
-            if !head.is_ours && !head.changes.is_empty() {
+            // What is on the base is lost to nobody: a forge that rebases makes our commit anew, by whoever merged it, and
+            // what people added is merged too.
+            if !head.is_ours {
                 head.is_ours = base.is_some_and(|base| mirror.contains(&base, &commit).unwrap_or_default());
             }
             if conflicts {
@@ -54,6 +56,11 @@ impl Repository {
             Some((branch, head))
         };
         Ok(all.into_iter().filter_map(on_base).collect())
+    }
+
+    /// Forgets whose branches are whose: what counts as ours may have changed.
+    pub(in crate::reconcile) fn forget_made(&mut self) {
+        self.made.clear();
     }
 
     /// Reads the forge's file of owners as it stands in a commit.
@@ -77,6 +84,7 @@ fn head(mirror: &Mirror, commit: &CommitId, own: &BTreeSet<String>) -> Head {
         parents: Vec::new(),
         author: "somebody".to_owned(),
         is_ours: false,
+        is_known: false,
         changes: Vec::new(),
         applications: Vec::new(),
         has_conflict: None,
@@ -89,6 +97,7 @@ fn head(mirror: &Mirror, commit: &CommitId, own: &BTreeSet<String>) -> Head {
     let is_ours = !trailers.changes.is_empty() && is_own(&made, own);
     Head {
         is_ours,
+        is_known: true,
         author: made.author_name,
         parents: made.parents,
         changes: trailers.changes,
@@ -100,6 +109,6 @@ fn head(mirror: &Mirror, commit: &CommitId, own: &BTreeSet<String>) -> Head {
 /// A commit that the forge makes for us has the forge as committer, and us as author.
 fn is_own(made: &MadeHead, own: &BTreeSet<String>) -> bool {
     let is_known = |email: &str| own.contains(&email.to_lowercase());
-    let is_by_forge = |email: &str| email.eq_ignore_ascii_case("noreply@github.com");
+    let is_by_forge = |email: &str| email.to_lowercase().starts_with("noreply@");
     is_known(&made.committer_email) || (is_by_forge(&made.committer_email) && is_known(&made.author_email))
 }

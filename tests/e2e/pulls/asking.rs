@@ -14,6 +14,7 @@ on_all_forges!(
     a_draft_is_a_draft,
     the_forge_merges_by_itself_where_the_operator_wants_that,
     an_annotation_alone_has_nothing_merged,
+    what_must_not_be_merged_by_itself_any_more_is_not,
     no_more_are_open_at_once_than_the_operator_allows,
     no_more_are_opened_in_an_hour_than_the_operator_allows,
 );
@@ -140,4 +141,17 @@ fn no_more_are_opened_in_an_hour_than_the_operator_allows(shop: &Shop) {
     shop.forge.at(&later.to_string());
     assert_eq!(shop.cycle_at(&later.to_string())["result"], "delivered");
     assert_eq!(shop.forge.open_pulls().len(), 2);
+}
+
+fn what_must_not_be_merged_by_itself_any_more_is_not(shop: &Shop) {
+    shop.forge.allow_auto_merge(true);
+    shop.forge.require_checks(true);
+    shop.wish(&Wishes { rule: &["auto_merge: \"on\""], ..Wishes::default() });
+    let pull = shop.proposed(&["1.0.0", "1.1.0"]);
+    assert!(pull.auto_merge.is_some());
+    shop.wish(&Wishes { rule: &["auto_merge: \"off\""], ..Wishes::default() });
+    shop.publish("web", &["1.2.0"]);
+    shop.expect("delivered", "delivered");
+    assert_eq!(shop.only().auto_merge, None);
+    shop.is_quiet();
 }

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use repin::model::forge::PullState;
 
-use crate::pulls::{Shop, Wishes, on_all_forges};
+use crate::pulls::{Shop, Wishes, ended, on_all_forges};
 use crate::world::App;
 
 on_all_forges!(
@@ -21,6 +21,11 @@ on_all_forges!(
     a_registry_that_fails_closes_nothing,
     a_deleted_branch_comes_back_only_with_what_is_wanted,
     a_lower_value_than_the_refused_one_is_refused_too,
+    observing_leaves_what_nobody_asks_for_any_more,
+    a_manifest_that_cannot_be_read_closes_nothing,
+    a_registry_that_fails_for_one_keeps_the_pull_request_of_the_group_whole,
+    configurations_that_differ_leave_each_others_pull_requests_alone,
+    what_repin_closed_and_a_person_opened_is_refused_once_a_person_closes_it,
 );
 
 /// Somebody writes a tag on the base.
@@ -200,4 +205,73 @@ fn a_deleted_branch_comes_back_only_with_what_is_wanted(shop: &Shop) {
     shop.publish("web", &["1.2.0"]);
     shop.expect("delivered", "delivered");
     shop.holds_one_commit(&shop.only(), "1.2.0");
+}
+
+fn observing_leaves_what_nobody_asks_for_any_more(shop: &Shop) {
+    shop.add("api", &["1.0.0"], &[]);
+    shop.proposed(&["1.0.0", "1.1.0"]);
+    shop.wish(&Wishes { top: &["observe: true"], ..Wishes::default() });
+    shop.world.remote.remove(&["argocd/web.yaml"], "Remove web");
+    shop.is_quiet();
+}
+
+fn a_manifest_that_cannot_be_read_closes_nothing(shop: &Shop) {
+    let pull = shop.proposed(&["1.0.0", "1.1.0"]);
+    let manifest = shop.world.remote.show("argocd/web.yaml");
+    let misspelt = manifest.replace("repin.dev/image-list", "repin.dev/image-lisst");
+    for broken in [format!("{manifest}\n  - : [\n"), misspelt] {
+        shop.world.remote.commit(&[("argocd/web.yaml", &broken)], "Break");
+        shop.once();
+        assert_eq!(shop.only().number, pull.number);
+    }
+    shop.world.remote.commit(&[("argocd/web.yaml", &format!("{manifest}\n"))], "Mend");
+    shop.once();
+    assert_eq!(shop.forge.pulls().len(), 1);
+}
+
+fn a_registry_that_fails_for_one_keeps_the_pull_request_of_the_group_whole(shop: &Shop) {
+    for name in ["web", "api"] {
+        shop.add(name, &["1.0.0", "1.1.0"], &["repin.dev/group: shop"]);
+    }
+    shop.once();
+    let pull = shop.only();
+    shop.world.registry.fake().set("acme/web", crate::registry::Behaviour::Status(500, "broken"));
+    shop.publish("api", &["1.2.0"]);
+    shop.once();
+    assert_eq!(shop.only().head_commit, pull.head_commit, "web's change is still in it");
+    shop.world.registry.fake().clear("acme/web");
+    shop.once();
+    assert_eq!(shop.tag_on(&pull.head), "1.1.0");
+    assert!(shop.world.remote.show_at(&pull.head, "apps/api/values.yaml").contains("1.2.0"));
+    assert_eq!(shop.only().number, pull.number);
+}
+
+fn configurations_that_differ_leave_each_others_pull_requests_alone(shop: &Shop) {
+    shop.add("api", &["1.0.0", "1.1.0"], &[]);
+    shop.add_web(&["1.0.0", "1.1.0"]);
+    let config = shop.configuration(&Wishes::default());
+    let rules = ["apps/web/**", "apps/api/**"].map(|path| config.replace("apps/**", path));
+    let discover = ["argocd/web.yaml", "argocd/api.yaml"]
+        .map(|file| config.replace("discover: [\"**/*.yaml\"]", &format!("discover: [\"{file}\"]")));
+    for [one, other] in [rules, discover] {
+        for _ in 0..2 {
+            ended(shop.spawn_with("one", &one));
+            ended(shop.spawn_with("other", &other));
+            let pulls = shop.forge.pulls();
+            assert!(pulls.len() == 2 && pulls.iter().all(|pull| pull.state == PullState::Open), "{pulls:#?}");
+        }
+    }
+}
+
+fn what_repin_closed_and_a_person_opened_is_refused_once_a_person_closes_it(shop: &Shop) {
+    let pull = shop.proposed(&["1.0.0", "1.1.0"]);
+    constrain(shop, "1.0.x");
+    shop.expect("current", "current");
+    // A person wants it all the same.
+    shop.world.remote.git(&["branch", &pull.head, &pull.head_commit]);
+    shop.forge.reopen(pull.number, "alice");
+    constrain(shop, "");
+    shop.expect("delivered", "delivered");
+    shop.forge.close(pull.number, "alice");
+    shop.expect("held", "guard/refused");
 }

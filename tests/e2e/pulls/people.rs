@@ -1,5 +1,7 @@
 //! People take part: they commit to the branch, edit texts, comment and label.
 
+use repin::model::forge::MergeMethod;
+
 use crate::forge::BOT;
 use crate::pulls::{Shop, on_all_forges};
 use crate::remote::NewCommit;
@@ -12,6 +14,7 @@ on_all_forges!(
     who_took_part_is_told_of_an_update_and_nobody_else,
     pull_requests_of_others_are_left_alone,
     a_branch_of_a_person_with_our_name_is_left_alone,
+    what_people_added_and_merged_holds_up_nothing,
 );
 
 fn commit_to(shop: &Shop, branch: &str) -> String {
@@ -66,6 +69,11 @@ fn a_title_and_a_body_that_people_edit_stay_until_the_change_is_another_one(shop
     shop.forge.edit_body(pull.number, &format!("Please look.\n\n{}", pull.body));
     shop.is_quiet();
     assert_eq!(shop.only().title, "[urgent] web");
+    shop.world.remote.commit(&[("NOTES", "moved\n")], "Move the base");
+    shop.expect("delivered", "delivered");
+    shop.holds_one_commit(&shop.only(), "1.1.0");
+    assert_eq!(shop.only().title, "[urgent] web", "the change is the same");
+    assert!(shop.only().body.starts_with("Please look."));
     shop.publish("web", &["1.2.0"]);
     shop.expect("delivered", "delivered");
     assert!(shop.only().title.contains("1.2.0"));
@@ -113,4 +121,20 @@ fn a_branch_of_a_person_with_our_name_is_left_alone(shop: &Shop) {
     shop.once();
     assert_eq!(shop.forge.pull(number), before);
     assert_eq!(shop.world.remote.git(&["rev-parse", "repin/experiment"]), commit);
+}
+
+fn what_people_added_and_merged_holds_up_nothing(shop: &Shop) {
+    shop.add_web(&["1.0.0"]);
+    for (tag, method) in [("1.1.0", MergeMethod::Merge), ("1.2.0", MergeMethod::Squash)] {
+        shop.publish("web", &[tag]);
+        shop.expect("delivered", "delivered");
+        let pull = shop.only();
+        commit_to(shop, &pull.head);
+        shop.expect("held", "pull-request/foreign-commits");
+        shop.forge.merge(pull.number, method, "alice");
+        shop.expect("current", "current");
+    }
+    shop.publish("web", &["1.3.0"]);
+    shop.expect("delivered", "delivered");
+    shop.holds_one_commit(&shop.only(), "1.3.0");
 }

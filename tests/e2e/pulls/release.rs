@@ -21,6 +21,8 @@ on_all_forges!(
     a_direct_commit_and_a_pull_request_go_out_in_one_cycle,
     many_open_pull_requests_cost_lists_only,
     the_cache_is_not_needed,
+    a_tag_that_is_pushed_anew_changes_the_branch_once,
+    the_forge_makes_the_commits_where_the_operator_wants_that,
 );
 
 fn a_release_opens_one_pull_request_with_one_commit_on_its_base(shop: &Shop) {
@@ -264,4 +266,41 @@ fn the_cache_is_not_needed(shop: &Shop) {
     shop.forge.later(SignedDuration::from_hours(1));
     shop.expect("delivered", "delivered");
     assert_eq!(shop.only().number, pull.number);
+}
+
+fn a_tag_that_is_pushed_anew_changes_the_branch_once(shop: &Shop) {
+    let pull = shop.proposed(&["1.0.0", "1.1.0"]);
+    shop.world.registry.fake().push("acme/web", "1.1.0", &crate::registry::Image::built("2026-01-02T00:00:00Z"));
+    shop.expect("delivered", "delivered");
+    let again = shop.only();
+    assert_eq!(again.number, pull.number);
+    assert_ne!(again.head_commit, pull.head_commit, "its trailers name the digest");
+    for _ in 0..2 {
+        shop.is_quiet();
+    }
+}
+
+fn the_forge_makes_the_commits_where_the_operator_wants_that(shop: &Shop) {
+    shop.wish(&Wishes { forge: &["commits: api"], ..Wishes::default() });
+    let pull = shop.proposed(&["1.0.0", "1.1.0"]);
+    shop.holds_one_commit(&pull, "1.1.0");
+    assert_eq!(shop.branches(), std::slice::from_ref(&pull.head), "no other branch is left");
+    let by = shop.world.remote.git(&["log", "-1", "--format=%cn %an", &pull.head]);
+    assert!(!by.contains("repin repin"), "{by}");
+    shop.is_quiet();
+    shop.publish("web", &["1.2.0"]);
+    shop.expect("delivered", "delivered");
+    let again = shop.only();
+    assert_eq!(again.number, pull.number);
+    shop.holds_one_commit(&again, "1.2.0");
+    assert_eq!(shop.branches(), std::slice::from_ref(&pull.head));
+    shop.is_quiet();
+    // And what is written directly: one commit for the branch and the cycle.
+    shop.wish(&Wishes { forge: &["commits: api"], delivery: "commit", ..Wishes::default() });
+    shop.add("api", &["1.0.0", "1.1.0"], &[]);
+    let before = shop.world.remote.head();
+    let said = shop.once();
+    assert_eq!(outcome(&said, "api")["result"], "delivered", "{said:#?}");
+    assert_eq!(shop.world.tag("web"), "1.2.0");
+    assert_eq!(shop.world.remote.git(&["rev-list", "--count", &format!("{before}..main")]), "1");
 }
