@@ -9,12 +9,17 @@
 mod behind;
 mod daemon;
 mod edit;
+#[path = "../support/forge.rs"]
+mod forge;
 mod growth;
 mod http;
 mod listings;
 mod measure;
 mod past;
+mod pulls;
 mod registry;
+#[path = "../support/remote.rs"]
+mod remote;
 mod report;
 mod repository;
 mod scan;
@@ -24,13 +29,14 @@ use report::Report;
 
 type Scenario = (&'static str, fn(&mut Report));
 
-const SCENARIOS: [Scenario; 7] = [
+const SCENARIOS: [Scenario; 8] = [
     ("behind", behind::measure_all),
     ("scan", scan::measure_all),
     ("listings", listings::measure_all),
     ("growth", growth::measure_all),
     ("past", past::measure_all),
     ("search", search::measure_all),
+    ("pulls", pulls::measure_all),
     ("edit", edit::measure_all),
 ];
 

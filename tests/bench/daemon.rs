@@ -12,9 +12,19 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Writes a configuration for one repository and one registry.
 pub fn configure(directory: &Path, url: &str, registry: &str) -> PathBuf {
+    configure_with(directory, ("1s", url, registry), "", "commit")
+}
+
+/// The same with a schedule, more lines for the repository, and a delivery.
+pub fn configure_with(
+    directory: &Path,
+    (schedule, url, registry): (&str, &str, &str),
+    repository: &str,
+    delivery: &str,
+) -> PathBuf {
     let text = format!(
-        "schedule: 1s\nserver: {{listen: \"127.0.0.1:0\"}}\ncache: {{path: {cache}}}\nrepositories:\n  - name: gitops\n    url: {url}\n    \
-         branch: main\nregistries:\n  - host: \"{registry}\"\n    insecure: true\nrules:\n  - match: {{path: \"apps/**\"}}\n    delivery: commit\n",
+        "schedule: {schedule}\nserver: {{listen: \"127.0.0.1:0\"}}\ncache: {{path: {cache}}}\nrepositories:\n  - name: gitops\n    url: {url}\n    \
+         branch: main\n{repository}registries:\n  - host: \"{registry}\"\n    insecure: true\nrules:\n  - match: {{path: \"apps/**\"}}\n    delivery: {delivery}\n",
         cache = directory.join("cache").display(),
     );
     let file = directory.join("repin.yaml");
@@ -50,6 +60,42 @@ pub struct Counts {
     pub blobs: u64,
     /// Seconds in cycles.
     pub seconds: f64,
+}
+
+impl std::ops::Sub for Counts {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self {
+            cycles: self.cycles - other.cycles,
+            delivered: self.delivered - other.delivered,
+            registry: self.registry - other.registry,
+            advertisements: self.advertisements - other.advertisements,
+            fetches: self.fetches - other.fetches,
+            pushes: self.pushes - other.pushes,
+            trees: self.trees - other.trees,
+            compared: self.compared - other.compared,
+            blobs: self.blobs - other.blobs,
+            seconds: self.seconds - other.seconds,
+        }
+    }
+}
+
+impl std::ops::Div<u64> for Counts {
+    type Output = Self;
+    /// What one of so many cycles did; how many cycles and deliveries there were stays.
+    fn div(self, cycles: u64) -> Self {
+        Self {
+            registry: self.registry / cycles,
+            advertisements: self.advertisements / cycles,
+            fetches: self.fetches / cycles,
+            pushes: self.pushes / cycles,
+            trees: self.trees / cycles,
+            compared: self.compared / cycles,
+            blobs: self.blobs / cycles,
+            seconds: self.seconds / cycles as f64,
+            ..self
+        }
+    }
 }
 
 impl Daemon {
@@ -118,22 +164,9 @@ impl Daemon {
         // One cycle more, so that what the first one left behind is not counted.
         let (from, cpu_from) = self.after(first.cycles + 1);
         let (to, cpu_to) = self.after(from.cycles + more);
-        let cycles = to.cycles - from.cycles;
-        let per = |count: u64| count / cycles;
-        let wall = Duration::from_secs_f64((to.seconds - from.seconds) / cycles as f64);
-        let cpu = (cpu_to - cpu_from) / u32::try_from(cycles).unwrap();
-        let counts = Counts {
-            cycles,
-            delivered: to.delivered - from.delivered,
-            registry: per(to.registry - from.registry),
-            advertisements: per(to.advertisements - from.advertisements),
-            fetches: per(to.fetches - from.fetches),
-            pushes: per(to.pushes - from.pushes),
-            trees: per(to.trees - from.trees),
-            compared: per(to.compared - from.compared),
-            blobs: per(to.blobs - from.blobs),
-            seconds: wall.as_secs_f64(),
-        };
+        let counts = (to - from) / (to.cycles - from.cycles);
+        let wall = Duration::from_secs_f64(counts.seconds);
+        let cpu = (cpu_to - cpu_from) / u32::try_from(counts.cycles).unwrap();
         [begin, (Cost { wall, cpu, peak: self.peak() }, counts)]
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::body::Body;
@@ -66,6 +66,11 @@ impl Registry {
         &self.host
     }
 
+    /// So many images get one tag more.
+    pub fn publish(&self, images: usize) {
+        crate::http::get(&self.host, &format!("/publish/{images}"));
+    }
+
     pub fn requests(&self) -> Requests {
         let text = crate::http::get(&self.host, "/counts");
         let mut counts = text.split_whitespace().map(|count| count.parse().unwrap());
@@ -121,6 +126,9 @@ struct Shelf {
     /// Where the registry itself is, if it wants tokens.
     realm: Option<String>,
     pages: Vec<Bytes>,
+    /// Pages of the first so many images, which got one tag more.
+    newer: Vec<Bytes>,
+    published: AtomicUsize,
     /// The same for every tag but those of `acme/builds`.
     manifest: Part,
     builds: HashMap<String, Part>,
@@ -165,6 +173,8 @@ pub fn serve(images: usize, tags: usize, wants_tokens: bool) {
         images,
         realm: None,
         pages: pages(tags),
+        newer: pages(tags + 1),
+        published: AtomicUsize::new(0),
         manifest: Part::new(MANIFEST, manifest.to_string()),
         builds: builds(tags),
         listings: AtomicU64::new(0),
@@ -195,6 +205,10 @@ async fn respond(State(shelf): State<Arc<Shelf>>, request: Request) -> Response 
             [&shelf.listings, &shelf.manifests, &shelf.blobs, &shelf.tokens].map(|counter| count(counter).to_string());
         return counts.join(" ").into_response();
     }
+    if let Some(images) = path.strip_prefix("/publish/") {
+        shelf.published.store(images.parse().unwrap(), Ordering::Relaxed);
+        return StatusCode::OK.into_response();
+    }
     if path == "/token" {
         shelf.tokens.fetch_add(1, Ordering::Relaxed);
         return json!({"token": "opens everything", "expires_in": 3600}).to_string().into_response();
@@ -219,8 +233,10 @@ async fn respond(State(shelf): State<Arc<Shelf>>, request: Request) -> Response 
         shelf.listings.fetch_add(1, Ordering::Relaxed);
         let query = request.uri().query().unwrap_or_default();
         let at = query.split('&').find_map(|part| part.strip_prefix("page=")).map_or(0, |at| at.parse().unwrap());
-        let mut answer = ([("content-type", "application/json")], Body::from(shelf.pages[at].clone())).into_response();
-        if at + 1 < shelf.pages.len() {
+        let is_newer = number.is_some_and(|number| number < shelf.published.load(Ordering::Relaxed));
+        let pages = if is_newer { &shelf.newer } else { &shelf.pages };
+        let mut answer = ([("content-type", "application/json")], Body::from(pages[at].clone())).into_response();
+        if at + 1 < pages.len() {
             let next = format!("<{path}?n={PAGE}&page={}>; rel=\"next\"", at + 1);
             answer.headers_mut().insert("link", next.parse().unwrap());
         }

@@ -25,6 +25,11 @@ impl Report {
         println!("  {what:<54} {wall:>10} {:>8.3} s {peak:>10} {requests:>9}  {trips}", cost.cpu.as_secs_f64());
     }
 
+    /// Prints a line below a row.
+    pub fn note(&self, text: &str) {
+        println!("      {text}");
+    }
+
     /// Holds a figure against the most that it may be.
     pub fn at_most(&mut self, what: &str, figure: f64, limit: f64, unit: &str) {
         self.limit(what, figure, limit, unit, "at most", figure <= limit);
