@@ -3,9 +3,10 @@ SHELL := /bin/bash
 CARGO ?= cargo
 BUILT := $(or $(CARGO_TARGET_DIR),target)/debug
 ENVIRONMENT := target/test-environment
+BENCH_ENVIRONMENT := target/bench-environment
 
 .DEFAULT_GOAL := help
-.PHONY: help demo bench check deny lint prepare test test-corpus test-heavy
+.PHONY: help demo bench bench-heavy check deny lint prepare test test-corpus test-heavy
 
 help: ## Shows this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -44,6 +45,10 @@ test-corpus: prepare ## Every image of public repositories edited and searched f
 
 bench: ## Wall, CPU, memory, requests and round trips in a release build, each beside its limit
 	$(CARGO) bench --locked --bench bench
+
+bench-heavy: ## 300 pull requests, beside Renovate where it can be installed
+	bash tests/bench/install.sh $(BENCH_ENVIRONMENT)
+	set -a; source $(BENCH_ENVIRONMENT); set +a; $(CARGO) bench --locked --bench bench pulls renovate
 
 deny:
 	@if $(CARGO) deny --version >/dev/null 2>&1; then \

@@ -11,6 +11,7 @@ mod daemon;
 mod edit;
 #[path = "../support/forge.rs"]
 mod forge;
+mod front;
 mod growth;
 mod http;
 mod listings;
@@ -20,6 +21,7 @@ mod pulls;
 mod registry;
 #[path = "../support/remote.rs"]
 mod remote;
+mod renovate;
 mod report;
 mod repository;
 mod scan;
@@ -29,7 +31,7 @@ use report::Report;
 
 type Scenario = (&'static str, fn(&mut Report));
 
-const SCENARIOS: [Scenario; 8] = [
+const SCENARIOS: [Scenario; 9] = [
     ("behind", behind::measure_all),
     ("scan", scan::measure_all),
     ("listings", listings::measure_all),
@@ -37,6 +39,7 @@ const SCENARIOS: [Scenario; 8] = [
     ("past", past::measure_all),
     ("search", search::measure_all),
     ("pulls", pulls::measure_all),
+    ("renovate", renovate::measure_all),
     ("edit", edit::measure_all),
 ];
 
