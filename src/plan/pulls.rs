@@ -60,8 +60,14 @@ pub(super) struct Settled {
 }
 
 /// Decides what becomes of each group's pull request, and holds what waits for one.
-pub(super) fn settle(snapshot: &Snapshot, judgements: &mut [Judgement], proposed: Vec<Proposed<'_>>) -> Settled {
+pub(super) fn settle<'a>(snapshot: &'a Snapshot, judgements: &mut [Judgement], proposed: Vec<Proposed<'a>>) -> Settled {
     let mut settled = Settled::default();
+    let mut open: BTreeMap<(&str, &Branch), Vec<&'a PullRequest>> = BTreeMap::new();
+    for (repository, pulls) in &snapshot.pulls {
+        for pull in pulls.iter().flat_map(|pulls| &pulls.open) {
+            open.entry((repository, &pull.head)).or_default().push(pull);
+        }
+    }
     let unsettled = obsolete::unsettled(snapshot, judgements);
     let mut counts: BTreeMap<&str, Counts> = BTreeMap::new();
     let mut wanted: BTreeSet<(&str, Branch)> = BTreeSet::new();
@@ -88,7 +94,10 @@ pub(super) fn settle(snapshot: &Snapshot, judgements: &mut [Judgement], proposed
         wanted.insert((repository, branch.clone()));
         one.commit.text.branch = branch.to_string();
         let counts = counts.entry(repository).or_insert_with(|| Counts::of(pulls, snapshot.now));
-        let case = Case { snapshot, pulls, unsettled: &unsettled, branch: &branch, one: &one };
+        // People may open a second one for another base.
+        let own = open.get(&(repository, &branch)).into_iter().flatten();
+        let open = own.min_by_key(|pull| (pull.base != one.base.branch, pull.number)).copied();
+        let case = Case { snapshot, pulls, open, unsettled: &unsettled, branch: &branch, one: &one };
         match case.verdict(counts) {
             Verdict::Ask(question) => settled.questions.push(question),
             Verdict::Hold { pull, code, message, until, chores } => {
@@ -96,10 +105,10 @@ pub(super) fn settle(snapshot: &Snapshot, judgements: &mut [Judgement], proposed
                 settled.chores.extend(chores);
             }
             Verdict::Write { proposal, pull } => {
-                for judgement in one.judgements(judgements) {
+                one.on_its(judgements, |judgement| {
                     judgement.pull_request = pull.map(|pull| pull.url.clone());
                     judgement.message = format!("{}, by a pull request", judgement.message);
-                }
+                });
                 let RemoteBranch { repository, branch: base } = one.base.clone();
                 settled.sets.push(ChangeSet {
                     repository,
@@ -138,6 +147,8 @@ enum Verdict<'a> {
 struct Case<'a, 'p> {
     snapshot: &'a Snapshot,
     pulls: &'a Pulls,
+    /// The open one of the branch.
+    open: Option<&'a PullRequest>,
     /// Places of which nobody knows what they want.
     unsettled: &'p Places<'a>,
     branch: &'p Branch,
@@ -146,12 +157,8 @@ struct Case<'a, 'p> {
 
 impl<'a> Case<'a, '_> {
     fn verdict(&self, counts: &mut Counts) -> Verdict<'a> {
-        // People may open a second one for another base.
-        let mut all: Vec<&PullRequest> = self.pulls.open.iter().filter(|pull| pull.head == *self.branch).collect();
-        all.sort_by_key(|pull| (pull.base != self.one.base.branch, pull.number));
-        let open = all.first().copied();
         let head = self.pulls.heads.get(self.branch);
-        let Some(pull) = open else { return self.without_open(head, counts) };
+        let Some(pull) = self.open else { return self.without_open(head, counts) };
         let is_forced = pull.labels.contains(LABEL_REBASE);
         match head.filter(|head| !head.is_ours && !is_forced) {
             Some(head) => self.foreign(Some(pull), head),

@@ -12,11 +12,15 @@ use crate::plan::group::Proposed;
 use crate::plan::judge::Judgement;
 
 impl Proposed<'_> {
-    /// Gives the judgements of all whose places it writes.
-    pub(super) fn judgements<'j>(&self, judgements: &'j mut [Judgement]) -> impl Iterator<Item = &'j mut Judgement> {
+    /// Changes the judgements of all whose places it writes; no other is looked at, for there are as many groups as
+    /// Applications.
+    pub(super) fn on_its(&self, judgements: &mut [Judgement], mut change: impl FnMut(&mut Judgement)) {
         let subjects: BTreeSet<usize> = self.commit.subjects.iter().copied().collect();
-        let indexed = judgements.iter_mut().enumerate();
-        indexed.filter(move |(index, _)| subjects.contains(index)).map(|(_, judgement)| judgement)
+        for index in subjects {
+            if let Some(judgement) = judgements.get_mut(index) {
+                change(judgement);
+            }
+        }
     }
 
     /// Holds all of them.
@@ -28,13 +32,13 @@ impl Proposed<'_> {
         message: &str,
         until: Option<Timestamp>,
     ) {
-        for judgement in self.judgements(judgements) {
+        self.on_its(judgements, |judgement| {
             judgement.result = OutcomeResult::Held;
             judgement.code = code.to_owned();
             judgement.message = format!("{}; {message}", judgement.message);
             judgement.until = until;
             judgement.pull_request = pull.map(|pull| pull.url.clone());
-        }
+        });
     }
 }
 

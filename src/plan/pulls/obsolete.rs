@@ -111,7 +111,8 @@ pub(super) fn chores(snapshot: &Snapshot, judgements: &[Judgement], wanted: &BTr
 /// Branches of ours without a pull request, such as those of merged ones.
 fn left_over(pulls: &Pulls, view: &View<'_>, is_free: impl Fn(&Branch) -> bool) -> Vec<Chore> {
     let Some(main) = &pulls.main else { return Vec::new() };
-    let has_pull = |branch: &Branch| pulls.open.iter().any(|pull| pull.head == *branch);
+    let open: BTreeSet<&Branch> = pulls.open.iter().map(|pull| &pull.head).collect();
+    let has_pull = |branch: &Branch| open.contains(branch);
     let free = pulls.heads.iter().filter(|(branch, head)| head.is_ours && is_free(branch) && !has_pull(branch));
     // Of which instance it is, only a pull request says.
     let useless = free.filter(|(_, head)| view.reason(main, &head.changes, applications(Some(head)), false).is_some());
