@@ -322,6 +322,8 @@ impl Reconciler {
             return report;
         }
         self.read_pulls(&mut snapshot).await;
+        let failures = snapshot.pulls.iter().filter_map(|(name, pulls)| Some((name, pulls.as_ref().err()?)));
+        report.problems.extend(failures.map(|(name, failure)| generate::repository_problem(name, failure)));
         known.fill(&mut snapshot);
         if let Mode::Explain(_) = mode {
             self.answer(gather::listing_questions(&snapshot), &mut snapshot, known).await;

@@ -165,6 +165,14 @@ fn state(scene: &Scene<'_>, line: &Line<'_>, thing: &Thing) -> State {
     if let Some(first) = first {
         return was(scene, line, thing, first);
     }
+    // What was not read may hold it.
+    if matches!(holds, Holds::No) && line.stays.iter().any(|stay| stay.is_cut) {
+        let message = format!(
+            "runs {value}; whether {} stood there before is not known, for `history` limits what is read",
+            thing.name
+        );
+        return plain_state("unknown", message);
+    }
     match (holds, order(line, thing, now)) {
         (Holds::Unknown(_), Some((Ordering::Less, tag))) | (Holds::No, Some((Ordering::Less, tag))) => {
             plain_state("not-yet", format!("runs {value}, which is older than {tag}"))
