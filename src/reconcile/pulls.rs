@@ -21,8 +21,6 @@ use crate::reconcile::propose::is_by_forge;
 use crate::reconcile::repository::failure_of;
 use crate::reconcile::workers::{defect, on_each};
 
-/// From so many branches on the closed pull requests are asked for in one list.
-const ASKED_TOGETHER: usize = 8;
 /// How many requests for closed ones run at once.
 const AT_ONCE: usize = 4;
 /// Clocks of forges and of this machine differ by less.
@@ -37,6 +35,8 @@ pub(super) struct Memory {
     closers: BTreeMap<u64, Option<String>>,
     /// Of branches that are not in [`Memory::closed`] there are none.
     is_whole: bool,
+    /// All of them are too many for one list.
+    is_too_long: bool,
     /// When the closed ones were looked at last.
     looked: Option<Timestamp>,
 }
@@ -202,8 +202,9 @@ impl Reconciler {
             let Some(Ok(pulls)) = snapshot.pulls.get_mut(name) else { continue };
             match answer {
                 Ok(()) => {
+                    pulls.closed.clone_from(&memory.closed);
                     for branch in branches {
-                        pulls.closed.insert(branch.clone(), memory.closed.get(branch).cloned().unwrap_or_default());
+                        pulls.closed.entry(branch.clone()).or_default();
                     }
                     pulls.closers.clone_from(&memory.closers);
                     pulls.has_all_closed = memory.is_whole;
@@ -223,7 +224,8 @@ async fn ask_closed(
     let missing: Vec<&Branch> =
         branches.iter().copied().filter(|branch| !memory.is_whole && !memory.closed.contains_key(*branch)).collect();
     let mut left: Vec<Branch> = missing.iter().map(|branch| (*branch).clone()).collect();
-    if missing.len() >= ASKED_TOGETHER {
+    // All at once, if they fit: what was refused under another name of the group is refused too.
+    if !missing.is_empty() && !memory.is_too_long {
         match forge.closed_pulls(project, BRANCH_PREFIX, Timestamp::UNIX_EPOCH).await {
             Ok(all) => {
                 memory.closed.clear();
@@ -234,8 +236,7 @@ async fn ask_closed(
                 memory.is_whole = true;
                 left.clear();
             }
-            // Too many for one list.
-            Err(ForgeError::BadAnswer { .. }) => {}
+            Err(ForgeError::BadAnswer { .. }) => memory.is_too_long = true,
             Err(error) => return Err(error),
         }
     }

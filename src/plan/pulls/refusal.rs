@@ -4,14 +4,14 @@
 //! by opening it again, by a label, or by `Repin-Resume`.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::message::pull_request::Marker;
 use crate::message::trailers::Change;
 use crate::model::forge::{LABEL_RETRY, PullRequest, PullState};
 use crate::plan::group::Proposed;
 use crate::plan::judge::builds;
-use crate::plan::pulls::Pulls;
+use crate::plan::pulls::{Pulls, by_people};
 use crate::plan::rollback::concerns;
 use crate::plan::{Snapshot, Subject, shown_key};
 use crate::selection;
@@ -42,14 +42,16 @@ impl Refusal<'_> {
     }
 }
 
-/// Finds the newest closed pull request of the branch that refuses what is wanted.
+/// Finds the newest closed pull request that refuses what is wanted: one of the branch, or of a branch that the same places
+/// had before their group was called otherwise.
 pub(super) fn refusal<'a>(
     snapshot: &Snapshot,
-    pulls: &Pulls,
+    pulls: &'a Pulls,
     closed: &'a [PullRequest],
     one: &Proposed<'_>,
 ) -> Option<Refusal<'a>> {
-    closed.iter().filter(|pull| pull.state == PullState::Closed).find_map(|pull| {
+    let own = closed.iter().filter(|pull| pull.state == PullState::Closed);
+    own.chain(elsewhere(pulls, one)).find_map(|pull| {
         let marker = Marker::parse(&pull.body);
         if marker.as_ref().is_some_and(|marker| marker.closed.is_some()) || pull.labels.contains(LABEL_RETRY) {
             return None;
@@ -62,6 +64,20 @@ pub(super) fn refusal<'a>(
         let is_refused = !is_higher && !is_released(snapshot, pull, one);
         is_refused.then_some(Refusal { pull, closed_by, is_known: marker.is_some() })
     })
+}
+
+/// Gives what people closed of other branches for the same base that has a place in common, as far as all are known.
+fn elsewhere<'a>(pulls: &'a Pulls, one: &Proposed<'_>) -> impl Iterator<Item = &'a PullRequest> {
+    let places: BTreeSet<(String, String)> =
+        one.commit.text.places.iter().map(|place| (place.file.clone(), place.key.clone())).collect();
+    let (base, branch) = (one.base.branch.clone(), one.commit.text.branch.clone());
+    let others = pulls.closed.iter().filter(move |(head, _)| pulls.has_all_closed && head.as_str() != branch);
+    let is_about = move |pull: &&PullRequest| {
+        let marker = Marker::parse(&pull.body).filter(|_| pull.base == base);
+        let mut changes = marker.into_iter().flat_map(|marker| marker.changes);
+        changes.any(|change| places.contains(&(change.file, change.key)))
+    };
+    others.flat_map(|(_, closed)| by_people(closed)).filter(is_about)
 }
 
 /// Tells whether what is wanted may come in a pull request that was closed: repin closed it, or it is what a person

@@ -21,6 +21,7 @@ on_all_forges!(
     a_registry_that_fails_closes_nothing,
     a_deleted_branch_comes_back_only_with_what_is_wanted,
     a_lower_value_than_the_refused_one_is_refused_too,
+    a_refusal_holds_whatever_the_group_is_called,
     observing_leaves_what_nobody_asks_for_any_more,
     a_manifest_that_cannot_be_read_closes_nothing,
     a_registry_that_fails_for_one_keeps_the_pull_request_of_the_group_whole,
@@ -274,4 +275,18 @@ fn what_repin_closed_and_a_person_opened_is_refused_once_a_person_closes_it(shop
     shop.expect("delivered", "delivered");
     shop.forge.close(pull.number, "alice");
     shop.expect("held", "guard/refused");
+}
+
+fn a_refusal_holds_whatever_the_group_is_called(shop: &Shop) {
+    let pull = shop.proposed(&["1.0.0", "1.1.0"]);
+    shop.forge.close(pull.number, "alice");
+    shop.expect("held", "guard/refused");
+    let app = App { name: "web", constraint: "", annotations: &["repin.dev/group: shop"] };
+    shop.world.remote.commit(&[("argocd/web.yaml", &shop.world.application(&app))], "Group");
+    let outcome = shop.expect("held", "guard/refused");
+    assert_eq!(outcome["pull_request"], shop.forge.pull_url(pull.number).as_str());
+    assert_eq!(shop.forge.pulls().len(), 1);
+    shop.publish("web", &["1.2.0"]);
+    shop.expect("delivered", "delivered");
+    assert_eq!(shop.only().head, "repin/shop");
 }
