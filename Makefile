@@ -30,6 +30,8 @@ test-heavy: export REPIN_HEAVY = 1
 test-heavy: prepare ## What takes long: contention, histories of random events, Pulp, a million mutated files and texts
 	set -a; source $(ENVIRONMENT); set +a; \
 	$(CARGO) test --locked --features failpoints --test e2e contention; \
+	REPIN_THROUGH_PROXY=1 $(CARGO) test --locked --features failpoints --test e2e -- pulls::release::github pulls::closing::github \
+		pulls::people::github pulls::asking::github --test-threads 2; \
 	$(CARGO) test --locked --features failpoints --test interop pulp; \
 	$(CARGO) test --locked --features failpoints --test incremental; \
 	$(CARGO) test --locked --features failpoints --test readers; \

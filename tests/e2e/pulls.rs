@@ -6,6 +6,7 @@ mod closing;
 mod faults;
 mod news;
 mod people;
+mod proxy;
 mod release;
 mod telling;
 
@@ -15,12 +16,15 @@ use repin::model::forge::ForgeKind;
 use serde_json::Value;
 
 use crate::forge::{FakeForge, Request, Seen};
+use crate::pulls::proxy::Proxy;
 use crate::world::{App, Said, World, said};
 
 /// A world with a forge in front of its remote, where everything below `apps/` is delivered by pull request.
 pub struct Shop {
     pub world: World,
     pub forge: FakeForge,
+    /// Holds what is said to the forge and by it against the vendor's document, where that is asked for.
+    proxy: Option<Proxy>,
 }
 
 /// Runs each story on each kind of forge.
@@ -64,7 +68,8 @@ impl Shop {
     pub fn open(kind: ForgeKind) -> Self {
         let world = World::create();
         let forge = FakeForge::start(kind, &world.remote);
-        let shop = Self { world, forge };
+        let proxy = Proxy::before(&forge);
+        let shop = Self { world, forge, proxy };
         shop.wish(&Wishes::default());
         shop
     }
@@ -85,10 +90,13 @@ impl Shop {
             [] => String::new(),
             some => format!("    pull_request:\n{}", lines("      ", some)),
         };
+        let forge = match &self.proxy {
+            Some(proxy) => self.forge.settings().replace(&self.forge.api_url(), &proxy.url()),
+            None => self.forge.settings(),
+        };
         format!(
-            "{}{repositories}{}{}{}registries:\n{rules}{pull_request}",
+            "{}{repositories}{forge}{}{}registries:\n{rules}{pull_request}",
             lines("", wishes.top),
-            self.forge.settings(),
             lines("      ", wishes.forge),
             lines("    ", wishes.repository)
         )
