@@ -26,6 +26,7 @@ use crate::plan::judge::Judgement;
 use crate::plan::pulls::hold::{fail, unconfigured};
 use crate::plan::pulls::limits::Counts;
 use crate::plan::pulls::obsolete::Places;
+pub use crate::plan::pulls::refusal::values;
 pub use crate::plan::pulls::state::{Head, Pulls};
 use crate::plan::{Question, Snapshot};
 

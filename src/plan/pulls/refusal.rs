@@ -88,7 +88,7 @@ pub(super) fn is_meant_again(snapshot: &Snapshot, pull: &PullRequest, one: &Prop
 }
 
 /// The values by place.
-pub(super) fn values(changes: &[Change]) -> BTreeMap<(&str, &str), &str> {
+pub fn values(changes: &[Change]) -> BTreeMap<(&str, &str), &str> {
     changes.iter().map(|change| ((change.file.as_str(), change.key.as_str()), change.new.as_str())).collect()
 }
 

@@ -1,6 +1,6 @@
 //! What the forge has to do for one pull request: each step leaves what is done already as it is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tracing::{info, warn};
@@ -11,7 +11,7 @@ use crate::message::trailers::Change;
 use crate::model::change::{Notice, PullText, Request};
 use crate::model::forge::{NewPullRequest, Project, PullPeople, PullRequest, PullState, PullUpdate};
 use crate::model::names::Branch;
-use crate::plan::pulls::{AUTO_MERGE, REOPENED_WITHIN};
+use crate::plan::pulls::{AUTO_MERGE, REOPENED_WITHIN, values};
 use crate::reconcile::failpoint;
 use crate::reconcile::propose::job::Job;
 
@@ -231,8 +231,4 @@ fn empty(branch: &Branch) -> Marker {
         told: BTreeSet::new(),
         by: String::new(),
     }
-}
-
-fn values(changes: &[Change]) -> BTreeMap<(&str, &str), &str> {
-    changes.iter().map(|change| ((change.file.as_str(), change.key.as_str()), change.new.as_str())).collect()
 }
