@@ -35,7 +35,7 @@ pub use access::Access;
 pub use commit::{Authorship, Identity};
 pub use directory::{Child, Directory, DirectoryId, Entry, Node, Trees};
 pub use error::{GitError, Remote};
-pub use history::{History, HistoryLimits};
+pub use history::{History, HistoryLimits, Stretch};
 pub use mirror::{Mirror, Options};
 pub use push::RefUpdate;
 pub use signature::Signer;

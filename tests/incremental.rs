@@ -114,6 +114,8 @@ enum Event {
     RemoveManifests(usize),
     /// A directory of files moves elsewhere, with the same content.
     Move(usize),
+    /// The values of an Application move to its other values file or back, and may get another tag on the way.
+    Rename(usize, bool, Option<usize>),
     /// A directory with a template that is no YAML is a chart, or is not.
     SetChart(bool),
     /// An ApplicationSet comes, or another one in its place.
@@ -162,6 +164,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => (app.clone(), tag.clone()).prop_map(|(app, tag)| Event::SetManifest(app, tag)),
         1 => app.clone().prop_map(Event::RemoveManifests),
         2 => (0..MOVES.len()).prop_map(Event::Move),
+        5 => (app.clone(), any::<bool>(), proptest::option::of(tag.clone())).prop_map(|(app, over, tag)| Event::Rename(app, over, tag)),
         2 => any::<bool>().prop_map(Event::SetChart),
         3 => (0..SETS.len()).prop_map(Event::Generate),
         1 => Just(Event::RemoveSet),
@@ -372,6 +375,19 @@ impl World {
                     let _ = std::fs::remove_dir_all(remote.work_tree().join(to));
                     remote.work(&["mv", from, to]);
                     remote.work(&["commit", "--quiet", "-m", "Move"]);
+                    drop(remote.push_work("main"));
+                }
+            }
+            Event::Rename(app, over, tag) => {
+                let (one, other) = (values_path(*app), in_app(*app, "values-over.yaml"));
+                let (from, to) = if *over { (one, other) } else { (other, one) };
+                if is_there(&from) && !is_there(&to) {
+                    remote.checkout("main");
+                    remote.work(&["mv", &from, &to]);
+                    if let Some(tag) = tag {
+                        std::fs::write(remote.work_tree().join(&to), self.values(*app, TAGS[*tag])).unwrap();
+                    }
+                    remote.work(&["commit", "--quiet", "-am", "Rename"]);
                     drop(remote.push_work("main"));
                 }
             }

@@ -81,6 +81,34 @@ impl Mirror {
         by: &Authorship,
         time: Timestamp,
     ) -> Result<CommitId, GitError> {
+        if changes.is_empty() {
+            return Err(GitError::BadCommit { remote: self.remote.clone(), reason: "nothing changes".to_owned() });
+        }
+        self.commit_any(parent, (changes, new), message, by, time)
+    }
+
+    /// Makes a commit that changes no file, for what its message says; nothing is sent.
+    ///
+    /// # Errors
+    /// Those of [`Mirror::commit`] about people and messages.
+    pub fn note(
+        &self,
+        parent: &CommitId,
+        message: &str,
+        by: &Authorship,
+        time: Timestamp,
+    ) -> Result<CommitId, GitError> {
+        self.commit_any(parent, (&[], &[]), message, by, time)
+    }
+
+    fn commit_any(
+        &self,
+        parent: &CommitId,
+        (changes, new): (&[(RepoPath, Vec<u8>)], &[RepoPath]),
+        message: &str,
+        by: &Authorship,
+        time: Timestamp,
+    ) -> Result<CommitId, GitError> {
         let bad = |reason: String| GitError::BadCommit { remote: self.remote.clone(), reason };
         if message.contains('\0') || message.trim().is_empty() {
             return Err(bad("the message is empty or holds a NUL".to_owned()));
@@ -97,7 +125,7 @@ impl Mirror {
         let (author, committer) = (person(&by.author)?, person(&by.committer)?);
         let base = self.root(parent)?;
         let tree = self.tree(parent, &base, changes, new)?;
-        if tree == base.id() {
+        if tree == base.id() && !changes.is_empty() {
             return Err(bad("nothing changes".to_owned()));
         }
         let tree = self.subtree(tree)?;

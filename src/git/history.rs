@@ -1,24 +1,25 @@
 //! The past of a branch: which commit brought which version of a file, along first parents.
 //!
-//! A merge counts as one commit with everything that it brought. Only regular files count, and a renamed file is a
-//! removed and a new one. What is known is kept: only commits since then are read.
+//! A merge counts as one commit with everything that it brought. Only regular files count; what a file was called before it
+//! moved is in [`moves`]. What is known is kept: only commits since then are read.
 
-use std::cmp::Ordering;
+mod moves;
+mod walk;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use git2::{Commit, Oid, Tree, TreeEntry};
 use jiff::Timestamp;
 
 use crate::git::error::GitError;
-use crate::git::mirror::{Mirror, commit_id, oid};
-use crate::git::traffic;
-use crate::git::tree::{MAX_DEPTH, MAX_ENTRIES, mode_is_file, mode_is_tree, path_below};
-use crate::model::history::{BlobId, CommitId, CommitInfo, FileVersion};
+use crate::git::history::moves::Moves;
+use crate::git::history::walk::Walk;
+use crate::git::mirror::{Mirror, oid};
+use crate::model::history::{CommitId, CommitInfo, FileVersion};
 use crate::model::names::RepoPath;
 
-/// Longest message that is kept, in bytes; the rest is cut off.
-const MAX_MESSAGE: usize = 1 << 20;
+pub(in crate::git) use crate::git::history::walk::lossy_message;
+
 const SECONDS_PER_DAY: i64 = 86_400;
 
 /// The versions of all files along the first parents of a branch.
@@ -28,8 +29,25 @@ pub struct History {
     head: Option<CommitId>,
     versions: HashMap<RepoPath, Vec<FileVersion>>,
     noted: Vec<(u64, Arc<CommitInfo>)>,
+    /// When each commit was made, as its committer says, oldest first.
+    dates: Vec<Timestamp>,
+    /// When each came to the branch.
+    since: Vec<Timestamp>,
+    /// Some of them were made after now.
+    is_ahead: bool,
+    moves: Moves,
+    readings: u64,
     commits: usize,
     cut: bool,
+}
+
+/// A file under one of its names.
+#[derive(Clone, Copy, Debug)]
+pub struct Stretch<'h> {
+    /// What it was called then.
+    pub path: &'h RepoPath,
+    /// Its versions under that name, newest first; the oldest one may have come by a move.
+    pub versions: &'h [FileVersion],
 }
 
 /// How far back history is read; without limits, to the first commit.
@@ -52,6 +70,9 @@ impl History {
     /// An error leaves what was known before.
     pub fn advance(&mut self, mirror: &Mirror, head: &CommitId, now: Timestamp) -> Result<(), GitError> {
         if self.head == Some(*head) {
+            if self.is_ahead {
+                self.date(now);
+            }
             return Ok(());
         }
         let oldest = self.limits.days.map(|days| {
@@ -79,7 +100,10 @@ impl History {
         let newest = walk.visited + if joined { self.commits as u64 } else { 0 };
         walk.versions.values_mut().flatten().for_each(|version| version.at = newest.saturating_sub(version.at));
         walk.noted.iter_mut().for_each(|(at, _)| *at = newest.saturating_sub(*at));
+        walk.dates.reverse();
+        let exchanges = walk.exchanges.into_iter().map(|(at, exchange)| (newest.saturating_sub(at), exchange));
         if joined {
+            self.dates.append(&mut walk.dates);
             self.noted.append(&mut walk.noted);
             for (path, mut fresh) in walk.versions {
                 let versions = self.versions.entry(path).or_default();
@@ -89,9 +113,82 @@ impl History {
             self.commits += commits;
         } else {
             (self.versions, self.noted, self.commits, self.cut) = (walk.versions, walk.noted, commits, cut);
+            (self.dates, self.since, self.moves) = (walk.dates, Vec::new(), Moves::default());
+            self.readings += 1;
         }
+        self.moves.extend(exchanges);
         self.head = Some(*head);
+        self.date(now);
         Ok(())
+    }
+
+    /// Dates the commits that are new. Clocks of committers differ, and what came later did not come earlier: a commit came at the
+    /// latest date on the line up to it. A date after now is none; then it came at the latest with the next commit that has one.
+    fn date(&mut self, now: Timestamp) {
+        // What had no date then may have one now.
+        let known = if self.is_ahead { 0 } else { self.since.len() };
+        self.since.truncate(known);
+        let mut latest = self.since.last().copied().unwrap_or(Timestamp::MIN);
+        for date in self.dates.iter().skip(known) {
+            latest = if *date <= now { latest.max(*date) } else { latest };
+            self.since.push(latest);
+        }
+        self.is_ahead = false;
+        let mut next = now;
+        for (since, date) in self.since.iter_mut().zip(&self.dates).skip(known).rev() {
+            if *date > now {
+                (*since, self.is_ahead) = (next, true);
+            }
+            next = *since;
+        }
+    }
+
+    /// Gives when the commit at a position came to the branch, as of the last [`History::advance`]: never after that.
+    pub fn since(&self, at: u64) -> Option<Timestamp> {
+        self.since.get(usize::try_from(at.checked_sub(1)?).ok()?).copied()
+    }
+
+    /// Finds out what a file was called before; without it, [`History::stretches`] does not know.
+    ///
+    /// # Errors
+    /// A content that the mirror lost.
+    pub fn follow(&mut self, mirror: &Mirror, path: &RepoPath) -> Result<(), GitError> {
+        let (mut path, mut before) = (path.clone(), u64::MAX);
+        loop {
+            let versions = older(self.versions.get(&path).map_or(&[], Vec::as_slice), before);
+            let mut origin = None;
+            for (at, _) in births(versions) {
+                self.moves.resolve(mirror, at)?;
+                if let Some(from) = self.moves.origin(at, &path) {
+                    origin = Some((from.clone(), at));
+                    break;
+                }
+            }
+            match origin {
+                Some(found) => (path, before) = found,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Gives a file under each of its names, today's first.
+    pub fn stretches<'h>(&'h self, path: &'h RepoPath) -> Vec<Stretch<'h>> {
+        let (mut stretches, mut path) = (Vec::new(), path);
+        let mut rest = self.versions(path);
+        loop {
+            let origin = births(rest).find_map(|(at, index)| Some((self.moves.origin(at, path)?, at, index)));
+            let Some((from, at, index)) = origin else {
+                stretches.push(Stretch { path, versions: rest });
+                return stretches;
+            };
+            stretches.push(Stretch { path, versions: rest.get(..=index).unwrap_or(rest) });
+            (path, rest) = (from, older(self.versions(from), at));
+        }
+    }
+
+    /// Counts how often history was read from the start: positions of one reading mean nothing in another.
+    pub fn readings(&self) -> u64 {
+        self.readings
     }
 
     /// Gives the versions of a file, newest first; empty if it never existed in what was read.
@@ -126,173 +223,14 @@ impl History {
     }
 }
 
-/// One walk from a head downwards.
-struct Walk<'a> {
-    mirror: &'a Mirror,
-    versions: HashMap<RepoPath, Vec<FileVersion>>,
-    noted: Vec<(u64, Arc<CommitInfo>)>,
-    /// Commits behind us: the distance from the head.
-    visited: u64,
-    /// The parent's trees that the last step opened: the next step compares them with its own parent's.
-    opened: HashMap<Oid, Tree<'a>>,
+/// Gives the versions before a position.
+fn older(versions: &[FileVersion], before: u64) -> &[FileVersion] {
+    versions.get(versions.partition_point(|version| version.at >= before)..).unwrap_or_default()
 }
 
-/// The changes of one commit.
-struct Changes<'a> {
-    files: Vec<(RepoPath, Option<BlobId>)>,
-    visited: usize,
-    /// Trees of the parent that were opened.
-    opened: HashMap<Oid, Tree<'a>>,
-}
-
-impl<'a> Walk<'a> {
-    fn new(mirror: &'a Mirror) -> Self {
-        Self { mirror, versions: HashMap::new(), noted: Vec::new(), visited: 0, opened: HashMap::new() }
-    }
-
-    /// Notes what a commit changed against its first parent, and gives that parent.
-    fn step(&mut self, commit: &Commit<'a>) -> Result<Option<Commit<'a>>, GitError> {
-        let damaged = |error: git2::Error| self.mirror.damaged(&error);
-        let parent = (commit.parent_count() > 0).then(|| commit.parent(0)).transpose().map_err(damaged)?;
-        let (old, new) = (parent.as_ref().map(Commit::tree_id), commit.tree_id());
-        let mut changes = Changes { files: Vec::new(), visited: 0, opened: HashMap::new() };
-        self.compare(old, Some(new), "", 0, &mut changes)?;
-        self.opened = changes.opened;
-        let is_noted = has_own_trailers(commit.message_bytes());
-        if is_noted || !changes.files.is_empty() {
-            let info = Arc::new(info(commit, commit_id(commit.id(), &self.mirror.remote)?));
-            for (path, blob) in changes.files {
-                let version = FileVersion { commit: Arc::clone(&info), blob, at: self.visited };
-                self.versions.entry(path).or_default().push(version);
-            }
-            if is_noted {
-                self.noted.push((self.visited, info));
-            }
-        }
-        if commit.parent_count() > 1 {
-            self.note_merged(commit)?;
-        }
-        self.visited += 1;
-        Ok(parent)
-    }
-
-    /// Notes the trailers of what a merge brought: on a protected branch a person can say something only there. They
-    /// count from the merge on.
-    fn note_merged(&mut self, merge: &Commit<'_>) -> Result<(), GitError> {
-        let damaged = |error: git2::Error| self.mirror.damaged(&error);
-        let mut walk = self.mirror.repo.revwalk().map_err(damaged)?;
-        for parent in merge.parent_ids().skip(1) {
-            walk.push(parent).map_err(damaged)?;
-        }
-        for parent in merge.parent_ids().take(1) {
-            walk.hide(parent).map_err(damaged)?;
-        }
-        for id in walk {
-            let commit = id.and_then(|id| self.mirror.repo.find_commit(id)).map_err(damaged)?;
-            if has_own_trailers(commit.message_bytes()) {
-                let info = Arc::new(info(&commit, commit_id(commit.id(), &self.mirror.remote)?));
-                self.noted.push((self.visited, info));
-            }
-        }
-        Ok(())
-    }
-
-    fn read(&self, tree: Oid) -> Result<Tree<'a>, GitError> {
-        traffic::count_compared();
-        self.mirror.repo.find_tree(tree).map_err(|error| self.mirror.damaged(&error))
-    }
-
-    /// Compares two trees; equal ones are not opened. Trees are sorted, so this is one pass over both.
-    ///
-    /// Our own comparison and not libgit2's, because a few objects can unfold to more names than there is time for.
-    fn compare(
-        &self,
-        old: Option<Oid>,
-        new: Option<Oid>,
-        prefix: &str,
-        depth: usize,
-        changes: &mut Changes<'a>,
-    ) -> Result<(), GitError> {
-        if old == new || depth >= MAX_DEPTH {
-            return Ok(());
-        }
-        let open = |id: Oid| self.opened.get(&id).map_or_else(|| self.read(id), |tree| Ok(tree.clone()));
-        let (old, new) = (old.map(open).transpose()?, new.map(open).transpose()?);
-        changes.opened.extend(old.iter().map(|tree| (tree.id(), tree.clone())));
-        let mut old = old.iter().flat_map(Tree::iter).peekable();
-        let mut new = new.iter().flat_map(Tree::iter).peekable();
-        loop {
-            let order = match (old.peek(), new.peek()) {
-                (None, None) => return Ok(()),
-                (Some(_), None) => Ordering::Less,
-                (None, Some(_)) => Ordering::Greater,
-                (Some(old), Some(new)) => sort_key(old).cmp(sort_key(new)),
-            };
-            let before = if order == Ordering::Greater { None } else { old.next() };
-            let after = if order == Ordering::Less { None } else { new.next() };
-            changes.visited += 1;
-            if changes.visited > MAX_ENTRIES {
-                return Err(self.mirror.too_many_entries());
-            }
-            self.compare_entries(before.as_ref(), after.as_ref(), prefix, depth, changes)?;
-        }
-    }
-
-    fn compare_entries(
-        &self,
-        old: Option<&TreeEntry<'_>>,
-        new: Option<&TreeEntry<'_>>,
-        prefix: &str,
-        depth: usize,
-        changes: &mut Changes<'a>,
-    ) -> Result<(), GitError> {
-        let as_tree =
-            |entry: Option<&TreeEntry<'_>>| entry.filter(|entry| mode_is_tree(entry.filemode_raw())).map(TreeEntry::id);
-        let as_file =
-            |entry: Option<&TreeEntry<'_>>| entry.filter(|entry| mode_is_file(entry.filemode_raw())).map(TreeEntry::id);
-        let (old_tree, new_tree, old_file, new_file) = (as_tree(old), as_tree(new), as_file(old), as_file(new));
-        if old_tree == new_tree && old_file == new_file {
-            return Ok(());
-        }
-        let name = old.or(new).and_then(|entry| entry.name().ok());
-        let Some(path) = name.and_then(|name| path_below(prefix, name)) else { return Ok(()) };
-        if old_file != new_file {
-            let blob = new_file.map(|id| self.mirror.blob_id(id)).transpose()?;
-            changes.files.push((path.clone(), blob));
-        }
-        self.compare(old_tree, new_tree, path.as_str(), depth + 1, changes)
-    }
-}
-
-/// Gives the bytes by which git sorts an entry: a directory as if its name ended in a slash.
-fn sort_key<'a>(entry: &'a TreeEntry<'_>) -> impl Iterator<Item = u8> + 'a {
-    let slash = mode_is_tree(entry.filemode_raw()).then_some(b'/');
-    entry.name_bytes().iter().copied().chain(slash)
-}
-
-/// Trailers of repin all start with the same word; reading them is not done here.
-fn has_own_trailers(message: &[u8]) -> bool {
-    message.windows(6).any(|word| word.eq_ignore_ascii_case(b"repin-"))
-}
-
-fn info(commit: &Commit<'_>, id: CommitId) -> CommitInfo {
-    let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (author, committer) = (commit.author(), commit.committer());
-    CommitInfo {
-        id,
-        author_name: lossy(author.name_bytes()),
-        author_email: lossy(author.email_bytes()),
-        time: Timestamp::from_second(author.when().seconds()).unwrap_or(Timestamp::UNIX_EPOCH),
-        committer_name: lossy(committer.name_bytes()),
-        committer_email: lossy(committer.email_bytes()),
-        committed: Timestamp::from_second(committer.when().seconds()).unwrap_or(Timestamp::UNIX_EPOCH),
-        subject: lossy(commit.summary_bytes().unwrap_or_default()),
-        message: lossy_message(commit),
-    }
-}
-
-/// Gives a commit's message, up to a limit.
-pub(in crate::git) fn lossy_message(commit: &Commit<'_>) -> String {
-    let message = commit.message_bytes();
-    String::from_utf8_lossy(message.get(..MAX_MESSAGE).unwrap_or(message)).into_owned()
+/// Gives the versions that brought a file where none was, newest first: the position of the commit, and the version's number.
+fn births(versions: &[FileVersion]) -> impl Iterator<Item = (u64, usize)> {
+    let is_birth = |index: usize| versions.get(index + 1).is_none_or(|before| before.blob.is_none());
+    let versions = versions.iter().enumerate();
+    versions.filter(move |(index, one)| one.blob.is_some() && is_birth(*index)).map(|(index, one)| (one.at, index))
 }

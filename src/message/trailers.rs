@@ -130,21 +130,43 @@ impl Trailers {
         let block = lines.get(..end).unwrap_or_default();
         // The first paragraph is the subject, and never a block of trailers.
         let Some(start) = block.iter().rposition(|line| line.is_empty()).map(|at| at + 1) else { return found };
-        for line in block.get(start..).unwrap_or_default() {
-            let Some((key, value)) = line.split_once(':') else { continue };
-            let value = value.trim();
-            match key.to_ascii_lowercase().as_str() {
-                "repin-format" => found.format = Some(value.to_owned()),
-                "repin-change" => found.changes.extend(Change::parse(value)),
-                "repin-first-seen" => found.first_seen.extend(FirstSeen::parse(value)),
-                "repin-application" => found.applications.push(application(value)),
-                "repin-reason" => found.reasons.push(value.to_owned()),
-                "repin-source" => found.sources.extend(value.parse::<Source>()),
-                "repin-resume" => found.resumes.extend(Resume::parse(value)),
-                _ => {}
+        found.read(block.get(start..).unwrap_or_default());
+        found
+    }
+
+    /// Reads what a commit message says of written places, also where a forge that squashed made it of several messages, or wrote
+    /// behind them who took part: every paragraph but the first that names a change counts, each text once.
+    pub fn parse_squashed(message: &str) -> Self {
+        let mut found = Self::default();
+        let lines: Vec<&str> = message.lines().map(str::trim_end).collect();
+        let paragraphs = lines.split(|line| line.is_empty()).filter(|lines| !lines.is_empty()).skip(1);
+        let is_block =
+            |line: &&str| line.split_once(':').is_some_and(|(key, _)| key.eq_ignore_ascii_case("repin-change"));
+        let mut known: Vec<&[&str]> = Vec::new();
+        for block in paragraphs.filter(|lines| lines.iter().any(is_block)) {
+            if !known.contains(&block) {
+                known.push(block);
+                found.read(block);
             }
         }
         found
+    }
+
+    fn read(&mut self, block: &[&str]) {
+        for line in block {
+            let Some((key, value)) = line.split_once(':') else { continue };
+            let value = value.trim();
+            match key.to_ascii_lowercase().as_str() {
+                "repin-format" => self.format = Some(value.to_owned()),
+                "repin-change" => self.changes.extend(Change::parse(value)),
+                "repin-first-seen" => self.first_seen.extend(FirstSeen::parse(value)),
+                "repin-application" => self.applications.push(application(value)),
+                "repin-reason" => self.reasons.push(value.to_owned()),
+                "repin-source" => self.sources.extend(value.parse::<Source>()),
+                "repin-resume" => self.resumes.extend(Resume::parse(value)),
+                _ => {}
+            }
+        }
     }
 }
 
@@ -341,6 +363,32 @@ mod tests {
         assert_eq!(read("Subject\n\nRepin-Resume: web\n\nThat was it.\n"), 0);
         assert_eq!(read("Subject\n\nRepin-Resume: web app\n"), 0);
         assert_eq!(read("Repin-Resume: web\n"), 0);
+    }
+
+    #[test]
+    fn a_squashed_message_says_all_that_it_was_made_of() {
+        let change =
+            |service: &str| format!("Repin-Format: 1\nRepin-Change: {service}.yaml#tag i - 1 -\nRepin-Reason: why");
+        let (web, api) = (change("web"), change("api"));
+        for (message, expected) in [
+            (format!("Subject\n\n{web}\n"), 1),
+            (format!("Subject\n\n{web}\n\nCo-authored-by: a <a@b>\n"), 1),
+            (
+                format!(
+                    "Both (#12)\n\n* Update web\n\n{web}\n\n* Update api\n\n{api}\n\n---------\n\nCo-authored-by: a <a@b>"
+                ),
+                2,
+            ),
+            (format!("Subject\n\n{web}\n\n{web}\n"), 1),
+            (format!("Subject\r\n\r\n{}\r\n\r\nCo-authored-by: a", web.replace('\n', "\r\n")), 1),
+            (format!("Subject\n\n{web}\n(cherry picked from commit 0123)\n"), 1),
+            ("Subject".to_owned(), 0),
+            (format!("Subject\n\nIt says `{web}`\n"), 1),
+            (format!("{web}\n"), 0),
+        ] {
+            let read = Trailers::parse_squashed(&message);
+            assert_eq!((read.changes.len(), read.reasons.len()), (expected, expected), "{message:?}");
+        }
     }
 
     proptest! {

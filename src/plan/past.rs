@@ -20,7 +20,7 @@ use crate::model::history::{CommitId, CommitInfo};
 use crate::model::policy::Policy;
 use crate::model::source::Source;
 use crate::model::tracked::RemoteBranch;
-use crate::plan::rollback::{Stood, tag_of};
+use crate::plan::rollback::{Stood, replaces, tag_of};
 use crate::plan::{Snapshot, Subject};
 use crate::selection::{self, Builds};
 
@@ -54,21 +54,6 @@ pub struct Past {
 pub struct Notes {
     /// Commits with trailers of repin; what a merge brought stands at the merge.
     pub noted: BTreeMap<u64, Vec<Arc<CommitInfo>>>,
-    /// When commits that changed files were made, by the latest date on the line up to them: clocks of committers differ, and
-    /// what came later did not come earlier.
-    pub times: BTreeMap<u64, Timestamp>,
-}
-
-impl Notes {
-    /// Takes the dates of commits, in any order.
-    pub fn date(&mut self, commits: impl Iterator<Item = (u64, Timestamp)>) {
-        self.times = commits.collect();
-        let mut latest = Timestamp::MIN;
-        for time in self.times.values_mut() {
-            latest = latest.max(*time);
-            *time = latest;
-        }
-    }
 }
 
 /// One value at one place, from the commit that brought it to the one that replaced it.
@@ -184,7 +169,6 @@ impl<'s> Book<'s> {
     /// Gives what stood at a place, newest first; states that could not be read are passed over.
     pub fn stays(&self, subject: &Subject) -> Vec<Stay> {
         let Some(target) = &subject.tracked.target else { return Vec::new() };
-        let line = self.past.branches.get(&target.base);
         let is_absent = |stood: &Stood| matches!(stood, Stood::NoFile | Stood::NoKey);
         let mut began: Option<&Stood> = None;
         let mut stays: Vec<Stay> = Vec::new();
@@ -200,16 +184,17 @@ impl<'s> Book<'s> {
                 began = Some(&standing.stood);
                 continue;
             }
-            let since = line.and_then(|line| line.times.get(&standing.at)).copied();
-            let since = since.unwrap_or(standing.commit.committed).min(self.now);
+            let since = standing.since.min(self.now);
             let is_first = stays.is_empty();
             if let Some(last) = stays.last_mut() {
                 last.until = Some(since);
             }
             let note = self.note(subject, &target.base, standing.at, &standing.commit, &standing.stood);
+            // What repin wrote over this very value took nothing back; a commit of it that somebody picked again may have.
+            let is_own = |note: &Note| last.as_ref().is_none_or(|last| replaces(&note.change, last));
             let took_back = match &note {
-                Some(_) => Vec::new(),
-                None => {
+                Some(note) if is_own(note) => Vec::new(),
+                _ => {
                     let before = stood.get(&standing.stood).copied();
                     took_back(&subject.tracked.policy, &stays, before, began, &standing.stood)
                 }
@@ -264,7 +249,8 @@ impl<'s> Book<'s> {
         let commits = std::iter::once(commit).chain(brought.into_iter().flatten());
         commits.filter(|one| one.message.contains("Repin-Change:")).find_map(|one| {
             let read = self.read(one);
-            let of_file = read.by_file.get(located.file.as_str())?;
+            let mut names = subject.timeline.names_at(at, &located.file);
+            let of_file = names.find_map(|name| read.by_file.get(name.as_str()))?;
             let is_it = |index: &&usize| {
                 read.trailers.changes.get(**index).is_some_and(|change| {
                     let is_value = change.new == shown || stood.tag().is_some_and(|tag| tag_of(&change.new) == tag);
@@ -289,7 +275,7 @@ impl<'s> Book<'s> {
     fn read(&self, commit: &CommitInfo) -> Rc<Read> {
         let mut known = self.read.borrow_mut();
         let read = known.entry(commit.id).or_insert_with(|| {
-            let trailers = Trailers::parse(up_to_trailers(&commit.message));
+            let trailers = Trailers::parse_squashed(&commit.message);
             let mut by_file: HashMap<String, Vec<usize>> = HashMap::new();
             for (index, change) in trailers.changes.iter().enumerate() {
                 by_file.entry(change.file.clone()).or_default().push(index);
@@ -299,14 +285,6 @@ impl<'s> Book<'s> {
         });
         read.clone()
     }
-}
-
-/// Cuts off what forges write behind the trailers of a commit that they squash, such as who took part.
-fn up_to_trailers(message: &str) -> &str {
-    let Some(at) = message.rfind("\nRepin-Change:") else { return message };
-    let rest = message.get(at..).unwrap_or_default();
-    let end = ["\n\n", "\r\n\r\n"].iter().filter_map(|gap| rest.find(gap)).min();
-    end.and_then(|end| message.get(..at + end)).unwrap_or(message)
 }
 
 /// Finds the source of each change. Trailers name each source once, in the order of the changes, and Argo CD's own trailer says
@@ -409,21 +387,5 @@ mod tests {
         assert_eq!(read(false, &["web", "api", "job"], &["api@b"]), ["-", "b", "-"], "told by its name");
         assert_eq!(read(false, &["web", "api", "job"], &["x@a", "y@b"]), ["-", "-", "-"], "nothing is guessed");
         assert_eq!(read(true, &["web"], &[]), ["-"]);
-    }
-
-    #[test]
-    fn trailers_are_found_before_what_a_forge_adds() {
-        let trailers = "Repin-Format: 1\nRepin-Change: f#k i - 1 -\nRepin-Reason: why";
-        for (message, expected) in [
-            (format!("Subject\n\n{trailers}\n"), 1),
-            (format!("Subject\n\n{trailers}\n\nCo-authored-by: a <a@b>\n"), 1),
-            (format!("Subject\n\n* one\n\n{trailers}\n\n---------\n\nCo-authored-by: a <a@b>"), 1),
-            (format!("Subject\r\n\r\n{}\r\n\r\nCo-authored-by: a", trailers.replace('\n', "\r\n")), 1),
-            ("Subject".to_owned(), 0),
-            (format!("{trailers}\n"), 0),
-        ] {
-            let read = Trailers::parse(up_to_trailers(&message));
-            assert_eq!((read.changes.len(), read.reasons.len()), (expected, expected), "{message:?}");
-        }
     }
 }

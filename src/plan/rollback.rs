@@ -5,6 +5,7 @@
 //! the mark was taken back by a person, and only values above the mark, or released ones, may follow. Without an order
 //! (`digest`) there is no mark: see [`values`].
 
+pub mod promoted;
 pub mod values;
 
 use std::cmp::Ordering;
@@ -15,7 +16,7 @@ use jiff::Timestamp;
 
 use crate::message::trailers::{Change, Resume};
 use crate::model::history::CommitInfo;
-use crate::model::names::{ApplicationKey, Digest, ImageName, Tag};
+use crate::model::names::{ApplicationKey, Digest, ImageName, RepoPath, Tag};
 use crate::model::policy::{AfterRollback, Policy, Strategy};
 use crate::plan::locate::shown;
 use crate::selection::{self, Builds};
@@ -66,10 +67,12 @@ pub struct Standing {
     pub at: u64,
     /// The commit that brought it.
     pub commit: Arc<CommitInfo>,
+    /// When it came to the branch: the latest date on the line up to its commit, since clocks of committers differ.
+    pub since: Timestamp,
     /// What stood there.
     pub stood: Stood,
-    /// The change of this very place that the commit's trailers claim, if they do.
-    pub claimed: Option<Change>,
+    /// The change to this very value, at this very place, that the trailers of its commit claim, or those of what it merged.
+    pub claimed: Option<Arc<Change>>,
 }
 
 /// A commit that releases what was taken back.
@@ -96,8 +99,19 @@ pub struct Timeline {
     /// When repin first saw tags, as its commits in the same repository and branch say. Who writes there could as well
     /// write the tag itself, so they are believed for places there, and for no others.
     pub first_seen: Arc<FirstSeen>,
+    /// What the place's file was called before the commit at a position on the first-parent line, newest first.
+    pub moves: Vec<(u64, RepoPath)>,
     /// Older history exists and was not read.
     pub is_cut: bool,
+}
+
+impl Timeline {
+    /// Gives what the place's file was called after the commit at a position, and what it was called before that, newest
+    /// first; `now` is what it is called today.
+    pub fn names_at<'t>(&'t self, at: u64, now: &'t RepoPath) -> impl Iterator<Item = &'t RepoPath> {
+        let gone = self.moves.iter().take_while(|(moved, _)| at < *moved).count();
+        std::iter::once(now).chain(self.moves.iter().map(|(_, path)| path)).skip(gone)
+    }
 }
 
 /// The result of looking back.
@@ -159,7 +173,7 @@ pub fn look_back(
         }
         // The value that stood at the release is where counting begins again.
         let released = released_all.is_some_and(|at| standing.at <= at);
-        if released || is_own_downgrade(policy, builds, standing) {
+        if released || is_own_downgrade(policy, builds, standing, before(timeline, index)) {
             reached_start = true;
             break;
         }
@@ -271,16 +285,29 @@ fn is_allowed(policy: &Policy, tag: &str) -> bool {
 }
 
 /// A lower value that repin itself wrote while downgrades were allowed was not taken back by anybody.
-fn is_own_downgrade(policy: &Policy, builds: &Builds, standing: &Standing) -> bool {
+fn is_own_downgrade(policy: &Policy, builds: &Builds, standing: &Standing, before: Option<&Standing>) -> bool {
     let (Some(change), Some(now)) = (&standing.claimed, standing.stood.tag()) else { return false };
     let lower = |old: &str| selection::compare(policy, builds, now, tag_of(old)) == Some(Ordering::Less);
-    policy.allow_downgrade && is_written(standing) && change.old.as_deref().is_some_and(lower)
+    policy.allow_downgrade && is_written(standing, before) && change.old.as_deref().is_some_and(lower)
 }
 
-/// Tells whether repin wrote what stood there, by the word of the commit's trailers about this place.
-fn is_written(standing: &Standing) -> bool {
-    let claimed = standing.claimed.as_ref().map(|change| change.new.as_str());
-    claimed.is_some() && claimed == standing.stood.shown().as_deref()
+/// Gives the newest readable state before the one at `index`.
+pub(in crate::plan) fn before(timeline: &Timeline, index: usize) -> Option<&Standing> {
+    timeline.standings.get(index + 1..)?.iter().find(|standing| standing.stood != Stood::Unreadable)
+}
+
+/// Tells whether repin wrote what stood there, by the word of the commit's trailers about this place. A commit of repin that
+/// a person picks again, over another value than it was made for, is that person's.
+pub(in crate::plan) fn is_written(standing: &Standing, before: Option<&Standing>) -> bool {
+    let Some(change) = &standing.claimed else { return false };
+    Some(&change.new) == standing.stood.shown().as_ref() && before.is_none_or(|before| replaces(change, &before.stood))
+}
+
+/// Tells whether a change was made for a place where this stood.
+pub(in crate::plan) fn replaces(change: &Change, before: &Stood) -> bool {
+    let (Some(old), Some(shown)) = (&change.old, before.shown()) else { return true };
+    // A digest that stands alone may have got the name of its tag since.
+    old.is_empty() || *old == shown || shown.split_once('@').is_some_and(|(_, digest)| digest == old)
 }
 
 /// Gives the tag of a value as it is shown.
@@ -328,20 +355,21 @@ mod tests {
                 tag => {
                     let tag = tag.strip_prefix('@').map_or(tag, |change| {
                         let (new, old) = change.split_once('<').unwrap();
-                        claimed = Some(Change {
+                        claimed = Some(Arc::new(Change {
                             file: "f".into(),
                             key: "k".into(),
                             image: "i".into(),
                             old: Some(old.into()),
                             new: new.into(),
                             digest: None,
-                        });
+                        }));
                         new
                     });
                     Stood::Tag { tag: tag.to_owned(), digest: None }
                 }
             };
-            standings.insert(0, Standing { at, commit, stood, claimed });
+            let since = Timestamp::UNIX_EPOCH;
+            standings.insert(0, Standing { at, commit, since, stood, claimed });
         }
         Timeline { standings, releases: Arc::new(releases), ..Timeline::default() }
     }
@@ -456,6 +484,9 @@ mod tests {
         let allowing = Policy { allow_downgrade: true, ..policy("*") };
         assert!(look_back(&allowing, &Builds::new(), &application(), "app", &line).taken_back_by.is_none());
         assert!(look_back(&policy("*"), &Builds::new(), &application(), "app", &line).taken_back_by.is_some());
+        // Picked again over another value, the same commit is that of a person.
+        let picked = timeline("1.0.0 1.1.0 1.3.0 @1.1.0<1.2.0");
+        assert!(look_back(&allowing, &Builds::new(), &application(), "app", &picked).taken_back_by.is_some());
         // A trailer that claims something else than what stands there proves nothing.
         assert!(
             look_back(&allowing, &Builds::new(), &application(), "app", &timeline("1.0.0 1.3.0 1.2.0"))

@@ -2,30 +2,39 @@
 //!
 //! Only commits since the last cycle are walked, and each version of a file is parsed once for all places in it.
 
+mod service;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::git::{GitError, History};
+use crate::git::{GitError, Stretch};
 use crate::manifest::place::Place;
-use crate::message::trailers::{Change, Trailers};
-use crate::model::history::{CommitInfo, FileVersion};
+use crate::model::history::BlobId;
 use crate::model::names::{Branch, ImageName, RepoPath};
-use crate::model::policy::Strategy;
+use crate::model::rule::Rule;
 use crate::model::tracked::{RemoteBranch, TrackedImage};
+use crate::plan::Subject;
 use crate::plan::locate::Located;
-use crate::plan::past::service::may_mean;
 use crate::plan::past::{Notes, Past};
-use crate::plan::rollback::{FirstSeen, Release, Standing, Stood, Timeline, tag_of};
+use crate::plan::rollback::{Standing, Stood, Timeline, tag_of};
+use crate::reconcile::past::service::is_of_other_service;
 use crate::reconcile::repository::files::{parsed, stood};
+use crate::reconcile::repository::line::Line;
 use crate::reconcile::repository::{Repository, not_open, note_unread};
 use crate::reconcile::{Mode, Reconciler};
 
-/// Leaves out the images of Applications that are not asked for.
+/// So much of a moved file is read to see which image it names, in bytes.
+const COMPARED: u64 = 1 << 20;
+
+/// Leaves out the images of Applications that are not asked for. Where no Application bears the name a service is meant, and
+/// to which one a place belongs is known when it is found.
 pub(super) fn keep_meant(images: &mut Vec<Arc<TrackedImage>>, mode: &Mode) {
-    if let Mode::Past(Some(name)) = mode {
-        images.retain(|image| may_mean(&image.application, name));
+    if let Mode::Past(Some(name)) = mode
+        && images.iter().any(|image| image.application.is_named(name))
+    {
+        images.retain(|image| image.application.is_named(name));
     }
 }
 
@@ -39,8 +48,6 @@ impl Reconciler {
                 for (at, commit) in line.history.noted() {
                     notes.noted.entry(*at).or_default().push(commit.clone());
                 }
-                let versions = line.history.paths().flat_map(|path| line.history.versions(path));
-                notes.date(versions.map(|version| (version.at, version.commit.committed)));
                 branches.insert(
                     RemoteBranch { repository: repository.options.name.clone(), branch: branch.clone() },
                     notes,
@@ -68,17 +75,7 @@ impl Repository {
                 }
                 result => result?,
             }
-            if line.released_at != Some(line.head) {
-                // The same value stays the same, by which others see that nothing came.
-                let (released, seen) = (releases(&line.history), first_seen(&line.history));
-                if *line.releases != released {
-                    line.releases = Arc::new(released);
-                }
-                if *line.first_seen != seen {
-                    line.first_seen = Arc::new(seen);
-                }
-                line.released_at = Some(line.head);
-            }
+            line.said.advance(&line.history);
         }
         for (branch, head, error) in lost {
             self.lines.remove(&branch);
@@ -91,10 +88,11 @@ impl Repository {
     ///
     /// # Errors
     /// A file that the mirror lost.
-    pub(super) fn timelines(&mut self, images: &[(&TrackedImage, &Located)]) -> Result<Vec<Timeline>, GitError> {
+    pub(super) fn timelines(&mut self, subjects: &[&Subject], rules: &[Rule]) -> Result<Vec<Timeline>, GitError> {
         let Some(mirror) = &self.mirror else { return Err(not_open(&self.options.url)) };
         let mut wanted: BTreeMap<(&Branch, &RepoPath), Vec<(&Place, &ImageName)>> = BTreeMap::new();
-        for (image, located) in images {
+        let located = subjects.iter().filter_map(|subject| Some((&subject.tracked, subject.located.as_ref()?)));
+        for (image, located) in located {
             if let (Some((place, name)), Some(target)) = (place_of(image, located), &image.target) {
                 wanted.entry((&target.base.branch, &located.file)).or_default().push((place, name));
                 if let Some((file, place)) = below(located) {
@@ -103,8 +101,10 @@ impl Repository {
             }
         }
         for ((branch, file), places) in &wanted {
-            let Some(line) = self.lines.get(*branch) else { continue };
-            for blob in line.history.versions(file).iter().filter_map(|version| version.blob) {
+            let Some(line) = self.lines.get_mut(*branch) else { continue };
+            line.history.follow(mirror, file)?;
+            let stretches = line.history.stretches(file);
+            for blob in stretches.iter().flat_map(|stretch| stretch.versions).filter_map(|version| version.blob) {
                 let missing: Vec<_> = places
                     .iter()
                     .filter(|(place, image)| !self.stood.contains_key(&(blob, (*place).clone(), (*image).clone())))
@@ -122,45 +122,129 @@ impl Repository {
                     self.stood.insert((blob, (*place).clone(), (*image).clone()), stood(&state, place, image));
                 }
             }
+            for (new, old) in stretches.windows(2).filter_map(|pair| contents_of_move(pair.first()?, pair.last()?)) {
+                for (_, image) in places {
+                    self.turned.entry((new, old, (*image).clone())).or_insert_with(|| {
+                        let contents = mirror.read(&new, COMPARED).ok().zip(mirror.read(&old, COMPARED).ok());
+                        contents.and_then(|(new, old)| is_of_other(&new, &old, image))
+                    });
+                }
+            }
         }
-        Ok(images.iter().map(|(image, located)| self.timeline(image, located)).collect())
+        Ok(subjects.iter().map(|subject| self.timeline(subject, rules)).collect())
     }
 
-    fn timeline(&self, image: &TrackedImage, located: &Located) -> Timeline {
+    fn timeline(&self, subject: &Subject, rules: &[Rule]) -> Timeline {
+        let (image, Some(located)) = (&subject.tracked, &subject.located) else { return Timeline::default() };
         let line = image.target.as_ref().and_then(|target| self.lines.get(&target.base.branch));
         let (Some((place, name)), Some(line)) = (place_of(image, located), line) else { return Timeline::default() };
-        let of_place = |file: &RepoPath, place: &Place| -> Vec<Standing> {
-            let stood = |version: &FileVersion| match version.blob {
-                None => Stood::NoFile,
-                Some(blob) => {
-                    self.stood.get(&(blob, place.clone(), name.clone())).cloned().unwrap_or(Stood::Unreadable)
-                }
-            };
-            let standing = |version: &FileVersion| Standing {
-                at: version.at,
-                commit: version.commit.clone(),
-                stood: stood(version),
-                claimed: None,
-            };
-            line.history.versions(file).iter().map(standing).collect()
-        };
-        let mut standings = of_place(&located.file, place);
+        let is_of_other = |new: &RepoPath, old: &RepoPath| is_of_other_service(subject, rules, new, old);
+        let (mut standings, moves) = self.standings(line, &located.file, (place, name), &is_of_other);
         if let Some((file, place)) = below(located) {
-            standings = laid_over(standings, &of_place(file, place));
+            standings = laid_over(standings, &self.standings(line, file, (place, name), &is_of_other).0);
         }
-        // An own downgrade, a value without an order and a digest without its tag ask for what the trailers claim.
-        let is_bare = |standing: &Standing| matches!(&standing.stood, Stood::Tag { tag, .. } if tag.is_empty());
-        let asks = image.policy.allow_downgrade || image.policy.strategy == Strategy::Digest;
-        if asks || standings.iter().any(is_bare) {
-            standings.iter_mut().for_each(|one| one.claimed = claimed(&one.commit, &located.file, place));
-            name_digests(&mut standings);
-        }
+        name_digests(&mut standings);
         Timeline {
             standings,
-            releases: line.releases.clone(),
-            first_seen: line.first_seen.clone(),
+            releases: line.said.releases.clone(),
+            first_seen: line.said.first_seen.clone(),
+            moves,
             is_cut: line.history.is_cut(),
         }
+    }
+
+    /// Gives what stood at a place, newest first, and what its file was called before.
+    fn standings(
+        &self,
+        line: &Line,
+        file: &RepoPath,
+        (place, image): (&Place, &ImageName),
+        is_of_other: &dyn Fn(&RepoPath, &RepoPath) -> bool,
+    ) -> (Vec<Standing>, Vec<(u64, RepoPath)>) {
+        let (mut standings, mut moves) = (Vec::new(), Vec::new());
+        let stretches = self.of_image(line, file, image, is_of_other);
+        for (number, stretch) in stretches.iter().enumerate() {
+            if let Some(moved) =
+                standings.last().filter(|_| stretch.path != moves.last().map_or(file, |(_, path)| path))
+            {
+                let moved: &Standing = moved;
+                moves.push((moved.at, stretch.path.clone()));
+            }
+            let names = stretches.iter().skip(number).map(|stretch| stretch.path);
+            let claims = line.said.of_place(names, place);
+            standings.extend(stretch.versions.iter().map(|version| {
+                let stood = match version.blob {
+                    None => Stood::NoFile,
+                    Some(blob) => {
+                        self.stood.get(&(blob, place.clone(), image.clone())).cloned().unwrap_or(Stood::Unreadable)
+                    }
+                };
+                Standing {
+                    at: version.at,
+                    commit: version.commit.clone(),
+                    since: line.history.since(version.at).unwrap_or(version.commit.committed),
+                    claimed: claims.of(version.at, &stood),
+                    stood,
+                }
+            }));
+        }
+        (standings, moves)
+    }
+
+    /// Gives a file under each of its names, back to where it went over from another image or another service: that is
+    /// the start of its place. What the contents say of the image goes before what the names say of the service.
+    fn of_image<'l>(
+        &self,
+        line: &'l Line,
+        file: &'l RepoPath,
+        image: &ImageName,
+        is_of_other: &dyn Fn(&RepoPath, &RepoPath) -> bool,
+    ) -> Vec<Stretch<'l>> {
+        let mut stretches = line.history.stretches(file);
+        let is_turned = |pair: &[Stretch<'_>]| {
+            let [new, old] = pair else { return false };
+            let contents = contents_of_move(new, old);
+            let said = contents.and_then(|(new, old)| self.turned.get(&(new, old, image.clone())).copied().flatten());
+            said.unwrap_or_else(|| is_of_other(new.path, old.path))
+        };
+        if let Some(at) = stretches.windows(2).position(is_turned) {
+            stretches.truncate(at + 1);
+            // What was called so earlier is no move.
+            let oldest = stretches.last().and_then(|stretch| Some((stretch.path, stretch.versions.last()?.at)));
+            if let Some((path, at)) = oldest {
+                let versions = line.history.versions(path);
+                let start = versions.partition_point(|version| version.at >= at);
+                stretches.push(Stretch { path, versions: versions.get(start..).unwrap_or_default() });
+            }
+        }
+        stretches
+    }
+}
+
+/// The content with which a file came under a new name, and its last one under the old name.
+fn contents_of_move(new: &Stretch<'_>, old: &Stretch<'_>) -> Option<(BlobId, BlobId)> {
+    Some((new.versions.last()?.blob?, old.versions.first()?.blob?))
+}
+
+/// Tells whether a file was of another image before it moved: the new one names this image, and the old one nothing that is
+/// called like it. A service that takes the place of another is made from the same template. None where the old one does
+/// not tell: it holds the value, and the image is named elsewhere.
+fn is_of_other(new: &[u8], old: &[u8], image: &ImageName) -> Option<bool> {
+    let names = |content: &[u8], name: &str| {
+        let found = content.windows(name.len()).enumerate().filter(|(_, window)| *window == name.as_bytes());
+        found.into_iter().any(|(at, _)| {
+            let is_part = |c: &u8| c.is_ascii_alphanumeric() || b"._-".contains(c);
+            let before = at.checked_sub(1).and_then(|at| content.get(at));
+            !before.is_some_and(is_part) && !content.get(at + name.len()).is_some_and(is_part)
+        })
+    };
+    let repository = image.repository();
+    let last = repository.rsplit('/').next().unwrap_or(repository);
+    match (names(new, repository), names(old, repository)) {
+        _ if last.is_empty() => None,
+        (_, true) => Some(false),
+        (true, false) => Some(!names(old, last)),
+        (false, false) => None,
     }
 }
 
@@ -170,6 +254,10 @@ fn name_digests(standings: &mut [Standing]) {
         let change = standing.claimed.as_ref()?;
         Some((change.digest.clone()?, tag_of(&change.new).to_owned()))
     };
+    let is_bare = |standing: &Standing| matches!(&standing.stood, Stood::Tag { tag, .. } if tag.is_empty());
+    if !standings.iter().any(is_bare) {
+        return;
+    }
     let tags: HashMap<String, String> = standings.iter().filter_map(of_change).collect();
     for standing in standings {
         if let Stood::Tag { tag, digest: Some(digest) } = &mut standing.stood
@@ -202,48 +290,36 @@ fn laid_over(upper: Vec<Standing>, lower: &[Standing]) -> Vec<Standing> {
     let counts = |at: u64| {
         let (above, below) = (at_time(&upper, at), at_time(lower, at));
         let is_left = above.as_ref().is_none_or(|one| matches!(one.stood, Stood::NoKey | Stood::NoFile));
-        let stood = if is_left { below.as_ref() } else { above.as_ref() }.or(above.as_ref())?.stood.clone();
-        let commit = [above, below].into_iter().flatten().find(|one| one.at == at)?.commit;
-        Some(Standing { at, commit, stood, claimed: None })
+        let counts = if is_left { below.as_ref() } else { above.as_ref() }.or(above.as_ref())?.clone();
+        let claimed = counts.claimed.filter(|_| counts.at == at);
+        let here = [above, below].into_iter().flatten().find(|one| one.at == at)?;
+        Some(Standing { at, commit: here.commit, since: here.since, stood: counts.stood, claimed })
     };
     times.into_iter().filter_map(counts).collect()
 }
 
-fn claimed(commit: &CommitInfo, file: &RepoPath, place: &Place) -> Option<Change> {
-    if !commit.message.contains("Repin-Change:") {
-        return None;
-    }
-    Trailers::parse(&commit.message)
-        .changes
-        .into_iter()
-        .find(|change| change.file == file.as_str() && place.was_called(&change.key))
-}
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
 
-/// When repin first saw tags, as commits with trailers say. The earliest of several counts.
-fn first_seen(history: &History) -> FirstSeen {
-    let mut found = FirstSeen::new();
-    for (_, commit) in history.noted().iter().filter(|(_, commit)| commit.message.contains("Repin-First-Seen:")) {
-        for seen in Trailers::parse(&commit.message).first_seen {
-            let key = (seen.image, seen.tag, seen.digest);
-            let earliest = found.entry(key).or_insert(seen.time);
-            *earliest = (*earliest).min(seen.time);
+    #[test]
+    fn a_moved_file_is_of_another_image_if_it_names_this_one_and_never_did() {
+        let image: ImageName = "ghcr.io/acme/web".parse().unwrap();
+        for (new, old, is_other) in [
+            ("repository: ghcr.io/acme/web", "repository: ghcr.io/acme/api", Some(true)),
+            ("image: acme/web:1.0.0", "image: acme/webhook:1.0.0", Some(true)),
+            ("repository: acme/web", "repository: acme/web", Some(false)),
+            ("tag: 1.0.0", "repository: acme/web", Some(false)),
+            // Another registry, another owner.
+            ("repository: acme/web", "repository: old.example/team/web", Some(false)),
+            // Who does not name it may hold it as well as before; then the paths tell.
+            ("tag: 1.0.0", "repository: acme/api", None),
+            ("web: {tag: 1.0.0}", "web: {tag: 1.0.0}", None),
+            ("repository: acme/web", "", Some(true)),
+            ("", "", None),
+        ] {
+            assert_eq!(is_of_other(new.as_bytes(), old.as_bytes(), &image), is_other, "{new} {old}");
         }
     }
-    found
-}
-
-fn releases(history: &History) -> Vec<Release> {
-    let of_commit = |(at, commit): &(u64, Arc<CommitInfo>)| {
-        let (at, time) = (*at, commit.time);
-        let resumes = if commit.message.to_ascii_lowercase().contains("repin-resume:") {
-            Trailers::parse(&commit.message).resumes
-        } else {
-            Vec::new()
-        };
-        resumes.into_iter().map(move |resume| Release { at, time, resume }).collect::<Vec<_>>()
-    };
-    // `noted` is in no order, and the same releases must be the same value.
-    let mut found: Vec<Release> = history.noted().iter().flat_map(of_commit).collect();
-    found.sort_by(|one, other| (one.at, &one.resume).cmp(&(other.at, &other.resume)));
-    found
 }

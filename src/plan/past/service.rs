@@ -1,7 +1,8 @@
-//! Which Applications a name means: the one that bears it, or those of one service in several environments.
+//! Which service a place belongs to, and which Applications a name means: the one that bears it, or those of one service in
+//! several environments.
 //!
-//! The service of an Application is its name without `-<environment>` or `<environment>-`, where the rules give its place an
-//! environment; the same holds for its namespace.
+//! This is the one place that knows what a service is: what the rules say (`service`, or a capture of the path), else the
+//! Application's name without `-<environment>` or `<environment>-`, where the rules give its place an environment.
 
 use std::collections::BTreeSet;
 
@@ -12,17 +13,29 @@ use crate::plan::{Snapshot, Subject};
 /// One service, whatever environment it runs in.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Service {
-    /// Namespace of its Applications.
+    /// Namespace of its Applications, without the environment as well.
     pub namespace: String,
-    /// Name of its Applications.
+    /// Its name.
     pub name: String,
 }
 
+/// Gives the name of the service that a place belongs to.
+pub fn service_of(subject: &Subject) -> String {
+    Service::of(subject).name
+}
+
 impl Service {
-    /// Gives the service of an Application whose place is in this environment.
-    pub fn of(key: &ApplicationKey, environment: Option<&str>) -> Self {
-        let bare = |name: &str| without(name, environment.unwrap_or_default()).to_owned();
-        Self { namespace: bare(&key.namespace), name: bare(&key.name) }
+    /// Gives the service that a place belongs to.
+    pub fn of(subject: &Subject) -> Self {
+        let key = &subject.tracked.application;
+        let bare = |name: &str| without(name, environment(subject).unwrap_or_default()).to_owned();
+        let said = subject.rule.as_ref().and_then(|rule| rule.service.clone());
+        Self { namespace: bare(&key.namespace), name: said.unwrap_or_else(|| bare(&key.name)) }
+    }
+
+    /// Gives `namespace/name`.
+    pub fn label(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
     }
 
     fn is_named(&self, name: &str) -> bool {
@@ -64,16 +77,8 @@ pub fn meant(snapshot: &Snapshot, applications: &BTreeSet<ApplicationKey>, name:
 }
 
 fn of_service(snapshot: &Snapshot, name: &str) -> BTreeSet<ApplicationKey> {
-    let is_it = |subject: &&std::sync::Arc<Subject>| {
-        Service::of(&subject.tracked.application, environment(subject)).is_named(name)
-    };
+    let is_it = |subject: &&std::sync::Arc<Subject>| Service::of(subject).is_named(name);
     snapshot.subjects.iter().filter(is_it).map(|subject| subject.tracked.application.clone()).collect()
-}
-
-/// Tells whether a name may mean an Application, before it is known in which environment its places are.
-pub fn may_mean(key: &ApplicationKey, name: &str) -> bool {
-    let last = name.rsplit('/').next().unwrap_or(name);
-    key.is_named(name) || key.name.starts_with(last) || key.name.ends_with(last)
 }
 
 /// Gives the name that is most like one that is not there.

@@ -49,11 +49,15 @@ pub fn look_back(policy: &Policy, application: &ApplicationKey, alias: &str, tim
     for pair in line.windows(2) {
         let [(_, newer), (_, older)] = pair else { continue };
         let is_pinned = matches!(older.stood, Stood::Tag { digest: Some(_), .. });
-        if is_pinned && older.stood != newer.stood && !is_written(newer) && !is_released(&mine, older) {
+        if is_pinned && older.stood != newer.stood && !is_written(newer, Some(older)) && !is_released(&mine, older) {
             refused.extend(older.stood.shown().filter(|value| Some(value) != shown_now.as_ref()));
         }
     }
-    let mark = line.iter().find(|(_, standing)| is_written(standing));
+    let is_own = |number: usize| {
+        let older = line.get(number + 1).map(|(_, standing)| *standing);
+        line.get(number).is_some_and(|(_, standing)| is_written(standing, older))
+    };
+    let mark = (0..line.len()).find(|number| is_own(*number)).and_then(|number| line.get(number));
     let followed = policy.followed();
     let is_retargeted = |mark: &Standing| {
         let is_followed =
@@ -88,8 +92,8 @@ mod tests {
     use crate::model::policy::Strategy;
     use crate::plan::rollback::Release;
 
-    /// A timeline from words, oldest first: `tag@digest` or `tag` by a person, with `+` before it by repin, `x` no file,
-    /// `?` unreadable, `!` a release of everything, `!value` of one value.
+    /// A timeline from words, oldest first: `tag@digest` or `tag` by a person, with `+` before it by repin, `*` before it as
+    /// a commit that repin once made over `dev@A`, `x` no file, `?` unreadable, `!` a release of everything, `!value` of one value.
     fn timeline(words: &str) -> Timeline {
         let mut line = Timeline::default();
         let mut releases = Vec::new();
@@ -112,22 +116,25 @@ mod tests {
                 releases.push(Release { at, time: jiff::Timestamp::UNIX_EPOCH, resume });
                 continue;
             }
-            let value = word.strip_prefix('+').unwrap_or(word);
+            let value = word.trim_start_matches(['+', '*']);
             let (tag, digest) = value.split_once('@').map_or((value, None), |(tag, digest)| (tag, Some(digest)));
             let stood = match word {
                 "x" => Stood::NoFile,
                 "?" => Stood::Unreadable,
                 _ => Stood::Tag { tag: tag.to_owned(), digest: digest.map(str::to_owned) },
             };
-            let claimed = word.starts_with('+').then(|| Change {
-                file: "f".into(),
-                key: "k".into(),
-                image: "i".into(),
-                old: None,
-                new: value.to_owned(),
-                digest: None,
+            let claimed = word.starts_with(['+', '*']).then(|| {
+                Arc::new(Change {
+                    file: "f".into(),
+                    key: "k".into(),
+                    image: "i".into(),
+                    old: word.starts_with('*').then(|| "dev@A".to_owned()),
+                    new: value.to_owned(),
+                    digest: None,
+                })
             });
-            line.standings.insert(0, Standing { at, commit, stood, claimed });
+            let since = commit.committed;
+            line.standings.insert(0, Standing { at, commit, since, stood, claimed });
         }
         line.releases = Arc::new(releases);
         line
@@ -161,6 +168,9 @@ mod tests {
             ("dev +dev@A +dev@B dev@B dev@A", Some(4), "AC", ""),
             ("dev +dev@A +dev@B ? dev@A", Some(4), "AC", ""),
             ("+dev@A x dev@B", None, "ABC", "ABC"),
+            // A commit of repin that a person picks again takes back what came after it.
+            ("+dev@A *dev@B", None, "ABC", "ABC"),
+            ("+dev@A *dev@B +dev@C *dev@B", Some(3), "AB", ""),
             ("dev@A dev@B", None, "BC", "BC"),
             // Another tag is followed since.
             ("+main@A dev", None, "ABC", "ABC"),

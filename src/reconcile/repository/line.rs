@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::git::{Directory, DirectoryId, EntryKind, GitError, History, HistoryLimits, Mirror, Trees};
 use crate::model::history::{BlobId, CommitId};
 use crate::model::names::RepoPath;
-use crate::plan::rollback::{FirstSeen, Release};
+use crate::reconcile::repository::said::Said;
 use crate::reconcile::repository::words::Word;
 
 /// A branch at the head that was last read.
@@ -16,12 +16,8 @@ pub(in crate::reconcile) struct Line {
     pub(super) root: Arc<Directory>,
     /// What came by which commit, as far as it was asked for.
     pub(in crate::reconcile) history: History,
-    /// Commits that release what was taken back.
-    pub(in crate::reconcile) releases: Arc<Vec<Release>>,
-    /// When tags were first seen, as commits say.
-    pub(in crate::reconcile) first_seen: Arc<FirstSeen>,
-    /// The head up to which these are known.
-    pub(in crate::reconcile) released_at: Option<CommitId>,
+    /// What its commits say in their trailers.
+    pub(in crate::reconcile) said: Said,
 }
 
 /// What a search met on its way: if all of it is the same, so is what the search finds.
@@ -54,14 +50,7 @@ impl Line {
         head: CommitId,
         limits: HistoryLimits,
     ) -> Result<Self, GitError> {
-        Ok(Self {
-            head,
-            root: trees.read(mirror, &head)?,
-            history: History::new(limits),
-            releases: Arc::default(),
-            first_seen: Arc::default(),
-            released_at: None,
-        })
+        Ok(Self { head, root: trees.read(mirror, &head)?, history: History::new(limits), said: Said::default() })
     }
 
     /// Goes on to another head of the same branch; what is known of the past is kept.
@@ -96,7 +85,7 @@ impl Line {
     }
 
     /// Finds a directory; the empty path is the root.
-    pub(super) fn directory(&self, path: &RepoPath) -> Option<&Arc<Directory>> {
+    pub(in crate::reconcile) fn directory(&self, path: &RepoPath) -> Option<&Arc<Directory>> {
         path.parts().try_fold(&self.root, |directory, part| directory.directory(part))
     }
 

@@ -103,12 +103,12 @@ impl Repository {
         if with_past {
             let mut late: Vec<&mut Placed> =
                 found.iter_mut().filter(|placed| !placed.is_past_read || !self.is_past_same(placed)).collect();
-            let pairs: Vec<(&TrackedImage, &Located)> = late
+            let subjects: Vec<&Subject> = late
                 .iter()
-                .flat_map(|placed| placed.subjects.iter())
-                .filter_map(|subject| Some((&*subject.tracked, subject.located.as_ref()?)))
+                .flat_map(|placed| placed.subjects.iter().map(Arc::as_ref))
+                .filter(|subject| subject.located.is_some())
                 .collect();
-            let mut timelines = self.timelines(&pairs)?.into_iter();
+            let mut timelines = self.timelines(&subjects, &ground.rules)?.into_iter();
             for placed in &mut late {
                 placed.is_past_read = true;
                 for subject in placed.subjects.iter_mut().filter(|subject| subject.located.is_some()) {
@@ -212,17 +212,20 @@ impl Repository {
         placed.subjects.iter().all(|subject| {
             let (Some(line), Some(located)) = (line, &subject.located) else { return true };
             let timeline = &subject.timeline;
-            let lower = below(located).map(|(file, _)| line.history.versions(file)).unwrap_or_default();
-            let mut versions: Vec<_> = line.history.versions(&located.file).iter().chain(lower).collect();
-            versions.sort_unstable_by_key(|version| std::cmp::Reverse(version.at));
-            versions.dedup_by_key(|version| version.at);
-            let newest = |timeline: &Timeline| timeline.standings.first().map(|standing| Arc::as_ptr(&standing.commit));
+            // Commits only come on top: what the newest one brought is known, and so is all before it.
+            let files = [Some(&located.file), below(located).map(|(file, _)| file)].into_iter().flatten();
+            let newest = files.filter_map(|file| line.history.versions(file).first()).max_by_key(|version| version.at);
+            let is_newest = match (newest, timeline.standings.first()) {
+                (Some(version), Some(known)) => {
+                    Arc::ptr_eq(&version.commit, &known.commit) && line.history.since(version.at) == Some(known.since)
+                }
+                (newest, known) => newest.is_none() && known.is_none(),
+            };
             located.place.is_none()
-                || (versions.len() == timeline.standings.len()
-                    && versions.first().map(|version| Arc::as_ptr(&version.commit)) == newest(timeline)
+                || (is_newest
                     && line.history.is_cut() == timeline.is_cut
-                    && Arc::ptr_eq(&line.first_seen, &timeline.first_seen)
-                    && Arc::ptr_eq(&line.releases, &timeline.releases))
+                    && Arc::ptr_eq(&line.said.first_seen, &timeline.first_seen)
+                    && Arc::ptr_eq(&line.said.releases, &timeline.releases))
         })
     }
 }
@@ -295,20 +298,30 @@ fn address(image: &Arc<TrackedImage>) -> usize {
 }
 
 fn effective(ground: &Ground, may_write: &[Glob], image: &TrackedImage, located: &Located) -> EffectiveRule {
+    let mut rule = rule_of(&ground.rules, ground.observe, image, &located.file);
+    rule.may_write.extend(may_write.iter().cloned());
+    rule
+}
+
+/// Gives what the rules say of an image whose tag stands in this file.
+pub(in crate::reconcile) fn rule_of(
+    rules: &[Rule],
+    observe: bool,
+    image: &TrackedImage,
+    file: &RepoPath,
+) -> EffectiveRule {
     let target = image.target.as_ref();
     let branch = target.map(Target::written_branch).unwrap_or_default();
     let subject = rules::Subject {
         repository: target.map_or("", |target| target.base.repository.as_str()),
         branch: &branch,
-        path: Some(&located.file),
+        path: Some(file),
         application: &image.application.name,
         namespace: &image.application.namespace,
         project: &image.project,
         labels: &image.labels,
     };
-    let mut rule = rules::effective(&ground.rules, ground.observe, &subject);
-    rule.may_write.extend(may_write.iter().cloned());
-    rule
+    rules::effective(rules, observe, &subject)
 }
 
 #[cfg(test)]
