@@ -11,6 +11,7 @@ pub mod keys;
 mod places;
 mod policy;
 mod values;
+mod wishes;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,6 +27,7 @@ use crate::model::policy::Policy;
 use crate::model::problem::{Problem, Severity};
 use crate::model::rule::Delivery;
 use crate::model::tracked::{Form, Refusal};
+use crate::model::wishes::Wishes;
 
 /// Where a team wants the tag to be written.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -78,6 +80,8 @@ pub struct ImageRequest {
     pub delivery: Option<Delivery>,
     /// What the whole Application wishes of its pull requests.
     pub pull_request: PullWishes,
+    /// What is wished besides.
+    pub wishes: Wishes,
     /// Why the image is held.
     pub refusal: Option<Refusal>,
 }

@@ -6,6 +6,7 @@ mod ground;
 mod pull_secret;
 mod targets;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ use crate::model::problem::{Problem, Severity};
 use crate::model::rule::{Glob, PullSecret};
 use crate::model::tracked::{Refusal, TrackedImage};
 use crate::model::verification::KeyName;
+use crate::model::window::Window;
+use crate::model::wishes::PromotionWish;
 use crate::resolve::ground::{Stop, ground, unused_value_files};
 use crate::resolve::targets::{image, of_own_object, targeted};
 
@@ -52,6 +55,10 @@ pub struct Configured<'a> {
     pub image_fields: Option<&'a Arc<[ImageField]>>,
     /// How often registries are asked, and may be; none = as annotations wish.
     pub asking: Option<&'a Asking>,
+    /// The windows, by name; none = there are none.
+    pub windows: Option<&'a BTreeMap<String, Window>>,
+    /// The names of `environments`; without any, environments have the names that rules give them.
+    pub environments: &'a [String],
 }
 
 /// Resolves one Application against what is configured.
@@ -67,6 +74,11 @@ pub fn resolve(application: &Application, configured: &Configured<'_>) -> (Vec<T
         }
         if let Some((refusal, hint)) = unknown_key(&request, configured.cosign_keys) {
             let line = line_of(application, &request.alias, "verify");
+            problems.push(problem(application, line, &refusal, hint));
+            request.refusal.get_or_insert(refusal);
+        }
+        for (key, refusal, hint) in unknown_names(&request, configured) {
+            let line = request.wishes.written.get(key).map_or(application.line, |written| written.line);
             problems.push(problem(application, line, &refusal, hint));
             request.refusal.get_or_insert(refusal);
         }
@@ -130,6 +142,29 @@ fn unknown_key(request: &ImageRequest, known: &[KeyName]) -> Option<(Refusal, St
     let hint =
         format!("name another one ({there}), or let the operator add to `cosign_keys:` an entry with `name: {name}`");
     Some((Refusal { code: "annotation/invalid".to_owned(), message }, hint))
+}
+
+/// Says which windows and environments nobody configured that the annotations name.
+fn unknown_names(request: &ImageRequest, configured: &Configured<'_>) -> Vec<(&'static str, Refusal, String)> {
+    let mut found = Vec::new();
+    let mut add = |key: &'static str, name: &str, list: &str, known: Vec<&str>| {
+        let message = format!("`{key}` names `{name}`, which `{list}:` of repin.yaml does not have");
+        let there =
+            if known.is_empty() { "there are none yet".to_owned() } else { format!("there are {}", known.join(", ")) };
+        let hint = format!("name another one ({there}), or let the operator add it to `{list}:`");
+        found.push((key, Refusal { code: "annotation/invalid".to_owned(), message }, hint));
+    };
+    let windows: Vec<&str> = configured.windows.iter().flat_map(|windows| windows.keys()).map(String::as_str).collect();
+    for name in request.wishes.windows.iter().flatten().filter(|name| !windows.contains(&name.as_str())) {
+        add("window", name, "windows", windows.clone());
+    }
+    let environments: Vec<&str> = configured.environments.iter().map(String::as_str).collect();
+    let Some(PromotionWish::From(promotion)) = &request.wishes.promote_from else { return found };
+    let names = promotion.upstreams.iter().map(|upstream| upstream.environment.as_str());
+    for name in names.filter(|name| !environments.is_empty() && !environments.contains(name)) {
+        add("promote-from", name, "environments", environments.clone());
+    }
+    found
 }
 
 /// Gives the interval that counts for an image, and reports a wish for more than the operator allows.

@@ -3,13 +3,21 @@
 //! Reading and checking them is in `config`; their types are in [`crate::model::rule`]. Nothing here decides whether
 //! something is written.
 
+pub mod origin;
+pub mod terms;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::model::forge::{MergeMethod, PullPeople, PullWishes};
 use crate::model::names::RepoPath;
-use crate::model::rule::{AutoMerge, Delivery, Glob, Match, Per, PullRules, Rule};
+use crate::model::promotion::Promotion;
+use crate::model::rule::{
+    AtLeast, AutoMerge, Captured, Delivery, Glob, Match, Per, RegistryPrefix, Rule, TooManyReadings,
+};
 use crate::model::schedule::Schedule;
 use crate::model::verification::KeyName;
+use crate::rules::origin::{Origin, Setting, Source};
 
 /// What rules are matched against: one place that would be written, and the Application that asks for it.
 #[derive(Clone, Copy, Debug)]
@@ -51,10 +59,44 @@ pub struct EffectiveRule {
     pub verify: BTreeSet<KeyName>,
     /// What pull requests are like.
     pub pull_request: PullSettings,
+    /// The service; none = the Application's name without the environment.
+    pub service: Option<String>,
+    /// Names of windows, one set.
+    pub windows: Option<BTreeSet<String>>,
+    /// How long a tag must have been seen with one digest.
+    pub min_age: Option<Duration>,
+    /// From where values come.
+    pub promote_from: Option<Promotion>,
+    /// How long the upstream must have held a value.
+    pub soak: Option<Duration>,
+    /// A value that the upstream took back is taken back here too, by a pull request.
+    pub follow_rollback: bool,
+    /// The registries whose images may be written.
+    pub registries: Option<BTreeSet<RegistryPrefix>>,
+    /// The most changes of the environment within an hour.
+    pub max_changes_per_hour: Option<u32>,
+    /// The most changes of one push.
+    pub max_changes_per_push: Option<u32>,
+    /// What nothing loosens: the strictest of all matching rules.
+    pub at_least: AtLeast,
     /// Known settings of the matching rules that this build does not carry out, each once, in the manual's order.
     pub unsupported: Vec<&'static str>,
+    /// The `path` of a rule of which it is not known whether it matches, so nothing is written.
+    pub unread: Option<Glob>,
     /// Which rules gave the values.
     pub from: Origin,
+}
+
+impl EffectiveRule {
+    /// Gives how a change would be delivered if no annotation wished anything.
+    pub fn least_delivery(&self) -> Delivery {
+        self.delivery.max(self.at_least.delivery.unwrap_or(Delivery::Commit))
+    }
+
+    /// Gives the keys with which an image must be signed, whatever annotations say.
+    pub fn keys(&self) -> BTreeSet<KeyName> {
+        self.verify.union(&self.at_least.verify).cloned().collect()
+    }
 }
 
 /// What the rules say of the pull requests of one place; without a rule that says it: nobody is asked, no draft, no merging
@@ -95,99 +137,100 @@ impl PullSettings {
             (AutoMerge::Off, Some(true)) => None,
         }
     }
+}
 
-    /// Takes over what a later rule says.
-    fn take(&mut self, later: &PullRules) {
-        let set = |own: &mut BTreeSet<String>, later: &Option<BTreeSet<String>>| {
-            if let Some(later) = later {
-                own.clone_from(later);
+/// Merges the rules that match a subject: in file order, later ones override field by field; `may_write`, `verify`,
+/// `at_least` and unbuilt settings add up. What `environments` says of the environment comes before them all. `observe_all`
+/// is the `observe` of the whole configuration; a rule cannot lift it.
+pub fn effective(rules: &[Rule], observe_all: bool, subject: &Subject<'_>) -> EffectiveRule {
+    let environments: Vec<&str> = rules.iter().filter_map(|rule| rule.of_environment.as_deref()).collect();
+    let mut all = EffectiveRule::default();
+    let mut matched: Vec<(Source, &Rule)> = Vec::new();
+    for (source, rule) in Source::all(rules).filter(|(_, rule)| rule.of_environment.is_none()) {
+        let captured = match read(&rule.matches, subject, &environments) {
+            Ok(Some(captured)) => captured,
+            Ok(None) => continue,
+            Err(TooManyReadings) => {
+                all.unread.clone_from(&rule.matches.path);
+                continue;
             }
         };
-        set(&mut self.labels, &later.labels);
-        set(&mut self.reviewers, &later.reviewers);
-        set(&mut self.assignees, &later.assignees);
-        self.is_draft = later.draft.unwrap_or(self.is_draft);
-        self.auto_merge = later.auto_merge.unwrap_or(self.auto_merge);
-        self.merge_method = later.merge_method.unwrap_or(self.merge_method);
+        matched.push((source, rule));
+        if let Some(environment) = rule.environment.clone().or(captured.environment) {
+            all.environment = Some(environment);
+            all.from.given.insert(Setting::Environment, source);
+        }
+        if let Some(service) = rule.service.clone().or(captured.service) {
+            all.service = Some(service);
+            all.from.given.insert(Setting::Service, source);
+        }
     }
-}
-
-/// Gives how a change is delivered where annotations wish a way of their own: the stricter of both. None if they wish for
-/// less than the rules demand.
-pub fn delivery(rule: Delivery, wish: Option<Delivery>) -> Option<Delivery> {
-    match wish {
-        Some(wish) if wish < rule => None,
-        Some(wish) => Some(wish),
-        None => Some(rule),
-    }
-}
-
-/// Positions (from 0, in file order) of the rules that gave each value of an [`EffectiveRule`].
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Origin {
-    /// All rules that matched.
-    pub matched: Vec<usize>,
-    /// The rule whose environment is in force.
-    pub environment: Option<usize>,
-    /// The rule whose delivery is in force.
-    pub delivery: Option<usize>,
-    /// The rule whose `observe` is in force; none if no rule says.
-    pub observe: Option<usize>,
-    /// The rule whose `per` is in force; none if no rule says.
-    pub per: Option<usize>,
-    /// The rule whose schedule is in force.
-    pub schedule: Option<usize>,
-}
-
-/// Merges the rules that match a subject: in file order, later ones override field by field, `may_write`, `verify` and
-/// unbuilt settings add up. `observe_all` is the `observe` of the whole configuration; a rule cannot lift it.
-pub fn effective(rules: &[Rule], observe_all: bool, subject: &Subject<'_>) -> EffectiveRule {
-    let mut all = EffectiveRule::default();
-    for (index, rule) in rules.iter().enumerate().filter(|(_, rule)| is_match(&rule.matches, subject)) {
-        all.matched = true;
-        all.from.matched.push(index);
-        if let Some(environment) = &rule.environment {
-            all.environment = Some(environment.clone());
-            all.from.environment = Some(index);
-        }
-        if let Some(delivery) = rule.delivery {
-            all.delivery = delivery;
-            all.from.delivery = Some(index);
-        }
-        if let Some(schedule) = &rule.schedule {
-            all.schedule = Some(schedule.clone());
-            all.from.schedule = Some(index);
-        }
-        if let Some(observe) = rule.observe {
-            all.observe = observe;
-            all.from.observe = Some(index);
-        }
-        if let Some(per) = rule.per {
-            all.per = Some(per);
-            all.from.per = Some(index);
-        }
-        all.may_write
-            .extend(rule.may_write.iter().filter(|glob| !all.may_write.contains(glob)).cloned().collect::<Vec<_>>());
-        all.verify.extend(rule.verify.iter().cloned());
-        all.pull_request.take(&rule.pull_request);
-        all.unsupported.extend(&rule.unsupported);
+    all.matched = !matched.is_empty();
+    let environment = all.environment.clone();
+    let is_of_it = |(_, rule): &(Source, &Rule)| rule.of_environment.is_some() && rule.of_environment == environment;
+    for (source, rule) in Source::all(rules).filter(is_of_it).chain(matched) {
+        take(&mut all, source, rule);
     }
     all.observe |= observe_all;
     in_order(&mut all.unsupported);
     all
 }
 
+/// Takes over what a later rule gives.
+fn take(all: &mut EffectiveRule, source: Source, rule: &Rule) {
+    let from = &mut all.from;
+    from.applied.push(source);
+    let mut set = Taking { from, source };
+    set.value(Setting::Delivery, &mut all.delivery, rule.delivery);
+    set.option(Setting::Schedule, &mut all.schedule, &rule.schedule);
+    set.value(Setting::Observe, &mut all.observe, rule.observe);
+    set.option(Setting::Per, &mut all.per, &rule.per);
+    set.option(Setting::Windows, &mut all.windows, &rule.windows);
+    set.option(Setting::MinAge, &mut all.min_age, &rule.min_age);
+    set.option(Setting::PromoteFrom, &mut all.promote_from, &rule.promote_from);
+    set.option(Setting::Soak, &mut all.soak, &rule.soak);
+    set.value(Setting::FollowRollback, &mut all.follow_rollback, rule.follow_rollback);
+    set.option(Setting::Registries, &mut all.registries, &rule.registries);
+    set.option(Setting::MaxChangesPerHour, &mut all.max_changes_per_hour, &rule.max_changes_per_hour);
+    set.option(Setting::MaxChangesPerPush, &mut all.max_changes_per_push, &rule.max_changes_per_push);
+    let (pull, later) = (&mut all.pull_request, &rule.pull_request);
+    set.value(Setting::Labels, &mut pull.labels, later.labels.clone());
+    set.value(Setting::Reviewers, &mut pull.reviewers, later.reviewers.clone());
+    set.value(Setting::Assignees, &mut pull.assignees, later.assignees.clone());
+    set.value(Setting::Draft, &mut pull.is_draft, later.draft);
+    set.value(Setting::AutoMerge, &mut pull.auto_merge, later.auto_merge);
+    set.value(Setting::MergeMethod, &mut pull.merge_method, later.merge_method);
+    let new: Vec<Glob> = rule.may_write.iter().filter(|glob| !all.may_write.contains(glob)).cloned().collect();
+    all.may_write.extend(new);
+    all.verify.extend(rule.verify.iter().cloned());
+    all.at_least.add(&rule.at_least);
+    all.unsupported.extend(&rule.unsupported);
+}
+
+/// Notes of each setting who gave it last.
+struct Taking<'a> {
+    from: &'a mut Origin,
+    source: Source,
+}
+
+impl Taking<'_> {
+    fn value<T>(&mut self, setting: Setting, own: &mut T, later: Option<T>) {
+        if let Some(later) = later {
+            *own = later;
+            self.from.given.insert(setting, self.source);
+        }
+    }
+
+    fn option<T: Clone>(&mut self, setting: Setting, own: &mut Option<T>, later: &Option<T>) {
+        if later.is_some() {
+            own.clone_from(later);
+            self.from.given.insert(setting, self.source);
+        }
+    }
+}
+
 /// The settings of a rule that this build does not carry out, in the manual's order.
-pub const UNBUILT: [&str; 8] = [
-    "windows",
-    "min_age",
-    "registries",
-    "max_changes_per_hour",
-    "at_least",
-    "service",
-    "notify",
-    "max_changes_per_push",
-];
+pub const UNBUILT: [&str; 1] = ["notify"];
 
 /// Sorts unbuilt settings by the manual's order, each once.
 pub fn in_order(unsupported: &mut Vec<&'static str>) {
@@ -197,8 +240,12 @@ pub fn in_order(unsupported: &mut Vec<&'static str>) {
 
 /// Tells whether all conditions hold.
 pub fn is_match(matches: &Match, subject: &Subject<'_>) -> bool {
+    read(matches, subject, &[]).is_ok_and(|read| read.is_some())
+}
+
+/// Gives what the path captures, if all conditions hold. An environment is one of these, where there are any.
+fn read(matches: &Match, subject: &Subject<'_>, environments: &[&str]) -> Result<Option<Captured>, TooManyReadings> {
     let holds = |glob: &Option<Glob>, text: &str| glob.as_ref().is_none_or(|glob| glob.is_match(text));
-    let path = |glob: &Glob| subject.path.is_some_and(|path| glob.is_match(path.as_str()));
     let application = |glob: &Glob| {
         if glob.as_str().contains('/') {
             glob.is_match(&format!("{}/{}", subject.namespace, subject.application))
@@ -207,13 +254,18 @@ pub fn is_match(matches: &Match, subject: &Subject<'_>) -> bool {
         }
     };
     let project = if subject.project.is_empty() { "default" } else { subject.project };
-    holds(&matches.repository, subject.repository)
+    let is_met = holds(&matches.repository, subject.repository)
         && holds(&matches.branch, subject.branch)
-        && matches.path.as_ref().is_none_or(path)
         && matches.application.as_ref().is_none_or(application)
         && holds(&matches.namespace, subject.namespace)
         && holds(&matches.project, project)
-        && matches.labels.iter().all(|(key, value)| subject.labels.get(key) == Some(value))
+        && matches.labels.iter().all(|(key, value)| subject.labels.get(key) == Some(value));
+    match (&matches.path, subject.path) {
+        _ if !is_met => Ok(None),
+        (None, _) => Ok(Some(Captured::default())),
+        (Some(_), None) => Ok(None),
+        (Some(glob), Some(path)) => glob.read(path.as_str(), environments),
+    }
 }
 
 #[cfg(test)]
@@ -222,6 +274,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::model::rule::PullRules;
     use crate::model::schedule::Interval;
 
     fn glob(text: &str) -> Option<Glob> {
@@ -286,7 +339,7 @@ mod tests {
                 may_write: vec!["a/**".parse().unwrap(), "b/**".parse().unwrap()],
                 schedule: every(3_600),
                 verify: keys(&["qa", "release"]),
-                unsupported: vec!["windows", "notify"],
+                unsupported: vec!["verify", "notify"],
                 ..on_path("apps/**")
             },
         ];
@@ -300,15 +353,18 @@ mod tests {
             schedule: every(3_600),
             verify: keys(&["qa", "release"]),
             pull_request: PullSettings::default(),
-            unsupported: vec!["windows", "notify"],
+            unsupported: vec!["verify", "notify"],
             from: Origin {
-                matched: vec![0, 2],
-                environment: Some(0),
-                delivery: Some(2),
-                observe: Some(2),
-                per: Some(2),
-                schedule: Some(2),
+                applied: vec![Source::Rule(0), Source::Rule(2)],
+                given: BTreeMap::from([
+                    (Setting::Environment, Source::Rule(0)),
+                    (Setting::Delivery, Source::Rule(2)),
+                    (Setting::Observe, Source::Rule(2)),
+                    (Setting::Per, Source::Rule(2)),
+                    (Setting::Schedule, Source::Rule(2)),
+                ]),
             },
+            ..EffectiveRule::default()
         };
         assert_eq!(effective_for(&rules, false, Some("apps/x.yaml")), expected);
         assert_eq!(effective_for(&rules, true, Some("apps/x.yaml")), EffectiveRule { observe: true, ..expected });
@@ -361,23 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn annotations_may_ask_for_more_and_never_for_less() {
-        use Delivery::{Commit, None as Nothing, PullRequest};
-        for (rule, wish, expected) in [
-            (Commit, None, Some(Commit)),
-            (PullRequest, None, Some(PullRequest)),
-            (Nothing, None, Some(Nothing)),
-            (Commit, Some(Commit), Some(Commit)),
-            (Commit, Some(PullRequest), Some(PullRequest)),
-            (Commit, Some(Nothing), Some(Nothing)),
-            (PullRequest, Some(Commit), None),
-            (PullRequest, Some(PullRequest), Some(PullRequest)),
-            (PullRequest, Some(Nothing), Some(Nothing)),
-            (Nothing, Some(Commit), None),
-            (Nothing, Some(PullRequest), None),
-        ] {
-            assert_eq!(delivery(rule, wish), expected, "{rule} {wish:?}");
-        }
+    fn annotations_may_ask_for_merging_where_the_rules_leave_it_to_them() {
         for (rule, wish, expected) in [
             (AutoMerge::Off, None, Some(false)),
             (AutoMerge::Off, Some(false), Some(false)),
@@ -392,6 +432,87 @@ mod tests {
             let settings = PullSettings { auto_merge: rule, ..PullSettings::default() };
             assert_eq!(settings.is_auto_merged(wish), expected, "{rule:?} {wish:?}");
         }
+    }
+
+    #[test]
+    fn what_environments_say_comes_first_and_positions_stay_those_of_the_rules() {
+        let of = |name: &str| Rule { of_environment: Some(name.to_owned()), ..Rule::default() };
+        let captured = |text: &str| Rule {
+            matches: Match { path: Some(Glob::of_captures(text).unwrap()), ..Match::default() },
+            ..Rule::default()
+        };
+        let seconds = |count: u64| Some(Duration::from_secs(count));
+        let rules = [
+            Rule { delivery: Some(Delivery::Commit), min_age: seconds(1), ..of("dev") },
+            Rule { delivery: Some(Delivery::PullRequest), soak: seconds(2), min_age: seconds(2), ..of("prod") },
+            Rule { soak: seconds(3), ..captured("{environment}/{service}/**") },
+            Rule {
+                min_age: seconds(4),
+                environment: Some("dev".into()),
+                service: Some("all".into()),
+                ..on_path("prod/x/**")
+            },
+        ];
+        let told = |path: &str| {
+            let rule = effective_for(&rules, false, Some(path));
+            let from = rule.from;
+            let given = |setting| from.given.get(&setting).copied();
+            (
+                rule.environment,
+                rule.service,
+                rule.delivery,
+                rule.min_age,
+                rule.soak,
+                from.applied.clone(),
+                given(Setting::Soak),
+            )
+        };
+        let (environment, service) = (|name: &str| Some(name.to_owned()), |name: &str| Some(name.to_owned()));
+        let (first, second) = (Source::Environment(0), Source::Environment(1));
+        assert_eq!(
+            told("prod/web/values.yaml"),
+            (
+                environment("prod"),
+                service("web"),
+                Delivery::PullRequest,
+                seconds(2),
+                seconds(3),
+                vec![second, Source::Rule(0)],
+                Some(Source::Rule(0))
+            )
+        );
+        // A written environment wins over a captured one, and its settings are those that count.
+        assert_eq!(
+            told("prod/x/values.yaml"),
+            (
+                environment("dev"),
+                service("all"),
+                Delivery::Commit,
+                seconds(4),
+                seconds(3),
+                vec![first, Source::Rule(0), Source::Rule(1)],
+                Some(Source::Rule(0))
+            )
+        );
+        assert_eq!(told("qa/web/values.yaml"), (None, None, Delivery::None, None, None, vec![], None));
+        assert!(!effective_for(&rules, false, Some("qa/web/values.yaml")).matched);
+        assert_eq!(second.of(&rules).unwrap().of_environment.as_deref(), Some("prod"));
+        assert_eq!(Source::Rule(1).of(&rules).unwrap().environment.as_deref(), Some("dev"));
+    }
+
+    #[test]
+    fn a_rule_of_which_it_is_not_known_whether_it_matches_is_told() {
+        let hard = Glob::of_captures("*{service}*{service}*x").unwrap();
+        let of = |path: Option<Glob>| Rule {
+            matches: Match { path, ..Match::default() },
+            delivery: Some(Delivery::Commit),
+            ..Rule::default()
+        };
+        let rules = [of(None), of(Some(hard.clone()))];
+        let path: String = ('Ā'..='ǿ').chain(['x']).collect();
+        let rule = effective_for(&rules, false, Some(&path));
+        assert_eq!((rule.unread, rule.delivery), (Some(hard), Delivery::Commit));
+        assert_eq!(effective_for(&rules, false, Some("apps/y")).unread, None);
     }
 
     #[test]

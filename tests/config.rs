@@ -5,6 +5,8 @@
 mod forges;
 #[path = "config/login.rs"]
 mod login;
+#[path = "config/rules.rs"]
+mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -27,11 +29,13 @@ use repin::model::change::{CommitText, WrittenPlace};
 use repin::model::forge::{CommitsBy, ForgeKind, MergeMethod, PullLimits, RebaseWhen};
 use repin::model::image_field::{FieldPlace, ImageField};
 use repin::model::problem::{Problem, Severity};
+use repin::model::promotion::Promotion;
 use repin::model::remote_url::{RemoteUrl, Transport};
-use repin::model::rule::{AutoMerge, Delivery, Glob, Match, Per, PullRules, PullSecret, Rule};
+use repin::model::rule::{AtLeast, AutoMerge, Delivery, Glob, Match, Per, PullRules, PullSecret, RegistryPrefix, Rule};
 use repin::model::schedule::cron::Cron;
 use repin::model::schedule::{Interval, Schedule};
 use repin::model::webhook::{Webhook, WebhookKind};
+use repin::model::window::{Window, WindowKind};
 use repin::registry::{AzureOptions, EcrOptions, GoogleOptions, Limits, PublicKey, StaticKeys};
 use repin::secret::Secret;
 use repin::yaml::{self, Node};
@@ -151,6 +155,22 @@ fn identity(name: &str, email: &str) -> Identity {
     Identity { name: name.into(), email: email.into() }
 }
 
+fn of_environment(name: &str, line: u64) -> Rule {
+    Rule { of_environment: Some(name.into()), line, ..Rule::default() }
+}
+
+fn promotion(text: &str) -> Option<Promotion> {
+    Some(text.parse().unwrap())
+}
+
+fn hours(count: u64) -> Option<Duration> {
+    Some(Duration::from_secs(count * 3_600))
+}
+
+fn prefixes(texts: &[&str]) -> BTreeSet<RegistryPrefix> {
+    texts.iter().map(|text| RegistryPrefix::new(text).unwrap()).collect()
+}
+
 fn globs(texts: &[&str]) -> Vec<Glob> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
@@ -217,6 +237,7 @@ rules:
             pull_requests: PullLimits::default(),
             may_write: vec![],
             history: HistorySettings::default(),
+            clusters: vec![],
             schedule: None,
             line: 3,
         }],
@@ -229,6 +250,10 @@ rules:
         credential_helpers: BTreeMap::new(),
         cosign_keys: vec![],
         image_fields: vec![],
+        environments: vec![],
+        windows: BTreeMap::new(),
+        max_changes_per_push: None,
+        emergency_stop: None,
         rules: vec![Rule {
             matches: Match { path: Some("apps/**".parse().unwrap()), ..Match::default() },
             environment: Some("dev".into()),
@@ -328,6 +353,7 @@ fn every_setting_of_the_example_is_read() {
                 },
                 may_write: globs(&["environments/*/versions.yaml"]),
                 history: HistorySettings { commits: Some(50_000), days: Some(730) },
+                clusters: globs(&["clusters/*.yaml"]),
                 schedule: Some(Schedule::Every(Interval {
                     span: Duration::from_secs(300),
                     jitter: Duration::from_secs(30),
@@ -350,6 +376,7 @@ fn every_setting_of_the_example_is_read() {
                 pull_requests: PullLimits::default(),
                 may_write: vec![],
                 history: HistorySettings::default(),
+                clusters: vec![],
                 schedule: None,
                 line: line("- name: platform"),
             },
@@ -366,6 +393,7 @@ fn every_setting_of_the_example_is_read() {
                 pull_requests: PullLimits::default(),
                 may_write: vec![],
                 history: HistorySettings::default(),
+                clusters: vec![],
                 schedule: None,
                 line: line("- name: lab"),
             },
@@ -533,6 +561,44 @@ fn every_setting_of_the_example_is_read() {
                 },
             },
         ],
+        environments: vec![
+            Rule { delivery: Some(Delivery::Commit), ..of_environment("dev", line("- name: dev")) },
+            Rule { promote_from: promotion("dev"), ..of_environment("perf", line("- name: perf")) },
+            Rule {
+                promote_from: promotion("dev"),
+                soak: hours(1),
+                ..of_environment("staging", line("- name: staging"))
+            },
+            Rule {
+                promote_from: promotion("any:perf,staging"),
+                at_least: AtLeast {
+                    delivery: Some(Delivery::PullRequest),
+                    windows: vec![["office".to_owned()].into()],
+                    ..AtLeast::default()
+                },
+                ..of_environment("production", line("- name: production"))
+            },
+        ],
+        windows: [
+            Window {
+                name: "office".into(),
+                kind: WindowKind::Allow,
+                cron: Cron::new("0 9 * * 1-5", TimeZone::get("Europe/Berlin").unwrap()).unwrap(),
+                duration: Duration::from_secs(8 * 3_600),
+                reason: Some("people are there".into()),
+            },
+            Window {
+                name: "year-end".into(),
+                kind: WindowKind::Deny,
+                cron: Cron::new("0 0 20 12 *", TimeZone::UTC).unwrap(),
+                duration: Duration::from_secs(14 * 86_400),
+                reason: None,
+            },
+        ]
+        .map(|window| (window.name.clone(), window))
+        .into(),
+        max_changes_per_push: Some(50),
+        emergency_stop: Some("/etc/repin/stop".into()),
         rules: vec![
             Rule {
                 matches: Match {
@@ -554,6 +620,7 @@ fn every_setting_of_the_example_is_read() {
                 pull_request: PullRules::default(),
                 unsupported: vec![],
                 line: line("- match:  "),
+                ..Rule::default()
             },
             Rule {
                 matches: Match { path: Some("apps/*/production/**".parse().unwrap()), ..Match::default() },
@@ -574,8 +641,37 @@ fn every_setting_of_the_example_is_read() {
                     auto_merge: Some(AutoMerge::Optional),
                     merge_method: Some(MergeMethod::Squash),
                 },
+                windows: Some(["office", "year-end"].map(str::to_owned).into()),
+                min_age: hours(72),
+                promote_from: promotion("staging"),
+                soak: hours(24),
+                follow_rollback: Some(true),
+                registries: Some(prefixes(&["ghcr.io/acme", "registry.example.com:5000"])),
+                max_changes_per_hour: Some(5),
+                max_changes_per_push: Some(20),
+                at_least: AtLeast {
+                    delivery: Some(Delivery::PullRequest),
+                    windows: vec![["year-end".to_owned()].into()],
+                    min_age: hours(24),
+                    promote_from: promotion("any:perf,staging"),
+                    soak: hours(4),
+                    registries: vec![prefixes(&["ghcr.io"])],
+                    verify: ["release".parse().unwrap()].into(),
+                    max_changes_per_hour: Some(10),
+                    max_changes_per_push: Some(30),
+                },
                 unsupported: vec![],
                 line: line("- match: {path: \"apps/*/production"),
+                ..Rule::default()
+            },
+            Rule {
+                matches: Match {
+                    path: Some(Glob::of_captures("services/shop-{environment}/**").unwrap()),
+                    ..Match::default()
+                },
+                service: Some("shop".into()),
+                line: line("- match: {path: \"services/shop"),
+                ..Rule::default()
             },
         ],
         commit: CommitSettings {
@@ -627,7 +723,12 @@ fn the_example_shows_every_key() {
     // The sources of credentials are shown at `registries`.
     let elsewhere =
         ["docker_config", "ecr", "google", "azure"].map(|name| format!("pull_secrets[].credentials.{name}"));
-    let is_elsewhere = |key: &String| elsewhere.iter().any(|start| key.starts_with(start));
+    // The settings of environments are shown at `rules`.
+    let is_of_rules = |key: &String| {
+        let of_rules = key.strip_prefix("environments[].").map(|rest| format!("rules[].{rest}"));
+        of_rules.is_some_and(|of_rules| keys::all().contains(&of_rules))
+    };
+    let is_elsewhere = |key: &String| elsewhere.iter().any(|start| key.starts_with(start)) || is_of_rules(key);
     let missing = keys::all().into_iter().filter(|key| !shown.contains(key) && !is_elsewhere(key));
     let missing: Vec<String> = missing.collect();
     let expected = [
@@ -693,6 +794,9 @@ fn the_example_shows_every_key() {
         "registries[].schedule.jitter",
         "rules[].schedule.interval",
         "rules[].schedule.jitter",
+        "rules[].promote_from.all",
+        "rules[].promote_from.any",
+        "rules[].at_least.promote_from.all",
         "commit.signing.ssh_key.env",
         "commit.signing.openpgp_key",
         "commit.signing.openpgp_key.env",
@@ -1143,20 +1247,11 @@ fn unknown_unbuilt_and_doubled_keys_are_named() {
     check("scheduel: 2m", &["3 config/unknown-key: `scheduel` is not a known key"]);
     check("Schedule: 2m", &["3 config/unknown-key: `Schedule` is not a known key"]);
     check(
-        "environments: []\nwindows: []\nkubernetes: {}",
+        "notifications: []\nkubernetes: {}",
         &[
-            "3 unsupported/environments: `environments` is known, and this build does not carry it out",
-            "4 unsupported/windows: `windows` is known, and this build does not carry it out",
-            "5 unsupported/kubernetes: `kubernetes` is known, and this build does not carry it out",
+            "3 unsupported/notifications: `notifications` is known, and this build does not carry it out",
+            "4 unsupported/kubernetes: `kubernetes` is known, and this build does not carry it out",
         ],
-    );
-    check(
-        "environments: x",
-        &["3 unsupported/environments: `environments` is known, and this build does not carry it out"],
-    );
-    check(
-        "max_changes_per_push: 3",
-        &["3 unsupported/max_changes_per_push: `max_changes_per_push` is known, and this build does not carry it out"],
     );
     check("zzz: 1", &["3 config/unknown-key: `zzz` is not a known key"]);
     check(
@@ -1557,16 +1652,6 @@ fn a_rule_that_could_not_match_or_is_not_carried_out_is_reported() {
         ],
     );
     check(
-        "rules:\n- match: {path: \"services/{service}/values-{environment}.yaml\"}\n  windows: [x]\n  at_least: {}\n  min_age: 3d",
-        &[
-            "warning 4 unsupported/service: `rules[0].match.path` captures `{service}`, and this build does not carry it out: what it matches is held",
-            "warning 4 unsupported/environment: `rules[0].match.path` captures `{environment}`, and this build does not carry it out: what it matches is held",
-            "warning 5 unsupported/windows: `rules[0].windows` is known, and this build does not carry it out: what it applies to is held",
-            "warning 6 unsupported/at_least: `rules[0].at_least` is known, and this build does not carry it out: what it applies to is held",
-            "warning 7 unsupported/min_age: `rules[0].min_age` is known, and this build does not carry it out: what it applies to is held",
-        ],
-    );
-    check(
         "rules: [{observe: }]",
         &["3 config/invalid-value: `rules[0].observe` is empty, and true or false is expected"],
     );
@@ -1802,9 +1887,9 @@ environments: {}
             "9 config/missing-key: `registries[0].credentials` has no `username`",
             "11 config/invalid-value: `rules[0].match.path` is `/x`: paths are relative to the repository's root, without a leading / or ./",
             "12 config/invalid-value: `rules[0].delivery` is `push`: it is one of commit, pull-request, none",
-            "warning 13 unsupported/windows: `rules[0].windows` is known, and this build does not carry it out: what it applies to is held",
+            "13 config/invalid-value: `rules[0].windows[0]` is `night`: it is no name of `windows`",
             "15 config/invalid-value: `server.listen` is `here`: it is an IP address and a port",
-            "16 unsupported/environments: `environments` is known, and this build does not carry it out",
+            "16 config/invalid-value: `environments` is a mapping, and a list is expected",
         ],
     );
 }
@@ -1896,11 +1981,10 @@ fn verify_of_a_rule_names_keys_that_are_there() {
 
 #[test]
 fn unbuilt_settings_of_a_rule_are_kept_in_the_manuals_order() {
-    let text =
-        "rules:\n- {notify: x, verify: keyless:x, windows: x, match: {path: 'a/{service}/{environment}.yaml'}}\n";
+    let text = "rules:\n- {notify: x, verify: keyless:x}\nenvironments:\n- {name: dev, notify: [a]}\n";
     let (read, _) = read(&format!("{MINIMAL}{text}")).unwrap();
-    assert_eq!(read.rules[0].unsupported, ["environment", "verify", "windows", "service", "notify"]);
-    assert!(read.rules[0].matches.path.as_ref().unwrap().is_match("a/web/prod.yaml"));
+    assert_eq!(read.rules[0].unsupported, ["verify", "notify"]);
+    assert_eq!(read.environments[0].unsupported, ["notify"]);
 }
 
 #[test]

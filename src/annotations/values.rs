@@ -11,6 +11,7 @@ use crate::model::policy::Policy;
 use crate::model::problem::Severity;
 use crate::model::rule::Delivery;
 use crate::model::tracked::Refusal;
+use crate::model::wishes::Wishes;
 
 /// What stands in the way of one image: the first invalid value, and unbuilt keys by CONFIGURATION's order.
 #[derive(Default)]
@@ -39,6 +40,7 @@ impl Reader<'_> {
             destination: Destination::default(),
             delivery: None,
             pull_request: PullWishes::default(),
+            wishes: Wishes::default(),
             refusal: None,
         };
         let constraint = match &entry.image {
@@ -74,6 +76,7 @@ impl Reader<'_> {
         request.delivery = self.delivery(&mut obstacles);
         obstacles.delivery_none = request.delivery == Some(Delivery::None);
         request.pull_request = self.pull_wishes(&mut obstacles);
+        request.wishes = self.wishes(&entry.alias, &mut obstacles);
         request.refusal = obstacles.refusal();
         request
     }

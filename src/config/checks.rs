@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::config::reader::Value;
 use crate::config::settings::{ApplicationSettings, RegistrySettings, RepositorySettings};
-use crate::model::rule::Rule;
+use crate::model::rule::{AtLeast, Match, Rule};
 
 /// Reports doubles, names that do not exist and rules that cannot match. An entry that was not readable is none.
 pub(super) fn between_sections(
@@ -15,6 +15,7 @@ pub(super) fn between_sections(
 ) {
     unique_names(repositories);
     unique_remotes(repositories);
+    bound_by_manifests(rules);
     let mut hosts = HashMap::new();
     for (value, registry) in registries.iter().filter_map(|(value, read)| Some((value, read.as_ref()?))) {
         let what = format!("has the host `{}`", registry.host);
@@ -45,6 +46,36 @@ pub(super) fn between_sections(
             let message = format!("matches no repository: `match.repository` is `{glob}`");
             value.warn("config/no-match", message, format!("configured are: {known}"));
         }
+    }
+}
+
+/// Names, namespaces, projects and labels stand in the manifests that teams write: who may annotate an Application may
+/// leave what goes by these alone.
+fn bound_by_manifests(rules: &[(&Value<'_>, Rule)]) {
+    let is_firm = |matches: &Match| {
+        let by_place = matches.repository.is_some() || matches.branch.is_some() || matches.path.is_some();
+        by_place || *matches == Match::default()
+    };
+    let gives = |rule: &Rule, name: &String| {
+        let captured = rule.matches.path.as_ref().is_some_and(|path| path.as_str().contains("{environment}"));
+        rule.environment.as_ref().map_or(captured, |given| given == name)
+    };
+    for (value, rule) in rules.iter().filter(|(_, rule)| !is_firm(&rule.matches)) {
+        let is_sole_giver =
+            |name: &String| !rules.iter().any(|(_, other)| is_firm(&other.matches) && gives(other, name));
+        let what = if rule.at_least != AtLeast::default() {
+            "demands `at_least`".to_owned()
+        } else if let Some(name) = rule.environment.as_ref().filter(|name| is_sole_giver(name)) {
+            format!("is the only one that gives the environment `{name}`")
+        } else {
+            continue;
+        };
+        let message = format!(
+            "{what}, and matches by what stands in the manifests only: who may edit an Application may leave the rule"
+        );
+        let hint =
+            "add `repository`, `branch` or `path` to its `match`, or let a rule that has one of them say the same";
+        value.warn("config/loose-match", message, hint);
     }
 }
 

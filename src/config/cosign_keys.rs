@@ -29,7 +29,7 @@ pub(super) fn entry(value: &Value<'_>) -> Option<CosignKeySettings> {
 }
 
 /// Reads one value, or a list of them.
-fn one_or_several<'a>(value: &Value<'a>) -> Vec<Value<'a>> {
+pub(super) fn one_or_several<'a>(value: &Value<'a>) -> Vec<Value<'a>> {
     if value.is_scalar() && !value.is_null() { vec![value.clone()] } else { value.items() }
 }
 
@@ -73,7 +73,7 @@ pub(super) fn verify(value: &Value<'_>, unsupported: &mut Vec<&'static str>) -> 
 }
 
 /// Reports doubled names, and names in rules that no entry has.
-pub(super) fn check(entries: &[(&Value<'_>, Option<CosignKeySettings>)], rules: &[(&Value<'_>, Rule)]) {
+pub(super) fn check(entries: &[(&Value<'_>, Option<CosignKeySettings>)], rules: &[(&Value<'_>, &Rule)]) {
     let mut names = HashMap::new();
     for (value, read) in entries.iter().filter_map(|(value, read)| Some((value, read.as_ref()?))) {
         if let Some(first) = names.insert(&read.name, value.line) {
@@ -89,7 +89,7 @@ pub(super) fn check(entries: &[(&Value<'_>, Option<CosignKeySettings>)], rules: 
     known.sort_unstable();
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
     for (value, rule) in rules {
-        for name in rule.verify.iter().filter(|name| !names.contains_key(name)) {
+        for name in rule.keys().iter().filter(|name| !names.contains_key(name)) {
             let message = format!("demands signatures with the key `{name}`, which `cosign_keys` does not have");
             value.error("config/invalid-value", message, format!("add an entry; configured are: {known}"));
         }

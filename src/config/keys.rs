@@ -9,6 +9,7 @@ mod forge;
 mod image_fields;
 mod login;
 mod registries;
+mod rules;
 mod webhook;
 
 pub use self::commit::{COMMIT, IDENTITY, SIGNING};
@@ -17,6 +18,7 @@ pub use self::forge::{FORGE, FORGE_APP, FORGE_CREDENTIALS, PULL_REQUEST, PULL_RE
 pub use self::image_fields::IMAGE_FIELD;
 pub use self::login::{AZURE, CREDENTIALS, ECR, GOOGLE, PEER_FILE, PEER_REGISTRY};
 pub use self::registries::{REGISTRY, REGISTRY_LIMITS};
+pub use self::rules::{ENVIRONMENT, LEAST, MATCH, RULE, WINDOW};
 pub use self::webhook::WEBHOOK;
 
 /// What a key holds.
@@ -34,6 +36,10 @@ pub enum Shape {
     Rate,
     /// Numbers with units, such as `1h30m`.
     Interval,
+    /// Numbers with units, or 0.
+    Span,
+    /// Environments of an upstream: a text, a list, or a mapping of `all` or `any`.
+    Promotion,
     /// A list of texts.
     Texts,
     /// A text or a list of texts.
@@ -119,6 +125,18 @@ pub const TOP: Table = Table {
             "What one answer of a registry may cost; more is refused, or cut and said.",
         ),
         optional("rules", Shape::List(&RULE), "What may be written and how; later rules override field by field."),
+        optional(
+            "environments",
+            Shape::List(&ENVIRONMENT),
+            "Environments with their settings, which come before those of `rules`.",
+        ),
+        optional("windows", Shape::List(&WINDOW), "When something may be written, by name."),
+        optional(
+            "max_changes_per_push",
+            Shape::Count,
+            "More changes than so many in one push, and none is written; of this and the rules the smaller counts.",
+        ),
+        optional("emergency_stop", Shape::Text, "While this file exists nothing is written; its first line says why."),
         optional("observe", Shape::Bool, "Decide and report everything, write nothing. Default false."),
         optional("commit", Shape::Map(&COMMIT), "Who commits are by, what they say, and how they are signed."),
         optional(
@@ -150,7 +168,7 @@ pub const TOP: Table = Table {
         optional("server", Shape::Map(&SERVER), "The HTTP server; null = off."),
         optional("log", Shape::Map(&LOG), "What is logged, and how."),
     ],
-    unbuilt: &["environments", "windows", "notifications", "kubernetes", "max_changes_per_push"],
+    unbuilt: &["notifications", "kubernetes"],
     ..PLAIN
 };
 
@@ -161,6 +179,15 @@ pub const SCHEDULE: Table = Table {
         optional("time_zone", Shape::Text, "Zone of the IANA database, with `cron`. Default UTC."),
         optional("interval", Shape::Interval, "Instead of `cron`: 1s to 7d."),
         optional("jitter", Shape::Interval, "At most this much longer, with `interval`. Default a tenth of it."),
+    ],
+    ..PLAIN
+};
+
+/// A promotion that is written as a mapping.
+pub const PROMOTION: Table = Table {
+    keys: &[
+        optional("all", Shape::Texts, "All of these must hold a value."),
+        optional("any", Shape::Texts, "One of these must; the first that is through counts."),
     ],
     ..PLAIN
 };
@@ -204,6 +231,7 @@ pub const REPOSITORY: Table = Table {
         optional("may_write", Shape::Texts, "Globs of files outside the source paths that may be written."),
         optional("history", Shape::Map(&HISTORY), "Limits on the history that is read. Default: none."),
         optional("schedule", Shape::Schedule, "When it is looked at. Default: the `schedule` of the file."),
+        optional("clusters", Shape::Texts, "Globs of files that say which clusters there are, for ApplicationSets."),
     ],
     ..PLAIN
 };
@@ -279,46 +307,6 @@ pub const SECRET: Table = Table {
     ..PLAIN
 };
 
-/// `rules[]`.
-pub const RULE: Table = Table {
-    keys: &[
-        optional("match", Shape::Map(&MATCH), "What it applies to; all conditions must hold. Default: everything."),
-        optional("environment", Shape::Text, "The environment of what it matches."),
-        optional("delivery", Shape::Word(&["commit", "pull-request", "none"]), "How changes are delivered."),
-        optional("observe", Shape::Bool, "Decide and report, write nothing."),
-        optional("may_write", Shape::Texts, "Globs of files outside the source paths that may be written."),
-        optional(
-            "per",
-            Shape::Word(&["application", "group", "environment", "repository"]),
-            "What one commit holds. Default application, or group where an annotation names one.",
-        ),
-        optional("schedule", Shape::Schedule, "Writes only when this has had a tick since the last cycle."),
-        optional("pull_request", Shape::Map(&PULL_REQUEST), "What pull requests are like; field by field."),
-        optional("verify", Shape::TextOrTexts, "cosign:<name>: images must be signed with these keys too."),
-    ],
-    unbuilt: &crate::rules::UNBUILT,
-    keeps_unbuilt: true,
-    ..PLAIN
-};
-
-/// `rules[].match`.
-pub const MATCH: Table = Table {
-    keys: &[
-        optional("repository", Shape::Text, "Glob over names of `repositories`."),
-        optional("branch", Shape::Text, "Glob over the branch that would be written."),
-        optional("path", Shape::Text, "Glob over the path of the file that would be written."),
-        optional(
-            "application",
-            Shape::Text,
-            "Glob over the Application's name, or over namespace/name if it holds a /.",
-        ),
-        optional("namespace", Shape::Text, "Glob over the Application's namespace."),
-        optional("project", Shape::Text, "Glob over the Application's project."),
-        optional("label", Shape::TextMap, "Labels of the Application with exactly these values."),
-    ],
-    ..PLAIN
-};
-
 /// `applications[]`.
 pub const APPLICATION: Table = Table {
     keys: &[
@@ -368,12 +356,14 @@ fn collect(table: &Table, prefix: &str, paths: &mut Vec<String>) {
             Shape::List(table) => collect(table, &format!("{path}[]."), paths),
             Shape::Secret | Shape::TextOrSecret => collect(&SECRET, &format!("{path}."), paths),
             Shape::Schedule => collect(&SCHEDULE, &format!("{path}."), paths),
+            Shape::Promotion => collect(&PROMOTION, &format!("{path}."), paths),
             Shape::Text
             | Shape::Word(_)
             | Shape::Bool
             | Shape::Count
             | Shape::Rate
             | Shape::Interval
+            | Shape::Span
             | Shape::Texts
             | Shape::TextOrTexts
             | Shape::TextMap => {}

@@ -29,7 +29,10 @@ pub fn reconcile(settings: &Settings, file: &Path) -> Options {
     Options {
         repositories: repositories(settings),
         registry: registries(settings),
-        rules: settings.rules.clone(),
+        rules: settings.environments.iter().chain(&settings.rules).cloned().collect(),
+        windows: Arc::new(settings.windows.clone()),
+        max_changes_per_push: settings.max_changes_per_push,
+        emergency_stop: settings.emergency_stop.clone(),
         observe: settings.observe,
         pull_secrets: settings.pull_secrets.iter().map(|one| one.secret.clone()).collect(),
         cosign_keys: cosign_keys(settings),
@@ -122,6 +125,7 @@ fn repository(settings: &RepositorySettings, cache: &Path) -> RepositoryOptions 
         discover: settings.discover.clone(),
         may_write: settings.may_write.clone(),
         history: HistoryLimits { commits: settings.history.commits, days: settings.history.days },
+        clusters: settings.clusters.clone(),
         cache: cache.to_owned(),
         access: access(settings),
         forge: settings.forge.as_ref().map(|one| ForgeTarget {

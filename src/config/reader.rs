@@ -3,12 +3,14 @@
 //! A value that is wrong is reported once and then missing, so that its neighbours are still checked. A key without a
 //! value (null) counts as absent. Values and keys below `credentials` are never shown.
 
+mod reports;
+
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
 
 use crate::config::Surroundings;
 use crate::config::keys;
-use crate::config::keys::{Key, Table};
+use crate::config::keys::Table;
 use crate::config::words::{nearest, printable, shown};
 use crate::model::problem::{Problem, Severity};
 use crate::model::rule::{Glob, GlobError};
@@ -152,6 +154,15 @@ impl<'a> Value<'a> {
 
     pub(super) fn is_empty_list(&self) -> bool {
         matches!(self.node.resolve().map(Node::kind), Some(Kind::Seq { items, .. }) if items.is_empty())
+    }
+
+    pub(super) fn is_list(&self) -> bool {
+        matches!(self.node.resolve().map(Node::kind), Some(Kind::Seq { .. }))
+    }
+
+    /// Gives the text of a key without any report.
+    pub(super) fn peek(&self, name: &str) -> Option<String> {
+        self.node.get(name)?.as_str().map(str::to_owned)
     }
 
     fn has_good_tag(&self) -> bool {
@@ -332,46 +343,6 @@ impl<'a> Value<'a> {
         let key = shown(key);
         if self.path.is_empty() { key } else { format!("{}.{key}", self.path) }
     }
-
-    fn report_unbuilt(&self, table: &Table, key: &str, line: u64) {
-        let path = self.path_of(key);
-        let code = format!("unsupported/{key}");
-        if table.keeps_unbuilt {
-            let message =
-                format!("`{path}` is known, and this build does not carry it out: what it applies to is held");
-            self.reader.warn(code, Some(line), message, Some("remove the key to have changes delivered".to_owned()));
-        } else {
-            let message = format!("`{path}` is known, and this build does not carry it out");
-            self.reader.error(code, Some(line), message, Some("remove the key".to_owned()));
-        }
-    }
-
-    fn report_unknown(&self, table: &Table, name: &str, line: u64) {
-        let known = || table.keys.iter().map(|key| key.name).chain(table.unbuilt.iter().copied());
-        let elsewhere: Vec<String> =
-            (self.reader.places)().into_iter().filter(|path| last_key(path) == name).take(2).collect();
-        let hint = match nearest(name, known()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None if !elsewhere.is_empty() && !self.hidden => format!("it stands at `{}`", elsewhere.join("` or `")),
-            None => format!("known here: {}", table.keys.iter().map(|key| key.name).collect::<Vec<_>>().join(", ")),
-        };
-        let message = if self.hidden {
-            format!("{} has a key that is not known", self.name())
-        } else {
-            format!("`{}` is not a known key", self.path_of(name))
-        };
-        self.reader.error("config/unknown-key", Some(line), message, Some(hint));
-    }
-
-    fn report_missing(&self, key: &Key, value: Option<&Value<'a>>) {
-        let path = self.path_of(key.name);
-        let (line, message) = match value {
-            Some(value) if !value.is_null() => return,
-            Some(value) => (value.line, format!("`{path}` has no value, and it is required")),
-            None => (self.line, format!("`{path}` is missing, and it is required")),
-        };
-        self.reader.error("config/missing-key", Some(line), message, Some(format!("add `{}`: {}", key.name, key.doc)));
-    }
 }
 
 impl<'a> Fields<'a> {
@@ -389,8 +360,4 @@ impl<'a> Fields<'a> {
     pub(super) fn whole(&self) -> &Value<'a> {
         &self.at
     }
-}
-
-fn last_key(path: &str) -> &str {
-    path.rsplit_once('.').map_or(path, |(_, last)| last)
 }

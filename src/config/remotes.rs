@@ -61,6 +61,7 @@ pub(super) fn repository(value: &Value<'_>, known: &Known<'_>) -> Option<Reposit
         pull_requests,
         may_write,
         history,
+        clusters: fields.get("clusters").map(Value::path_globs).unwrap_or_default(),
         schedule: fields.get("schedule").and_then(schedule),
         line: value.line,
     })

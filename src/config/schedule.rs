@@ -60,7 +60,7 @@ fn of_text(value: &Value<'_>) -> Option<Schedule> {
     let text = value.text()?;
     if interval::is_cron(text) {
         let (zone, expression) = split_zone(text);
-        return cron(value, expression, time_zone(value, zone)?);
+        return cron(value, expression, time_zone(value, zone)?).map(Schedule::Cron);
     }
     Some(Schedule::Every(Interval::new(span(value, SHORTEST)?)))
 }
@@ -70,6 +70,11 @@ fn of_cron(value: &Value<'_>, fields: &Fields<'_>) -> Option<Schedule> {
         jitter.error("config/invalid-value", "stands beside `cron`, and is for an `interval`", "remove it");
         return None;
     }
+    cron_in_zone(value, fields).map(Schedule::Cron)
+}
+
+/// Reads an expression with the `time_zone` that stands beside it.
+pub(super) fn cron_in_zone(value: &Value<'_>, fields: &Fields<'_>) -> Option<Cron> {
     let (zone, expression) = split_zone(value.text()?);
     let zone = match (fields.get("time_zone"), zone) {
         (Some(named), Some(_)) => {
@@ -116,8 +121,8 @@ fn span(value: &Value<'_>, least: Duration) -> Option<Duration> {
     }
 }
 
-fn cron(value: &Value<'_>, expression: &str, zone: TimeZone) -> Option<Schedule> {
-    Cron::new(expression, zone).map(Schedule::Cron).map_err(|error| value.invalid(error, CRON_HINT)).ok()
+fn cron(value: &Value<'_>, expression: &str, zone: TimeZone) -> Option<Cron> {
+    Cron::new(expression, zone).map_err(|error| value.invalid(error, CRON_HINT)).ok()
 }
 
 fn time_zone(value: &Value<'_>, name: Option<&str>) -> Option<TimeZone> {

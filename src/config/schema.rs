@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::config::keys::{SCHEDULE, SECRET, Shape, TOP, Table};
+use crate::config::keys::{PROMOTION, SCHEDULE, SECRET, Shape, TOP, Table};
 
 /// Gives the schema, pretty-printed, with a line end: the content of `config/schema.json`.
 pub fn json() -> String {
@@ -39,9 +39,13 @@ fn shape(shape: Shape) -> Value {
     match shape {
         // Plain numbers and booleans are the text as written.
         Shape::Text => json!({"type": ["string", "number", "boolean"]}),
-        Shape::Interval => {
-            json!({"type": "string", "pattern": "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$", "minLength": 2})
-        }
+        Shape::Interval => interval(),
+        Shape::Span => json!({"anyOf": [{"enum": [0, "0"]}, interval()]}),
+        Shape::Promotion => json!({"anyOf": [
+            {"type": "string"},
+            {"type": "array", "items": {"type": "string"}},
+            object(&PROMOTION)
+        ]}),
         Shape::Word(words) => json!({"enum": words}),
         Shape::Bool => json!({"type": "boolean"}),
         Shape::Count => json!({"type": "integer", "minimum": 1}),
@@ -55,6 +59,10 @@ fn shape(shape: Shape) -> Value {
         Shape::Map(table) => object(table),
         Shape::List(table) => json!({"type": "array", "items": object(table)}),
     }
+}
+
+fn interval() -> Value {
+    json!({"type": "string", "pattern": "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$", "minLength": 2})
 }
 
 fn secret() -> Value {

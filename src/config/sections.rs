@@ -15,21 +15,20 @@ use crate::config::image_fields;
 use crate::config::keys;
 use crate::config::limits::limits;
 use crate::config::login;
-use crate::config::pull_rules::pull_request;
 use crate::config::pull_secrets::{self, pull_secret};
 use crate::config::reader::{Fields, Value};
-use crate::config::registries_conf::{self, Known};
-use crate::config::remotes::{name, registry, repository};
-use crate::config::schedule::{schedule, shortest_interval, ticks};
+use crate::config::registries_conf;
+use crate::config::remotes::{registry, repository};
+use crate::config::rules::{Known, check_environments, environment, most, names_of, rule};
+use crate::config::schedule::{schedule, shortest_interval};
 use crate::config::settings::{
     AnnotationSetting, ApplicationSettings, CacheSettings, LogFormat, LogLevel, LogSettings, ServerSettings, Settings,
 };
 use crate::config::webhooks;
+use crate::config::windows::{self, window};
 use crate::model::names::RepoPath;
-use crate::model::rule::{Delivery, Glob, Match, Per, Rule};
 use crate::model::schedule::{Interval, Schedule};
 use crate::registry::Limits;
-use crate::rules;
 
 const DEFAULT_SCHEDULE: Duration = Duration::from_secs(120);
 const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
@@ -55,7 +54,7 @@ pub(super) fn settings(root: &Value<'_>) -> Option<Settings> {
         );
     }
     let registries = list("registries");
-    let rules = list("rules");
+    let (environments, rules, windows) = (list("environments"), list("rules"), list("windows"));
     let applications = list("applications");
     let forges = list("forges");
     let forges = forges::forges(&forges);
@@ -68,7 +67,14 @@ pub(super) fn settings(root: &Value<'_>) -> Option<Settings> {
     let default = Limits::default();
     let registry_limits = top.get("registry_limits").map_or(default.clone(), |value| limits(value, &default));
     let registries: Vec<_> = registries.iter().map(|value| (value, registry(value, &registry_limits))).collect();
-    let rules: Vec<_> = rules.iter().map(|value| (value, rule(value))).collect();
+    let names = |name: &str, entries: &[Value<'_>]| {
+        top.get(name).is_none_or(Value::is_list).then(|| names_of(entries)).flatten()
+    };
+    let known_names = Known { windows: names("windows", &windows), environments: names("environments", &environments) };
+    let windows = windows::by_name(windows.iter().map(|value| (value, window(value))).collect());
+    let environments: Vec<_> = environments.iter().map(|value| (value, environment(value, &known_names))).collect();
+    check_environments(&environments);
+    let rules: Vec<_> = rules.iter().map(|value| (value, rule(value, &known_names))).collect();
     let applications: Vec<_> = applications.iter().map(|value| (value, application(value))).collect();
     let pull_secrets = list("pull_secrets");
     let pull_secrets: Vec<_> = pull_secrets.iter().map(|value| (value, pull_secret(value))).collect();
@@ -77,14 +83,16 @@ pub(super) fn settings(root: &Value<'_>) -> Option<Settings> {
     let peers = top.get("registries_conf").map(|value| {
         registries_conf::read(
             value,
-            &Known { registries: &registries, secrets: &pull_secrets, helpers: &credential_helpers },
+            &registries_conf::Known { registries: &registries, secrets: &pull_secrets, helpers: &credential_helpers },
         )
     });
     let peers = peers.unwrap_or_default();
     pull_secrets::check(&pull_secrets, &registries, &peers);
     let cosign_keys = list("cosign_keys");
     let cosign_keys: Vec<_> = cosign_keys.iter().map(|value| (value, cosign_keys::entry(value))).collect();
-    cosign_keys::check(&cosign_keys, &rules);
+    let demanding = environments.iter().filter_map(|(value, read)| Some((*value, read.as_ref()?)));
+    let demanding: Vec<_> = demanding.chain(rules.iter().map(|(value, rule)| (*value, rule))).collect();
+    cosign_keys::check(&cosign_keys, &demanding);
     checks::between_sections(&repositories, &registries, &rules, &applications);
     let image_fields: Vec<_> = list("image_fields").iter().map(image_fields::entry).collect();
     let commit = top.get("commit").map(commit).unwrap_or_default();
@@ -92,6 +100,8 @@ pub(super) fn settings(root: &Value<'_>) -> Option<Settings> {
     let webhooks = top.get("webhooks").map(|value| webhooks::webhooks(value, server, &registries, &peers));
     let log = top.get("log").map(log).unwrap_or_default();
     let cache = cache(root, &top);
+    let max_changes_per_push = top.get("max_changes_per_push").and_then(most);
+    let emergency_stop = top.get("emergency_stop").and_then(path);
     Some(Settings {
         schedule,
         shortest_interval,
@@ -111,6 +121,10 @@ pub(super) fn settings(root: &Value<'_>) -> Option<Settings> {
         credential_helpers,
         cosign_keys: cosign_keys.into_iter().map(|(_, read)| read).collect::<Option<_>>()?,
         image_fields: image_fields.into_iter().collect::<Option<_>>()?,
+        environments: environments.into_iter().map(|(_, read)| read).collect::<Option<_>>()?,
+        windows: windows?,
+        max_changes_per_push,
+        emergency_stop,
         rules: rules.into_iter().map(|(_, read)| read).collect(),
         commit,
         applications: applications.into_iter().map(|(_, read)| read).collect::<Option<_>>()?,
@@ -119,63 +133,6 @@ pub(super) fn settings(root: &Value<'_>) -> Option<Settings> {
         server,
         log,
     })
-}
-
-fn rule(value: &Value<'_>) -> Rule {
-    let fields = value.fields(&keys::RULE);
-    let mut unsupported = fields.unbuilt.clone();
-    let matches = fields.get("match").map(|value| matches(value, &mut unsupported)).unwrap_or_default();
-    let verify = fields.get("verify").map(|value| cosign_keys::verify(value, &mut unsupported)).unwrap_or_default();
-    rules::in_order(&mut unsupported);
-    let delivery = fields.get("delivery").and_then(|value| value.word(&Delivery::ALL.map(Delivery::as_str)));
-    let per = fields.get("per").and_then(|value| value.word(&Per::ALL.map(Per::as_str)));
-    Rule {
-        matches,
-        environment: fields.get("environment").and_then(name),
-        delivery: delivery.and_then(|word| Delivery::ALL.into_iter().find(|delivery| delivery.as_str() == word)),
-        observe: fields.written("observe").and_then(Value::boolean),
-        may_write: fields.get("may_write").map(Value::path_globs).unwrap_or_default(),
-        per: per.and_then(|word| Per::ALL.into_iter().find(|per| per.as_str() == word)),
-        schedule: fields.get("schedule").and_then(ticks),
-        verify,
-        pull_request: fields.get("pull_request").map(pull_request).unwrap_or_default(),
-        unsupported,
-        line: value.line,
-    }
-}
-
-fn matches(value: &Value<'_>, unsupported: &mut Vec<&'static str>) -> Match {
-    let fields = value.fields(&keys::MATCH);
-    let glob = |name: &str| fields.get(name).and_then(|value| value.glob(str::parse));
-    let labels = fields.get("label").map(Value::texts_by_key).unwrap_or_default();
-    Match {
-        repository: glob("repository"),
-        branch: glob("branch"),
-        path: fields.get("path").and_then(|value| path_glob(value, unsupported)),
-        application: glob("application"),
-        namespace: glob("namespace"),
-        project: glob("project"),
-        labels: labels
-            .iter()
-            .filter_map(|(key, _, value)| Some(((*key).to_owned(), value.text()?.to_owned())))
-            .collect(),
-    }
-}
-
-/// A glob that may hold the captures `{service}` and `{environment}`: they match as `*` and are recorded as unbuilt.
-fn path_glob(value: &Value<'_>, unsupported: &mut Vec<&'static str>) -> Option<Glob> {
-    let mut text = value.text()?.to_owned();
-    for (capture, key) in [("{service}", "service"), ("{environment}", "environment")] {
-        if text.contains(capture) {
-            text = text.replace(capture, "*");
-            unsupported.push(key);
-            let message =
-                format!("captures `{capture}`, and this build does not carry it out: what it matches is held");
-            value.warn(&format!("unsupported/{key}"), message, "write * instead");
-        }
-    }
-    let hint = "* and ? stay within one part of a path, ** crosses /, {a,b} is either";
-    Glob::of_paths(&text).map_err(|error| value.invalid(error, hint)).ok()
 }
 
 fn application(value: &Value<'_>) -> Option<ApplicationSettings> {

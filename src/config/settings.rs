@@ -21,6 +21,7 @@ use crate::model::rule::{Glob, PullSecret, Rule};
 use crate::model::schedule::Schedule;
 use crate::model::verification::KeyName;
 use crate::model::webhook::Webhook;
+use crate::model::window::Window;
 use crate::registry::{AzureOptions, EcrOptions, GoogleOptions, Limits, PublicKey};
 use crate::secret::Secret;
 
@@ -53,8 +54,16 @@ pub struct Settings {
     pub cosign_keys: Vec<CosignKeySettings>,
     /// Where objects of some kinds name an image.
     pub image_fields: Vec<ImageField>,
+    /// What `environments` says of each, in file order; names are unique.
+    pub environments: Vec<Rule>,
     /// In file order.
     pub rules: Vec<Rule>,
+    /// By name.
+    pub windows: BTreeMap<String, Window>,
+    /// The most changes of one push, whatever rules say.
+    pub max_changes_per_push: Option<u32>,
+    /// While this file exists nothing is written.
+    pub emergency_stop: Option<PathBuf>,
     /// Who commits are by, and what they say.
     pub commit: CommitSettings,
     /// What `write-back-method: argocd` means.
@@ -110,6 +119,8 @@ pub struct RepositorySettings {
     pub may_write: Vec<Glob>,
     /// How much history is read.
     pub history: HistorySettings,
+    /// Files that say which clusters there are.
+    pub clusters: Vec<Glob>,
     /// When it is looked at; none = as the file says for all.
     pub schedule: Option<Schedule>,
     /// Line in the file, from 1.

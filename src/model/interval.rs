@@ -29,6 +29,19 @@ pub fn parse(text: &str) -> Result<Duration, &'static str> {
     if text.is_empty() { Err(GRAMMAR) } else { Ok(Duration::from_secs(seconds)) }
 }
 
+/// Gives a span as [`parse`] reads it, to the second: `1h30m`, `14d`.
+pub fn as_written(span: Duration) -> String {
+    let mut rest = span.as_secs();
+    let mut text = String::new();
+    for (unit, factor) in UNITS {
+        if rest >= factor {
+            text.push_str(&format!("{}{unit}", rest / factor));
+        }
+        rest %= factor;
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
 /// Gives a span as people say it, in its two largest units: `3d`, `1h 30m`, `45s`.
 pub fn in_words(span: Duration) -> String {
     let mut rest = span.as_secs();
@@ -79,6 +92,13 @@ mod tests {
             ("999999999999999999d", None),
         ] {
             assert_eq!(parse(text).ok().map(|span| span.as_secs()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_span_is_written_as_it_is_read() {
+        for text in ["0s", "59s", "1m", "1h30m", "1d2h3m4s", "366d", "1d4s"] {
+            assert_eq!(parse(text).map(as_written).as_deref(), Ok(text));
         }
     }
 

@@ -1,20 +1,18 @@
 //! What operators allow: rules over the places that would be written, parsed and ready to match.
 //!
-//! Merging the rules of one place is in [`crate::rules`]. Globs are those of `globset`: `*` and `?` stay within one part
-//! of a path, `**` crosses `/`, `{a,b}` is either.
+//! Merging the rules of one place is in [`crate::rules`].
+
+mod glob;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::str::FromStr;
-
-use globset::{GlobBuilder, GlobMatcher};
+use std::time::Duration;
 
 use crate::model::forge::MergeMethod;
+use crate::model::promotion::Promotion;
+pub use crate::model::rule::glob::{Captured, Glob, GlobError, TooManyReadings};
 use crate::model::schedule::Schedule;
 use crate::model::verification::KeyName;
-
-/// Longest glob, in bytes.
-const MAX_GLOB_BYTES: usize = 1024;
 
 /// How a change gets to its branch, from the loosest to the strictest.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -140,10 +138,108 @@ pub struct Rule {
     pub verify: BTreeSet<KeyName>,
     /// What pull requests are like.
     pub pull_request: PullRules,
+    /// The service of what it matches; none = as a capture of the path says, else the Application's name without the
+    /// environment.
+    pub service: Option<String>,
+    /// Names of windows, one set.
+    pub windows: Option<BTreeSet<String>>,
+    /// How long a tag must have been seen with one digest.
+    pub min_age: Option<Duration>,
+    /// From where values come.
+    pub promote_from: Option<Promotion>,
+    /// How long the upstream must have held a value.
+    pub soak: Option<Duration>,
+    /// Whether a value that the upstream took back is taken back here too, by a pull request.
+    pub follow_rollback: Option<bool>,
+    /// The registries whose images may be written.
+    pub registries: Option<BTreeSet<RegistryPrefix>>,
+    /// The most changes of an environment within an hour.
+    pub max_changes_per_hour: Option<u32>,
+    /// The most changes of one push.
+    pub max_changes_per_push: Option<u32>,
+    /// What neither annotations nor other rules loosen.
+    pub at_least: AtLeast,
+    /// This holds what `environments` says of an environment: it comes before all rules, whatever it stands behind.
+    pub of_environment: Option<String>,
     /// Known keys of this rule that this build does not carry out, each once, in the manual's order.
     pub unsupported: Vec<&'static str>,
     /// Line in the configuration, from 1; 0 if it does not come from a file.
     pub line: u64,
+}
+
+impl Rule {
+    /// Gives the keys with which it demands signatures, one way or the other.
+    pub fn keys(&self) -> BTreeSet<KeyName> {
+        self.verify.union(&self.at_least.verify).cloned().collect()
+    }
+}
+
+/// What nothing loosens, of one rule or of all that match: those of several add up to the strictest.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct AtLeast {
+    /// This delivery or a stricter one.
+    pub delivery: Option<Delivery>,
+    /// Sets of windows that must be open too.
+    pub windows: Vec<BTreeSet<String>>,
+    /// This age or more.
+    pub min_age: Option<Duration>,
+    /// This promotion.
+    pub promote_from: Option<Promotion>,
+    /// This soak or more.
+    pub soak: Option<Duration>,
+    /// Registries: what is in all of these sets.
+    pub registries: Vec<BTreeSet<RegistryPrefix>>,
+    /// These keys too.
+    pub verify: BTreeSet<KeyName>,
+    /// So many changes of an environment within an hour, or fewer.
+    pub max_changes_per_hour: Option<u32>,
+    /// So many changes of one push, or fewer.
+    pub max_changes_per_push: Option<u32>,
+}
+
+impl AtLeast {
+    /// Adds what another rule demands. Of two promotions the later one counts.
+    pub fn add(&mut self, other: &Self) {
+        let fewer = |one: Option<u32>, other: Option<u32>| one.into_iter().chain(other).min();
+        self.delivery = self.delivery.max(other.delivery);
+        self.windows.extend(other.windows.iter().cloned());
+        self.min_age = self.min_age.max(other.min_age);
+        self.promote_from = other.promote_from.clone().or_else(|| self.promote_from.take());
+        self.soak = self.soak.max(other.soak);
+        self.registries.extend(other.registries.iter().cloned());
+        self.verify.extend(other.verify.iter().cloned());
+        self.max_changes_per_hour = fewer(self.max_changes_per_hour, other.max_changes_per_hour);
+        self.max_changes_per_push = fewer(self.max_changes_per_push, other.max_changes_per_push);
+    }
+}
+
+/// A registry, or a part of its repositories: `ghcr.io` or `ghcr.io/acme`.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct RegistryPrefix(String);
+
+impl RegistryPrefix {
+    /// Reads a host, or a host and the first parts of a path.
+    ///
+    /// # Errors
+    /// The rule that it breaks.
+    pub fn new(text: &str) -> Result<Self, &'static str> {
+        let legal = |c: char| c.is_ascii_alphanumeric() || ".-_:/[]".contains(c);
+        let text = text.trim_end_matches('/');
+        if text.is_empty() || !text.chars().all(legal) || text.split('/').any(str::is_empty) {
+            return Err("it is a host such as `ghcr.io`, or one with a path such as `ghcr.io/acme`");
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Tells whether an image, as `registry/repository`, is below it.
+    pub fn holds(&self, image: &str) -> bool {
+        image.strip_prefix(self.0.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// Gives the text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// Who may use which credentials of a registry, without the credentials.
@@ -176,128 +272,9 @@ pub struct Match {
     pub labels: Vec<(String, String)>,
 }
 
-/// A glob over paths or names. Equal if written the same.
-#[derive(Clone)]
-pub struct Glob {
-    source: String,
-    matcher: GlobMatcher,
-}
-
-/// Why a text is no glob.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{rule}")]
-pub struct GlobError {
-    /// The rule it breaks.
-    pub rule: String,
-}
-
-impl Glob {
-    /// Reads a glob over paths in a repository: as [`Glob::from_str`], and without a leading `/` or `./` and without
-    /// `..`, which no such path has.
-    ///
-    /// # Errors
-    /// The rule that the text breaks.
-    pub fn of_paths(text: &str) -> Result<Self, GlobError> {
-        let fail = |rule: &str| Err(GlobError { rule: rule.to_owned() });
-        if text.starts_with('/') || text.starts_with("./") {
-            return fail("paths are relative to the repository's root, without a leading / or ./");
-        }
-        if text.ends_with('/') {
-            return fail("a glob over paths names files: end it with /** for all below a directory");
-        }
-        if text.split('/').any(|part| part == "..") {
-            return fail("a path in a repository holds no `..`");
-        }
-        text.parse()
-    }
-
-    /// Gives the text as written.
-    pub fn as_str(&self) -> &str {
-        &self.source
-    }
-
-    /// Tells whether it matches the whole text.
-    pub fn is_match(&self, text: &str) -> bool {
-        self.matcher.is_match(text)
-    }
-}
-
-impl FromStr for Glob {
-    type Err = GlobError;
-
-    fn from_str(text: &str) -> Result<Self, GlobError> {
-        let fail = |rule: &str| Err(GlobError { rule: rule.to_owned() });
-        if text.is_empty() {
-            return fail("a glob is not empty");
-        }
-        if text.len() > MAX_GLOB_BYTES || text.contains(char::is_control) {
-            return fail("a glob has at most 1024 bytes and no control characters");
-        }
-        match GlobBuilder::new(text).literal_separator(true).backslash_escape(true).build() {
-            Ok(glob) => Ok(Self { source: text.to_owned(), matcher: glob.compile_matcher() }),
-            Err(error) => Err(GlobError { rule: error.kind().to_string() }),
-        }
-    }
-}
-
-impl fmt::Debug for Glob {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Glob({:?})", self.source)
-    }
-}
-
-impl fmt::Display for Glob {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.source)
-    }
-}
-
-impl PartialEq for Glob {
-    fn eq(&self, other: &Self) -> bool {
-        self.source == other.source
-    }
-}
-
-impl Eq for Glob {}
-
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_star_stays_in_its_part_and_two_cross_slashes() {
-        for (glob, path, expected) in [
-            ("apps/**", "apps/web/values.yaml", true),
-            ("apps/**", "apps/values.yaml", true),
-            ("apps/**", "apps2/values.yaml", false),
-            ("apps/**", "x/apps/values.yaml", false),
-            ("apps/*", "apps/values.yaml", true),
-            ("apps/*", "apps/web/values.yaml", false),
-            ("**/*.yaml", "values.yaml", true),
-            ("**/*.yaml", "a/b/values.yaml", true),
-            ("**/values-prod.yaml", "a/values-prod.yaml", true),
-            ("apps/*/values-{dev,test}.yaml", "apps/web/values-test.yaml", true),
-            ("apps/*/values-{dev,test}.yaml", "apps/web/values-prod.yaml", false),
-            ("apps/we?", "apps/web", true),
-            ("a?b", "a/b", false),
-            ("apps/[a-m]*", "apps/web", false),
-            (r"apps/\*", "apps/x", false),
-            ("*", "", true),
-            ("Apps/**", "apps/x", false),
-        ] {
-            assert_eq!(glob.parse::<Glob>().unwrap().is_match(path), expected, "{glob} {path}");
-        }
-    }
-
-    #[test]
-    fn a_glob_that_could_never_match_a_path_is_refused() {
-        for text in ["", "/apps/**", "./apps/**", "../x", "a/../b", "apps/", "a\n", "a[", "a{b"] {
-            assert!(Glob::of_paths(text).is_err(), "{text:?}");
-        }
-        assert!(Glob::of_paths(&"a".repeat(MAX_GLOB_BYTES + 1)).is_err());
-        assert!(Glob::of_paths("apps/**/..x").is_ok());
-    }
 
     #[test]
     fn deliveries_are_ordered_by_strictness() {

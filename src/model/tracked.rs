@@ -20,6 +20,7 @@ use crate::model::overriding::Overriding;
 use crate::model::policy::Policy;
 use crate::model::rule::{Delivery, Glob};
 pub use crate::model::tracked::tool::{CHART, KUSTOMIZATIONS, Tool, VALUES, kustomizations, may_be_kustomization};
+use crate::model::wishes::Wishes;
 
 /// Why an image is held before anything was looked at.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -355,6 +356,8 @@ pub struct TrackedImage {
     pub delivery: Option<Delivery>,
     /// What the annotations wish of its pull requests.
     pub pull_request: PullWishes,
+    /// What they wish besides.
+    pub wishes: Wishes,
     /// The key path that the annotations name, even if no target could be resolved.
     pub key: Option<KeyPath>,
     /// Holds the image before anything was looked at.

@@ -127,7 +127,8 @@ pub(super) fn tell(snapshot: &Snapshot, shared: &[Shared<'_>], judgements: &mut 
 /// Gives how long images wait for a tag: as long as they say, or as long as another owner of their place, if that is
 /// longer. By position among the subjects.
 pub(super) fn waits(snapshot: &Snapshot, shared: &[Shared<'_>]) -> BTreeMap<usize, Wait> {
-    let own = |index: usize| -> Option<Duration> { snapshot.subjects.get(index)?.tracked.policy.min_age };
+    let ages: Vec<Option<Duration>> = snapshot.subjects.iter().map(|subject| own_age(subject)).collect();
+    let own = |index: usize| -> Option<Duration> { *ages.get(index)? };
     let mut waits: BTreeMap<usize, Wait> = (0..snapshot.subjects.len())
         .filter_map(|index| Some((index, Wait { age: own(index)?, asked_by: None })))
         .collect();
@@ -146,14 +147,19 @@ pub(super) fn waits(snapshot: &Snapshot, shared: &[Shared<'_>]) -> BTreeMap<usiz
     waits
 }
 
+/// Gives how long an image waits by itself; where its place is not known, as its annotations say.
+fn own_age(subject: &Subject) -> Option<Duration> {
+    if subject.rule.is_some() { subject.terms().min_age } else { subject.tracked.policy.min_age }
+}
+
+fn own_keys(subject: &Subject) -> BTreeSet<KeyName> {
+    if subject.rule.is_some() { subject.terms().verify } else { subject.tracked.policy.verify.clone() }
+}
+
 /// Gives the keys with which images must be signed: those of their annotations and rules, and those of every other owner
 /// of their place. By position among the subjects; who demands none is left out.
 pub(super) fn keys(snapshot: &Snapshot, shared: &[Shared<'_>]) -> BTreeMap<usize, BTreeSet<KeyName>> {
-    let own = |subject: &Subject| -> BTreeSet<KeyName> {
-        let of_rules = subject.rule.iter().flat_map(|rule| &rule.verify);
-        subject.tracked.policy.verify.iter().chain(of_rules).cloned().collect()
-    };
-    let all = snapshot.subjects.iter().enumerate().map(|(index, subject)| (index, own(subject)));
+    let all = snapshot.subjects.iter().enumerate().map(|(index, subject)| (index, own_keys(subject)));
     let mut keys: BTreeMap<usize, BTreeSet<KeyName>> = all.filter(|(_, keys)| !keys.is_empty()).collect();
     if keys.is_empty() {
         return keys;

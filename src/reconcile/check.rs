@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use crate::model::problem::{Problem, Severity};
+use crate::plan::capped::capped;
 use crate::plan::judge::{Judgement, before_scan};
 use crate::plan::locate::{FileState, refused_edit};
 use crate::plan::{Snapshot, Subject, hint, is_of_definition};
 
 /// What `check` reports of files and rules: the places that cannot be read or may not be written.
 pub(super) fn file_problems(snapshot: &Snapshot) -> Vec<Problem> {
-    problems_of(snapshot, snapshot.subjects.iter())
+    let mut problems = problems_of(snapshot, snapshot.subjects.iter());
+    problems.extend(capped(snapshot));
+    problems
 }
 
 /// Reports why it is not known what stood at the places that `is_meant` names.

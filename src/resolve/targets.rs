@@ -337,6 +337,7 @@ pub(super) fn image(application: &Application, request: &ImageRequest, target: O
         group: request.destination.group.clone(),
         delivery: request.delivery,
         pull_request: request.pull_request.clone(),
+        wishes: request.wishes.clone(),
         key,
         refusal: request.refusal.clone(),
     }

@@ -36,15 +36,9 @@ fn plus(more: &str) -> String {
 #[test]
 fn every_known_key_that_is_not_built_holds_its_image_and_is_a_problem() {
     let keys = [
-        ("promote-from", "dev"),
         ("require-healthy", "\"true\""),
-        ("soak", "1h"),
         ("verify", "keyless:main"),
-        ("window", "office"),
-        ("hold", "audit"),
         ("notify", "chat"),
-        ("app.promote-from", "env/application"),
-        ("app.soak", "1h"),
         ("app.verify", "keyless:x"),
         ("write-back-method", "argocd"),
     ];
@@ -73,18 +67,16 @@ fn every_known_key_that_is_not_built_holds_its_image_and_is_a_problem() {
 fn of_several_unbuilt_keys_the_first_of_the_manual_holds_and_each_one_is_a_problem() {
     check(&[
         (
-            "three",
-            plus(
-                "repin.dev/notify: chat\nrepin.dev/app.soak: 1h\nargocd-image-updater.argoproj.io/app.promote-from: dev",
-            ),
-            "held unsupported/promote-from",
-            &["unsupported/notify", "unsupported/promote-from", "unsupported/soak"],
+            "two",
+            plus("repin.dev/notify: chat\nargocd-image-updater.argoproj.io/require-healthy: \"true\""),
+            "held unsupported/require-healthy",
+            &["unsupported/notify", "unsupported/require-healthy"],
         ),
         (
-            "soak-first",
-            plus("repin.dev/verify: keyless:main\nrepin.dev/interval: 5m\nrepin.dev/soak: 1h"),
-            "held unsupported/soak",
-            &["unsupported/soak", "unsupported/verify"],
+            "verify-first",
+            plus("repin.dev/verify: keyless:main\nrepin.dev/interval: 5m\nrepin.dev/notify: chat"),
+            "held unsupported/verify",
+            &["unsupported/notify", "unsupported/verify"],
         ),
         (
             "method-without-target",
@@ -93,16 +85,10 @@ fn of_several_unbuilt_keys_the_first_of_the_manual_holds_and_each_one_is_a_probl
             &["unsupported/write-back-method"],
         ),
         (
-            "target-before-window",
-            plus("repin.dev/window: office\nrepin.dev/write-back-target: kustomization"),
+            "target-before-unbuilt",
+            plus("repin.dev/notify: chat\nrepin.dev/write-back-target: kustomization"),
             "held annotation/invalid",
-            &["annotation/invalid", "unsupported/window"],
-        ),
-        (
-            "hold-after-window",
-            plus("repin.dev/hold: no\nrepin.dev/window: office"),
-            "held unsupported/window",
-            &["unsupported/hold", "unsupported/window"],
+            &["annotation/invalid", "unsupported/notify"],
         ),
     ]);
 }
@@ -462,6 +448,14 @@ fn values_that_no_grammar_takes_hold_their_image() {
         ("as-the-rules", plus("repin.dev/delivery: commit"), "pending pending", &[]),
         ("stricter", plus("repin.dev/delivery: pull-request"), "held forge/unconfigured", &[]),
         ("no-delivery", plus("repin.dev/delivery: push"), "held annotation/invalid", invalid),
+        ("no-window", plus("repin.dev/window: office"), "held annotation/invalid", invalid),
+        ("empty-window", plus("repin.dev/window: ','"), "held annotation/invalid", invalid),
+        ("no-soak", plus("repin.dev/app.soak: soon"), "held annotation/invalid", invalid),
+        ("no-promotion", plus("repin.dev/promote-from: 'some:dev'"), "held annotation/invalid", invalid),
+        ("none-of-two", plus("repin.dev/promote-from: dev,none"), "held annotation/invalid", invalid),
+        ("no-reason", plus("repin.dev/hold: until=2026-04-01T08:00:00Z"), "held annotation/invalid", invalid),
+        ("no-end", plus("repin.dev/hold: audit until=tomorrow"), "held annotation/invalid", invalid),
+        ("no-promotion-at-all", plus("repin.dev/promote-from: none\nrepin.dev/soak: 0"), "pending pending", &[]),
         (
             "wishes",
             plus("repin.dev/pull-request.labels: deps,web\nrepin.dev/pull-request.reviewers: ann,acme/web"),

@@ -36,7 +36,7 @@ fn annotations_that_are_wrong_are_named_with_their_line() {
         Row::new("auto", "repin.dev/image-list: app=IMAGE"),
         Row::new(
             "unbuilt",
-            "repin.dev/image-list: app=IMAGE\nrepin.dev/window: office\nrepin.dev/app.helm.image-tag: image.tag\nrepin.dev/soak: 1d",
+            "repin.dev/image-list: app=IMAGE\nrepin.dev/require-healthy: 'true'\nrepin.dev/app.helm.image-tag: image.tag\nrepin.dev/notify: chat",
         ),
     ];
     let world = table::world(&rows);
@@ -49,8 +49,8 @@ fn annotations_that_are_wrong_are_named_with_their_line() {
             "argocd/empty.yaml:8 annotation/invalid",
             "argocd/list.yaml:8 annotation/invalid",
             "argocd/nolist.yaml:1 annotation/no-image-list",
-            "argocd/unbuilt.yaml:10 unsupported/soak",
-            "argocd/unbuilt.yaml:8 unsupported/window",
+            "argocd/unbuilt.yaml:10 unsupported/notify",
+            "argocd/unbuilt.yaml:8 unsupported/require-healthy",
             "argocd/value.yaml:10 annotation/invalid",
             "argocd/value.yaml:11 annotation/unknown-key",
         ],

@@ -95,7 +95,7 @@ fn mixed() -> World {
     world.add_app(&App { name: "web", constraint: "1.x", annotations: &[] }, "1.0.0");
     world.add_app(&App { name: "api", constraint: "", annotations: &[] }, "1.0.0");
     world.add_app(&App { name: "gone", constraint: "", annotations: &[] }, "1.0.0");
-    world.add_app(&App { name: "soaked", constraint: "", annotations: &["repin.dev/soak: 1h"] }, "1.0.0");
+    world.add_app(&App { name: "unbuilt", constraint: "", annotations: &["repin.dev/notify: chat"] }, "1.0.0");
     let bad = Row::new("bad", "repin.dev/image-list: \"app=HOST/Acme/X\"");
     let null = Row { files: &[("values.yaml", "image: {tag: ~}\n")], ..Row::new("nil", PLAIN) };
     let unruled = table::manifest(&world, "unruled", PLAIN, "path: other");
@@ -135,7 +135,7 @@ fn every_outcome_has_all_fields_and_an_id_that_anybody_can_compute() {
         ("web", "pending pending", "delivered delivered"),
         ("api", "current current", "current current"),
         ("gone", "failed registry/not-found", "failed registry/not-found"),
-        ("soaked", "held unsupported/soak", "held unsupported/soak"),
+        ("unbuilt", "held unsupported/notify", "held unsupported/notify"),
         ("bad", "held annotation/invalid", "held annotation/invalid"),
         ("nil", "pending pending", "delivered delivered"),
         ("unruled", "held rule/none", "held rule/none"),
@@ -149,7 +149,7 @@ fn every_outcome_has_all_fields_and_an_id_that_anybody_can_compute() {
     let (nil, web) = (outcome(&once, "nil"), outcome(&once, "web"));
     assert_eq!((&nil["from"], &nil["to"]), (&Value::Null, &json!("1.1.0")));
     assert_eq!((&web["from"], &web["to"]), (&json!("1.0.0"), &json!("1.1.0")));
-    for hold in ["soaked", "bad", "unruled", "gone", "api"] {
+    for hold in ["unbuilt", "bad", "unruled", "gone", "api"] {
         assert!(outcome(&once, hold)["commit"].is_null());
     }
     assert!(outcome(&plan, "web")["commit"].is_null());
@@ -510,7 +510,7 @@ fn text_is_readable_and_plain_where_nobody_paints() {
     }
     let text = String::from_utf8(world.command(&["once"]).output().unwrap().stdout).unwrap();
     let line = |name: &str| text.lines().find(|line| line.contains(&format!("argocd/{name} "))).unwrap().to_owned();
-    assert!(line("soaked").contains("held") && text.contains("not carried out"), "{text}");
+    assert!(line("unbuilt").contains("held") && text.contains("not carried out"), "{text}");
     assert!(line("gone").contains("failed"), "{text}");
     assert!(line("web").contains("current"), "{text}");
 }

@@ -334,7 +334,11 @@ fn everything_that_is_wrong_with_a_file_is_told_at_once_with_its_line() {
             4,
             "has no `created`",
         ),
-        (case("{range: 1.x, soak: 1h}", "    tags: [1.0.0]\n    expect: {chosen: 1.0.0}\n"), 3, "is not carried out"),
+        (
+            case("{range: 1.x, soak: 1h}", "    tags: [1.0.0]\n    expect: {chosen: 1.0.0}\n"),
+            3,
+            "does not say which tag is taken",
+        ),
     ] {
         let said = tested(&[("c.yaml", &text)], &["c.yaml"]);
         let problem = &said.json["problems"][0];

@@ -117,17 +117,11 @@ fn what_is_observed_is_decided_reported_and_not_written() {
 fn a_setting_of_a_rule_that_is_not_built_holds_what_it_matches() {
     let world = table::world(&[Row::new("web", PLAIN), Row::new("api", PLAIN)]);
     for (setting, code) in [
-        ("windows: [office]", "windows"),
-        ("min_age: 3d", "min_age"),
-        ("registries: [ghcr.io]", "registries"),
         ("verify: ['keyless:main']", "verify"),
-        ("max_changes_per_hour: 3", "max_changes_per_hour"),
-        ("at_least: {delivery: pull-request}", "at_least"),
-        ("service: web", "service"),
+        ("at_least: {verify: 'keyless:main'}", "verify"),
         ("notify: [chat]", "notify"),
-        ("max_changes_per_push: 2", "max_changes_per_push"),
-        ("notify: [chat], max_changes_per_hour: 3, min_age: 1d", "min_age"),
-        ("delivery: pull-request, min_age: 1d", "min_age"),
+        ("notify: [chat], verify: 'keyless:main', min_age: 1d", "verify"),
+        ("delivery: pull-request, notify: [chat]", "notify"),
     ] {
         rules(&world, &[DEV, &format!("{{match: {{path: 'apps/web/**'}}, {setting}}}")]);
         let said = world.repin(&["plan"]);
@@ -301,7 +295,9 @@ fn of_owners_that_agree_the_strictest_rule_counts() {
     for (rule, code) in [
         ("{match: {application: b}, delivery: none}", "rule/none"),
         ("{match: {application: a}, delivery: pull-request}", "forge/unconfigured"),
-        ("{match: {application: b}, min_age: 3d}", "unsupported/min_age"),
+        ("{match: {application: b}, min_age: 3d}", "guard/min-age"),
+        ("{match: {application: b}, at_least: {min_age: 3d}}", "guard/min-age"),
+        ("{match: {application: a}, notify: [chat]}", "unsupported/notify"),
         ("{match: {application: a}, observe: true}", "rule/observe"),
     ] {
         rules(&world, &[DEV, rule]);

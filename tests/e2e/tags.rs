@@ -192,7 +192,7 @@ fn what_cannot_be_meant_is_exit_2_with_a_hint_and_nothing_is_asked() {
         (&["--policy", "min-age=soon"], "`min-age: soon` is no span of time", "min-age: 3d"),
         (&["--policy", "min-age=1d", "--policy", "min-age=2d"], "`min-age` is given twice", "keep one"),
         (&["--policy", "1.x", "--policy", "2.x"], "two ranges are given", "keep one"),
-        (&["--policy", "soak=1h"], "is not carried out by this version", "remove"),
+        (&["--policy", "soak=1h"], "does not say which tag is taken", "remove"),
         (&["--policy", "allow-tags=regexp:("], "no usable regular expression", "docs.rs/regex"),
         (&["--policy", "pull-secret=nobody"], "`pull_secrets:` has no such name", "pull_secrets"),
         (&["--current", "${TAG}"], "`--current ${TAG}` is no tag", "1.2.0"),

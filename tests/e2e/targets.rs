@@ -464,13 +464,13 @@ fn applications_of_the_configuration_need_no_manifest() {
     world.remote.commit(&[("apps/web/values.yaml", &world.values("web", "1.0.0"))], "Add values");
     let applications = format!(
         "applications:\n  - name: web\n    repository: gitops\n    path: apps/web\n    annotations:\n      image-list: app={image}:1.x\n      \
-         app.helm.image-tag: image.tag\n  - name: api\n    namespace: team-a\n    repository: gitops\n    path: apps/api\n    annotations: {{image-list: app={image}, soak: 1h, update-interval: x}}\n",
+         app.helm.image-tag: image.tag\n  - name: api\n    namespace: team-a\n    repository: gitops\n    path: apps/api\n    annotations: {{image-list: app={image}, notify: ops, update-interval: x}}\n",
         image = world.image("web"),
     );
     world.configure(&format!("{}{applications}", world.standard_config()));
     let said = world.repin(&["once"]);
     assert_eq!(verdict(outcome(&said, "web")), "delivered delivered", "{said:#?}");
-    assert_eq!(verdict(outcome(&said, "team-a/api")), "held unsupported/soak", "{said:#?}");
+    assert_eq!(verdict(outcome(&said, "team-a/api")), "held unsupported/notify", "{said:#?}");
     assert_eq!(outcome(&said, "web")["repository"], "gitops");
     // The configuration is no repository.
     for problem in said.json["problems"].as_array().unwrap() {

@@ -6,12 +6,13 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use ::cron::Schedule as Calendar;
 use chrono::{Datelike, TimeZone as _, Timelike, Utc};
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
-use jiff::{Timestamp, ToSpan};
+use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use crate::model::schedule::fields::{Field, KINDS};
 
@@ -25,6 +26,8 @@ pub struct Cron {
     zone: TimeZone,
     /// A time must be in one of them.
     calendars: Vec<Calendar>,
+    /// The minutes of a day at which a job runs, of the days on which it does; sorted.
+    minutes: Vec<u32>,
     /// Minute or hour begin with `*`: the job goes by what passes, so it skips a gap and runs in both of two equal hours.
     follows_clock: bool,
 }
@@ -79,7 +82,12 @@ impl Cron {
         let calendars = calendars.map_err(|error| fail(format!("the expression cannot be used: {error}")))?;
         let source = words.join(" ");
         let follows_clock = minute.is_star || hour.is_star;
-        let cron = Self { source, zone, calendars, follows_clock };
+        let of_hour = |hour: &u32| {
+            let start = hour * 60;
+            minute.numbers.iter().map(move |minute| start + minute)
+        };
+        let minutes = hour.numbers.iter().flat_map(of_hour).collect();
+        let cron = Self { source, zone, calendars, minutes, follows_clock };
         if cron.next_civil(DateTime::constant(1999, 12, 31, 23, 59, 59, 0)).is_none() {
             return Err(fail("no day ever matches: these months do not have these days".to_owned()));
         }
@@ -92,6 +100,26 @@ impl Cron {
     /// comes twice takes place in the first. Where minute or hour begin with `*`, runs go by the clock on the wall.
     pub fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
         if self.follows_clock { self.next_on_clock(after) } else { self.next_fixed(after) }
+    }
+
+    /// Gives the last run of the same day that is reached from a run by going on to the next one as long as that is at most
+    /// so far away. Where clocks change in between it may be an earlier one, down to the run itself: ask again from the run
+    /// after it. So a walk over years takes steps of days, also where a job runs every minute.
+    pub fn reach(&self, run: Timestamp, distance: Duration) -> Timestamp {
+        let civil = self.zone.to_datetime(run);
+        let (Ok(hour), Ok(minute)) = (u32::try_from(civil.hour()), u32::try_from(civil.minute())) else { return run };
+        let from = hour * 60 + minute;
+        let mut last = from;
+        let later = self.minutes.get(self.minutes.partition_point(|minute| *minute <= from)..).unwrap_or_default();
+        for minute in later {
+            if u64::from(minute - last) * 60 > distance.as_secs() {
+                break;
+            }
+            last = *minute;
+        }
+        let Ok(reached) = run.checked_add(SignedDuration::from_mins(i64::from(last - from))) else { return run };
+        let changes = self.zone.following(run).next().is_some_and(|change| change.timestamp() <= reached);
+        if changes || civil.second() != 0 { run } else { reached }
     }
 
     /// From change to change of the zone's offset: between two of them the calendar is that of the offset.
@@ -171,9 +199,21 @@ pub fn split_zone(text: &str) -> (Option<&str>, &str) {
     }
 }
 
+impl Cron {
+    /// Gives the expression as it is written, without the zone.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Gives the name of the zone.
+    pub fn zone(&self) -> &str {
+        self.zone.iana_name().unwrap_or("UTC")
+    }
+}
+
 impl fmt::Display for Cron {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.source, self.zone.iana_name().unwrap_or("UTC"))
+        write!(f, "{} ({})", self.source, self.zone())
     }
 }
 
