@@ -34,6 +34,28 @@ const FILES: &[(&str, &str)] = &[
     ("stages/test/stage.yaml", "stage: test\ncpu: 100m\ndebug: true\n"),
     ("stages/prod/stage.yaml", "stage: prod\nmemory: 512Mi\ndebug: false\n"),
     ("stages/global.yaml", "cpu: 200m\nmemory: 256Mi\n"),
+    (
+        "described/secrets.yaml",
+        "# of Argo CD\napiVersion: v1\nkind: Secret\nmetadata:\n  name: dev\n  labels: {argocd.argoproj.io/secret-type: cluster, env: dev, staging: \"true\"}\n  annotations:\n    web-tag: 1.0.0\nstringData:\n  name: dev_01/west\n  server: https://dev.example\n---\napiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Secret\n  metadata:\n    name: prod\n    labels: {argocd.argoproj.io/secret-type: cluster, env: prod}\n  data:\n    name: cHJvZA==\n    server: aHR0cHM6Ly9wcm9kLmV4YW1wbGU=\n    project: c2hvcA==\n- apiVersion: v1\n  kind: Secret\n  metadata: {name: other}\n",
+    ),
+    (
+        "described/plain.yaml",
+        "- {name: edge, server: https://edge.example, labels: {env: prod, tier: 1.10}, annotations: {web-tag: 2.0.0}}\n- name: lab\n",
+    ),
+    (
+        "sealed/one.yaml",
+        "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: sealed}\nspec:\n  encryptedData: {server: AgBy3i, config: AgBy3i}\n  template:\n    metadata:\n      labels: {argocd.argoproj.io/secret-type: cluster, env: prod}\n    data: {name: sealed}\n",
+    ),
+    (
+        "sealed/two.yaml",
+        "apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: pulled}\nspec:\n  target:\n    template:\n      metadata:\n        labels: {argocd.argoproj.io/secret-type: cluster, env: dev}\n        annotations: {region: eu}\n      data: {name: pulled, server: '{{ .server }}'}\n---\napiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: dark}\nspec:\n  target:\n    template:\n      metadata:\n        labels: {argocd.argoproj.io/secret-type: cluster}\n      data: {name: '{{ .name }}'}\n",
+    ),
+    (
+        "none/one.yaml",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: bad, labels: {argocd.argoproj.io/secret-type: cluster}}\ndata: {name: '%%%'}\n---\n{server: https://x.example}\n",
+    ),
+    ("none/two.yaml", "{name: fine, server: https://kubernetes.default.svc}\n---\n{name: fine}\n"),
+    ("none/three.yaml", "a: [\n"),
     ("broken/a.yaml", "a: [\n"),
     ("broken/b.yaml", "name: fine\n"),
     ("broken/c.yaml", "just a text\n"),
@@ -47,6 +69,11 @@ fn set(head: &str, generators: &str, name: &str, path: &str) -> String {
 }
 
 fn generated(text: &str) -> (Vec<Application>, Vec<Problem>) {
+    generated_with(text, None)
+}
+
+/// As [`generated`], with the files below a directory as those that describe clusters.
+fn generated_with(text: &str, clusters: Option<&str>) -> (Vec<Application>, Vec<Problem>) {
     let file: RepoPath = "sets/set.yaml".parse().unwrap();
     let definitions = read_applications("gitops", &file, text);
     assert!(definitions.problems.is_empty(), "{:?}", definitions.problems);
@@ -64,13 +91,22 @@ fn generated(text: &str) -> (Vec<Application>, Vec<Problem>) {
         ("https://git.example/acme/gitops.git", "" | "HEAD" | "main") => Ok(None),
         _ => Err(format!("the generator `git` reads {url} at {revision}")),
     };
-    expand(&definitions.sets[0], Files { find: &find, below: &below, read: &read })
+    let clusters = || {
+        let directory = clusters.map(|directory| directory.parse().unwrap());
+        Ok(directory.map(|directory| below(None, &directory).into_iter().map(|file| (None, file)).collect()))
+    };
+    expand(&definitions.sets[0], Files { find: &find, below: &below, read: &read, clusters: &clusters })
 }
 
 /// `name path` of every Application, then `code:line` of every problem.
 #[track_caller]
 fn check(text: &str, expected: &[&str]) {
-    let (applications, problems) = generated(text);
+    check_with(text, None, expected);
+}
+
+#[track_caller]
+fn check_with(text: &str, clusters: Option<&str>, expected: &[&str]) {
+    let (applications, problems) = generated_with(text, clusters);
     let mut found: Vec<String> =
         applications.iter().map(|one| format!("{} {}", one.key.name, one.sources[0].path)).collect();
     found.extend(problems.iter().map(|one| format!("{}:{} {}", one.code, one.line.unwrap_or(0), one.message)));
@@ -294,6 +330,214 @@ fn what_only_a_cluster_or_a_forge_knows_is_named_and_the_rest_goes_on() {
 }
 
 #[test]
+fn clusters_are_those_that_files_describe() {
+    let all = Some("described");
+    // Those of files in their order, and the one that Argo CD runs on at last.
+    check_with(
+        &set("", "  - clusters: {}", "{{nameNormalized}}", "{{name}} {{server}} {{project}}."),
+        all,
+        &[
+            "edge edge https://edge.example .",
+            "lab lab {{server}} .",
+            "dev-01-west dev_01/west https://dev.example .",
+            "prod prod https://prod.example shop.",
+            "in-cluster in-cluster https://kubernetes.default.svc .",
+        ],
+    );
+    let go = "{{.name}} {{ dig \"metadata\" \"labels\" \"env\" \"-\" . }} {{ dig \"metadata\" \"annotations\" \"web-tag\" \"-\" . }}";
+    check_with(
+        &set(STRICT, "  - clusters: {}", "{{.nameNormalized}}", go),
+        all,
+        &[
+            "edge edge prod 2.0.0",
+            "lab lab - -",
+            "dev-01-west dev_01/west dev 1.0.0",
+            "prod prod prod -",
+            "in-cluster in-cluster - -",
+        ],
+    );
+    check_with(
+        &set(STRICT, "  - clusters: {}", "{{.name | normalize}}", "{{.server}}"),
+        all,
+        &["edge https", "dev-01-west", "prod", "in-cluster", "there is no parameter `server`"],
+    );
+}
+
+#[test]
+fn clusters_are_selected_by_their_labels() {
+    let all = Some("described");
+    let secret = "argocd.argoproj.io/secret-type";
+    for (selector, names) in [
+        (format!("{{matchLabels: {{{secret}: cluster}}}}"), vec!["edge", "lab", "dev-01-west", "prod"]),
+        ("{matchLabels: {env: prod}}".to_owned(), vec!["edge", "prod"]),
+        ("{matchLabels: {staging: 'true'}}".to_owned(), vec!["dev-01-west"]),
+        ("{matchLabels: {tier: '1.10'}}".to_owned(), vec!["edge"]),
+        (
+            "{matchLabels: {env: prod}, matchExpressions: [{key: tier, operator: DoesNotExist}]}".to_owned(),
+            vec!["prod"],
+        ),
+        (
+            "{matchExpressions: [{key: env, operator: In, values: [dev, prod]}]}".to_owned(),
+            vec!["edge", "dev-01-west", "prod"],
+        ),
+        ("{matchExpressions: [{key: env, operator: NotIn, values: [prod]}]}".to_owned(), vec!["lab", "dev-01-west"]),
+        ("{matchExpressions: [{key: env, operator: Exists}]}".to_owned(), vec!["edge", "dev-01-west", "prod"]),
+        ("{}".to_owned(), vec!["edge", "lab", "dev-01-west", "prod", "in-cluster"]),
+    ] {
+        let generator = format!("  - clusters: {{selector: {selector}}}");
+        check_with(&set("", &generator, "{{nameNormalized}}", "x"), all, &names);
+        check_with(&set(STRICT, &generator, "{{.nameNormalized}}", "x"), all, &names);
+    }
+    let unknown = "  - clusters: {selector: {matchLabels: {argocd.argoproj.io/kubernetes-version: v1.28.1}}}";
+    check_with(
+        &set("", unknown, "{{name}}", "x"),
+        all,
+        &[
+            "unsupported/generator:6 the ApplicationSet `set`: the generator `clusters` selects by `argocd.argoproj.io/kubernetes-version`, which",
+        ],
+    );
+    let wrong = "  - clusters: {selector: {matchExpressions: [{key: env, operator: Is}]}}";
+    check_with(
+        &set("", wrong, "{{name}}", "x"),
+        all,
+        &["manifest/invalid-generator:6 the ApplicationSet `set`: the operator `Is`"],
+    );
+    check_with(
+        &set("", "  - clusters:", "{{name}}", "x"),
+        all,
+        &["manifest/invalid-generator:6 the ApplicationSet `set`: `clusters` is null"],
+    );
+    // The selector beside the generator sees what it gives.
+    let beside = "  - clusters: {}\n    selector: {matchLabels: {metadata.labels.env: prod}}";
+    check_with(&set("", beside, "{{name}}", "x"), all, &["edge", "prod"]);
+    check_with(&set(STRICT, beside, "{{.name}}", "x"), all, &["edge", "prod"]);
+}
+
+#[test]
+fn values_of_clusters_may_speak_of_the_cluster() {
+    let all = Some("described");
+    let generators = "  - clusters:\n      selector: {matchLabels: {env: dev}}\n      values: {tag: '{{metadata.annotations.web-tag}}', on: 'at {{ server }}', none: '{{ nothing }}', twice: '{{values.tag}}'}\n  - clusters:\n      selector: {matchLabels: {env: prod}}\n      values: {tag: stable, on: x, none: y, twice: z}";
+    let path = "{{values.tag}} {{values.on}} {{values.none}} {{values.twice}}";
+    check_with(
+        &set("", generators, "{{nameNormalized}}", path),
+        all,
+        &[
+            "dev-01-west 1.0.0 at https://dev.example {{ nothing }} {{values.tag}}",
+            "edge stable x y z",
+            "prod stable x y z",
+        ],
+    );
+    let go = "  - clusters:\n      selector: {matchLabels: {env: dev}}\n      values: {tag: '{{ index .metadata.annotations \"web-tag\" }}'}";
+    check_with(&set(STRICT, go, "{{.nameNormalized}}", "{{.values.tag}}"), all, &["dev-01-west 1.0.0"]);
+    // All in one Application.
+    let flat = "  - clusters:\n      selector: {matchLabels: {env: prod}}\n      flatList: true\n      values: {x: 'of {{ .name }}'}";
+    check_with(
+        &set(STRICT, flat, "all", "{{ range .clusters }}{{ .name }} {{ .values.x }},{{ end }}"),
+        all,
+        &["all edge of edge,prod of prod,"],
+    );
+    check_with(&set("", flat, "all", "{{clusters}}"), all, &["all {{clusters}}"]);
+}
+
+#[test]
+fn clusters_are_combined_with_other_generators() {
+    let all = Some("described");
+    let matrix = format!(
+        "  - matrix:\n      generators:\n      - git:\n          {GIT}\n          directories: [{{path: addons/*}}]\n      - clusters: {{selector: {{matchLabels: {{env: prod}}}}}}"
+    );
+    check_with(
+        &set(STRICT, &matrix, "{{.path.basenameNormalized}}-{{.name}}", "{{.path.path}}"),
+        all,
+        &[
+            "argo-workflows-edge addons/argo",
+            "argo-workflows-prod",
+            "prometheus-operator-edge",
+            "prometheus-operator-prod",
+        ],
+    );
+    // The first one may say which are meant, and stand in the values beside what a cluster gives itself.
+    let labelled = format!(
+        "  - matrix:\n      generators:\n      - git:\n          {GIT}\n          files: [{{path: clusters/**/config.json}}]\n      - clusters:\n          selector: {{matchLabels: {{env: '{{{{.path.basename}}}}'}}}}\n          values: {{of: '{{{{.path.basename}}}}', own: '{{{{.name}}}}'}}"
+    );
+    check_with(
+        &set(STRICT, &labelled, "{{.nameNormalized}}", "{{.values.of}} {{.values.own}} {{.tag}}"),
+        all,
+        &["dev-01-west dev dev_01/west 1.0.0", "edge prod edge 2.0.0", "prod prod prod 2.0.0"],
+    );
+    let merge = "  - merge:\n      mergeKeys: [name]\n      generators:\n      - clusters: {values: {kafka: 'true', redis: 'false'}}\n      - clusters: {selector: {matchLabels: {env: dev}}, values: {kafka: 'false'}}\n      - list: {elements: [{name: prod, values.redis: 'true'}]}";
+    check_with(
+        &set("", merge, "{{nameNormalized}}", "{{values.kafka}} {{values.redis}}"),
+        all,
+        &["edge true false", "lab true false", "dev-01-west false false", "prod true true", "in-cluster true false"],
+    );
+}
+
+#[test]
+fn clusters_whose_secrets_are_sealed_are_known_as_far_as_they_stand_in_git() {
+    check_with(
+        &set(
+            "",
+            "  - clusters: {selector: {matchExpressions: [{key: env, operator: Exists}]}}",
+            "{{name}}",
+            "{{metadata.labels.env}} {{metadata.annotations.region}} {{server}}",
+        ),
+        Some("sealed"),
+        &[
+            "sealed prod {{metadata.annotations.region}} {{server}}",
+            "pulled dev eu {{server}}",
+            "manifest/invalid-generator:1 the ApplicationSet `set`: sealed/two.yaml, line 12: the ExternalSecret `dark` does not say its `name` in the clear",
+        ],
+    );
+    // The cluster that Argo CD runs on is there once, whatever it is called.
+    check_with(
+        &set("", "  - clusters: {}", "{{name}}", "x"),
+        Some("none"),
+        &[
+            "fine x",
+            "manifest/invalid-generator:1 the ApplicationSet `set`: none/one.yaml, line 1: the Secret `bad` has a `data.name` that is no base64",
+            "manifest/invalid-generator:1 the ApplicationSet `set`: none/one.yaml, line 6: a cluster has no `name`",
+            "manifest/invalid-generator:1 the ApplicationSet `set`: none/three.yaml gives no cluster: it is neither YAML nor JSON",
+            "manifest/invalid-generator:1 the ApplicationSet `set`: none/two.yaml gives no cluster: the cluster `fine` was described before",
+        ],
+    );
+    let (_, problems) = generated(&set("", "  - clusters: {}", "{{name}}", "x"));
+    assert_eq!(problems[0].code, "unsupported/generator");
+    assert_eq!(
+        problems[0].hint.as_deref(),
+        Some(
+            "name the files that describe them: add `clusters: [\"clusters/*.yaml\"]` to `gitops` in `repositories:` of repin.yaml; the other generators of the set go on"
+        )
+    );
+}
+
+#[test]
+fn a_tag_of_a_cluster_is_traced_to_where_it_is_described() {
+    let source = "        chart: web\n        helm:\n          parameters:\n          - {name: tag, value: '{{ dig \"metadata\" \"annotations\" \"web-tag\" \"\" . }}'}\n          - {name: value, value: '{{ .values.tag }}'}\n          - {name: name, value: '{{ .name }}'}\n";
+    let generator = "  - clusters:\n      selector: {matchExpressions: [{key: env, operator: In, values: [dev, prod]}]}\n      values: {tag: 3.0.0}";
+    let text =
+        set("  goTemplate: true\n", generator, "{{ .nameNormalized }}", "x").replace("        path: 'x'\n", source);
+    let (applications, problems) = generated_with(&text, Some("described"));
+    let found = |number: usize, key: &str| {
+        let trace = Trace::of(applications[number].rendered.as_ref().unwrap());
+        let Traced { origin, form } = trace.at(&key.parse().unwrap(), Form::Tag)?;
+        Some(format!("{}:{} {} {form:?}", origin.file, origin.line, origin.address))
+    };
+    let tag = "spec.source.helm.parameters[name=tag].value";
+    assert_eq!(found(0, tag).unwrap(), "described/plain.yaml:1 [0].annotations.web-tag Tag");
+    assert_eq!(found(1, tag).unwrap(), "described/secrets.yaml:8 Secret/dev#metadata.annotations.web-tag Tag");
+    // What a Secret holds packed stands nowhere as it is read.
+    let name = "spec.source.helm.parameters[name=name].value";
+    assert_eq!(found(1, name).unwrap(), "described/secrets.yaml:10 Secret/dev#stringData.name Tag");
+    assert_eq!(found(2, name), None);
+    let value = "spec.source.helm.parameters[name=value].value";
+    assert_eq!(
+        found(1, value).unwrap(),
+        "sets/set.yaml:9 ApplicationSet/set#spec.generators[0].clusters.values.tag Tag"
+    );
+    assert!(problems.is_empty(), "{problems:?}");
+}
+
+#[test]
 fn a_generator_may_have_a_template_of_its_own() {
     let list = "  - list:\n      elements: [{cluster: dev}]\n      template:\n        metadata: {}\n        spec:\n          project: ''\n          source: {path: 'over/{{cluster}}'}\n          destination: {}\n  - list: {elements: [{cluster: prod}]}";
     let text = set("", list, "{{cluster}}", "default");
@@ -321,6 +565,40 @@ fn a_template_patch_changes_what_was_rendered() {
         &format!("{}{bad}", set(STRICT, "  - list: {elements: [{cluster: dev}]}", "{{.cluster}}", "x")),
         &["unsupported/template:21 the ApplicationSet `set`: `templatePatch` with the operation `move`"],
     );
+}
+
+#[test]
+fn what_a_set_does_not_apply_to_its_applications_is_said() {
+    let list = "  - list: {elements: [{c: dev, tag: 1.0.0}]}";
+    let inline = "        chart: web\n        helm: {parameters: [{name: tag, value: '{{tag}}'}]}\n";
+    for (head, said) in [
+        ("  ignoreApplicationDifferences:\n  - jsonPointers: [/spec/source/targetRevision]\n", None),
+        ("  ignoreApplicationDifferences:\n  - jsonPointers: [/spec/sources/0]\n", Some(6)),
+        (
+            "  ignoreApplicationDifferences:\n  - jqPathExpressions: ['.spec.sources[] | select(.chart == \"web\").helm.values']\n",
+            Some(6),
+        ),
+        (
+            "  ignoreApplicationDifferences:\n  - name: dev\n    jqPathExpressions: ['.spec.source.helm.parameters']\n",
+            Some(7),
+        ),
+        ("  ignoreApplicationDifferences:\n  - name: prod\n    jsonPointers: [/spec/source]\n", None),
+        ("  ignoreApplicationDifferences:\n  - jsonPointers: [/spec/syncPolicy]\n", None),
+        ("  syncPolicy: {applicationsSync: create-only}\n", Some(5)),
+        ("  syncPolicy: {applicationsSync: create-update, preserveResourcesOnDeletion: true}\n", None),
+        ("  preservedFields: {annotations: [x], labels: [y]}\n", None),
+    ] {
+        let text = set(head, list, "{{c}}", "x");
+        assert!(generated(&text).1.is_empty(), "values are in files: {text}");
+        let (applications, problems) = generated(&text.replace("        path: 'x'\n", inline));
+        let found: Vec<_> = problems.iter().map(|one| (one.code.as_str(), one.line)).collect();
+        assert_eq!(
+            found,
+            said.map(|line| ("manifest/not-applied", Some(line))).into_iter().collect::<Vec<_>>(),
+            "{text}"
+        );
+        assert_eq!(applications.len(), 1);
+    }
 }
 
 #[test]

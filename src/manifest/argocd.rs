@@ -8,6 +8,7 @@ pub mod applicationset;
 pub mod generator;
 pub mod trace;
 
+mod differences;
 mod gotemplate;
 mod patch;
 mod template;

@@ -7,11 +7,14 @@ use regex::Regex;
 use crate::manifest::Source;
 use crate::manifest::error::EditError;
 use crate::manifest::locate::{Part, Reached, STRING_TAG, Shared, alias_lines};
+use crate::manifest::place::Wanted;
 use crate::model::key_path::{KeyPath, Segment};
 use crate::yaml::{Document, Kind, Node, Style, line_of};
 
 /// The suffix that SOPS leaves alone if the file names no rule.
 const DEFAULT_UNENCRYPTED_SUFFIX: &str = "_unencrypted";
+/// How long a label may be in Kubernetes.
+const MAX_LABEL: usize = 63;
 /// How much of a template is shown.
 const SHOWN: usize = 80;
 
@@ -34,6 +37,27 @@ pub(super) fn check_document(source: &Source, document: &Document, part: Part<'_
         check_sops(document, part)?;
     }
     check_line_breaks(source, part.path)
+}
+
+/// Refuses what Kubernetes takes for no label, such as a digest or a long tag, where a label stands.
+pub(super) fn check_label(path: &KeyPath, wanted: &Wanted) -> Result<(), EditError> {
+    let (tag, digest) = (wanted.tag.as_deref().unwrap_or_default(), wanted.digest.as_deref());
+    let is_label = match path.segments() {
+        [.., Segment::Key(metadata), Segment::Key(labels), Segment::Key(_)] => {
+            metadata == "metadata" && labels == "labels"
+        }
+        _ => false,
+    };
+    let is_end = |c: Option<char>| c.is_none_or(|c| c.is_ascii_alphanumeric());
+    let is_fit = digest.is_none() && tag.len() <= MAX_LABEL && is_end(tag.chars().next()) && is_end(tag.chars().last());
+    if !is_label || is_fit {
+        return Ok(());
+    }
+    let what = digest.map_or(format!("`{tag}`"), |digest| format!("`{tag}@{digest}`"));
+    let why = format!(
+        "{what} is no value of a label, which has up to {MAX_LABEL} letters, digits, `-`, `_` and `.`, the ends letters or digits"
+    );
+    Err(EditError::unproven(path, None, why))
 }
 
 /// Refuses a line break of Unicode outside of quotes: YAML 1.1 ends the line there, YAML 1.2 does not.

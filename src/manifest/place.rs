@@ -233,6 +233,9 @@ impl Place {
     /// # Errors
     /// As [`Place::read`] and [`Source::set`].
     pub fn write(&self, source: &Source, image: &ImageName, wanted: &Wanted) -> Result<String, EditError> {
+        if let Self::Tag(address) | Self::Spec(address) = self {
+            guard::check_label(&address.key, wanted)?;
+        }
         match self {
             Self::Tag(address) => write_tag(source, &objects::at(source, address)?, image, wanted),
             Self::Parts { tag, digest } => {

@@ -51,6 +51,12 @@ impl Reconciler {
     }
 }
 
+/// The globs of files that describe clusters, as one text, if there are any.
+fn clusters_of(repository: &RepositoryOptions) -> Option<String> {
+    let clusters: Vec<&str> = repository.clusters.iter().map(Glob::as_str).collect();
+    (!clusters.is_empty()).then(|| clusters.join("\0"))
+}
+
 /// What is read, in short: another configuration that reads something else does not know what is missing here.
 fn instance(repositories: &[RepositoryOptions]) -> String {
     let mut hash = Sha256::new();
@@ -58,7 +64,8 @@ fn instance(repositories: &[RepositoryOptions]) -> String {
         let branch = repository.branch.as_ref().map(ToString::to_string).unwrap_or_default();
         let discover: Vec<&str> = repository.discover.iter().map(Glob::as_str).collect();
         let parts = [&repository.name, &repository.url.normalised(), &branch, &discover.join("\0")];
-        parts.iter().for_each(|part| hash.update(format!("{part}\0")));
+        // Where there are none, it is what it was before they could be named.
+        parts.into_iter().chain(&clusters_of(repository)).for_each(|part| hash.update(format!("{part}\0")));
     }
     hex::encode(hash.finalize().get(..4).unwrap_or_default())
 }

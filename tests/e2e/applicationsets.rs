@@ -338,3 +338,136 @@ fn a_set_reaches_no_set_of_the_same_name_in_another_repository() {
     assert!(found.contains(&"\"values\" held target/outside".to_owned()), "{found:?} {said:#?}");
     assert_eq!(other.show("argocd/shop.yaml"), theirs);
 }
+
+/// A configuration in which the repository names files that describe clusters.
+fn with_clusters(world: &World, globs: &str) -> String {
+    world.standard_config().replace("    branch: main\n", &format!("    branch: main\n    clusters: {globs}\n"))
+}
+
+#[test]
+fn clusters_come_from_the_files_that_the_operator_names() {
+    const CLUSTER: &str = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: cluster-dev\n  labels:\n    argocd.argoproj.io/secret-type: cluster\n  annotations:\n    web-version: 1.0.0 # of this cluster\nstringData:\n  name: dev\n  server: https://dev.example\n";
+    let world = world(&[
+        ("apps/web/Chart.yaml", CHART.to_owned()),
+        ("apps/web/values-dev.yaml", VALUES.to_owned()),
+        ("apps/web/values-prod.yaml", VALUES.to_owned()),
+        ("fleet/dev.yaml", CLUSTER.to_owned()),
+    ]);
+    let matrix = "goTemplate: true\ngoTemplateOptions: [missingkey=error]\ngenerators:\n- matrix:\n    generators:\n    - git: {repoURL: GIT, revision: main, directories: [{path: apps/*}]}\n    - clusters: {selector: {matchLabels: {argocd.argoproj.io/secret-type: cluster}}}\n";
+    let files = "path: '{{.path.path}}'\nhelm: {valueFiles: ['values-{{.name}}.yaml']}";
+    let of_cluster = "generators:\n- clusters: {selector: {matchLabels: {argocd.argoproj.io/secret-type: cluster}}}\n";
+    let inline = "chart: web\nhelm:\n  parameters:\n  - {name: image.repository, value: IMAGE}\n  - {name: image.tag, value: '{{metadata.annotations.web-version}}'}";
+    add(
+        &world,
+        &[
+            ("files", format!("{matrix}{}", template("{{.path.basename}}-{{.name}}", files))),
+            ("inline", format!("{of_cluster}{}", template("inline-{{name}}", inline))),
+        ],
+    );
+
+    // Nobody says which files: it is said, with the line to add.
+    let said = world.repin(&["plan"]);
+    let found = problems(&said, "argocd/files.yaml");
+    assert_eq!(found[0]["code"], "unsupported/generator", "{said:#?}");
+    assert!(
+        found[0]["hint"].as_str().unwrap().contains("add `clusters: [\"clusters/*.yaml\"]` to `gitops`"),
+        "{found:#?}"
+    );
+
+    let config = with_clusters(&world, "[\"fleet/*.yaml\"]");
+    let config = config.replace("  - match: {path: \"apps/**\"}", "  - match: {}\n    may_write: [\"fleet/*.yaml\"]");
+    world.configure(&config);
+    let said = world.repin(&["once"]);
+    assert_eq!(verdict(outcome(&said, "web-dev")), "delivered delivered", "{said:#?}");
+    assert_eq!(verdict(outcome(&said, "inline-dev")), "delivered delivered", "{said:#?}");
+    let written = fill(&world, VALUES).replace("1.0.0", "1.1.0");
+    assert_eq!(world.remote.show("apps/web/values-dev.yaml"), written);
+    // What stands in an annotation of the cluster is written there.
+    assert_eq!(world.remote.show("fleet/dev.yaml"), CLUSTER.replace("1.0.0", "1.1.0"));
+
+    // Another cluster is another Application, in a file of any form.
+    world.remote.commit(&[("fleet/more.yaml", "- {name: prod, server: https://prod.example}\n")], "Add a cluster");
+    let said = world.repin(&["once"]);
+    assert_eq!(verdict(outcome(&said, "web-dev")), "current current", "{said:#?}");
+    assert_eq!(verdict(outcome(&said, "web-prod")), "delivered delivered", "{said:#?}");
+    world.remote.remove(&["fleet/dev.yaml"], "Remove a cluster");
+    let said = world.repin(&["plan"]);
+    assert!(table::outcomes(&said, "web-dev").is_empty(), "{said:#?}");
+    assert_eq!(verdict(outcome(&said, "web-prod")), "current current", "{said:#?}");
+
+    world.configure(&with_clusters(&world, "[\"nothing/*.yaml\"]"));
+    let said = world.repin(&["plan"]);
+    let found = problems(&said, "argocd/files.yaml");
+    assert!(found[0]["message"].as_str().unwrap().contains("there is none: `nothing/*.yaml`"), "{found:#?}");
+}
+
+#[test]
+fn clusters_may_be_described_in_another_repository() {
+    let world = world(&[("apps/web/Chart.yaml", CHART.to_owned()), ("apps/web/values-dev.yaml", VALUES.to_owned())]);
+    let fleet = BareRemote::create();
+    fleet.commit(
+        &[("argocd/dev.yaml", "{name: dev, server: https://dev.example, labels: {tier: low}}\n")],
+        "Add a cluster",
+    );
+    let generators = "generators:\n- clusters: {selector: {matchLabels: {tier: low}}}\n";
+    let source = "path: apps/web\nhelm: {valueFiles: ['values-{{name}}.yaml']}";
+    add(&world, &[("set", format!("{generators}{}", template("web-{{name}}", source)))]);
+    let config = world.standard_config().replace(
+        "registries:\n",
+        &format!("  - name: fleet\n    url: {}\n    clusters: [\"argocd/**\"]\nregistries:\n", fleet.url()),
+    );
+    world.configure(&config);
+    let said = world.repin(&["once"]);
+    assert_eq!(verdict(outcome(&said, "web-dev")), "delivered delivered", "{said:#?}");
+    fleet.commit(&[("argocd/dev.yaml", "{name: dev, labels: {tier: high}}\n")], "Select it no more");
+    let said = world.repin(&["plan"]);
+    assert!(table::outcomes(&said, "web-dev").is_empty(), "{said:#?}");
+}
+
+#[test]
+fn applications_of_applications_are_found_through_directories() {
+    let app = |name: &str| {
+        format!(
+            "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata:\n  name: {name}\n  namespace: argocd\n  annotations:\n    repin.dev/image-list: app=IMAGE\nspec:\n  project: default\n  source: {{repoURL: GIT, targetRevision: main, path: apps/{name}}}\n"
+        )
+    };
+    let pointing = |name: &str, path: &str| {
+        app(name)
+            .replace("  annotations:\n    repin.dev/image-list: app=IMAGE\n", "")
+            .replace(&format!("apps/{name}"), path)
+    };
+    let world = world(&[]);
+    let chart = "apiVersion: v2\nname: team-b\nversion: 1.0.0\n".to_owned();
+    let templated = "{{- range .Values.apps }}\napiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata:\n  name: {{ . }}\n  annotations:\n    repin.dev/image-list: app=IMAGE\n{{- end }}\n".to_owned();
+    let files = [
+        ("bootstrap/root.yaml", pointing("root", "argocd")),
+        ("argocd/team-a.yaml", pointing("team-a", "teams/a")),
+        ("argocd/team-b.yaml", pointing("team-b", "teams/b")),
+        ("argocd/web.yaml", app("web")),
+        // A directory with a kustomization, which points on once more, and a chart of Applications.
+        ("teams/a/kustomization.yaml", "resources: [api.yaml, deeper.yaml]\n".to_owned()),
+        ("teams/a/api.yaml", app("api")),
+        ("teams/a/deeper.yaml", pointing("deeper", "teams/a/deeper")),
+        ("teams/a/deeper/all.yaml", format!("{}---\n{}", app("cart"), app("pay"))),
+        ("teams/b/Chart.yaml", chart),
+        ("teams/b/templates/plain.yaml", app("search")),
+        ("teams/b/templates/all.yaml", templated),
+    ];
+    let apps = ["web", "api", "cart", "pay", "search"];
+    let mut all: Vec<(String, String)> = files
+        .iter()
+        .map(|(path, text)| ((*path).to_owned(), fill(&world, text).replace("GIT", &world.remote.url())))
+        .collect();
+    all.extend(apps.iter().map(|name| (format!("apps/{name}/values.yaml"), fill(&world, VALUES))));
+    all.extend(apps.iter().map(|name| (format!("apps/{name}/Chart.yaml"), CHART.to_owned())));
+    let all: Vec<(&str, &str)> = all.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    world.remote.commit(&all, "Add applications of applications");
+    let said = world.repin(&["once"]);
+    assert_eq!(said.json["outcomes"].as_array().unwrap().len(), apps.len(), "{said:#?}");
+    for name in apps {
+        assert_eq!(verdict(outcome(&said, name)), "delivered delivered", "{said:#?}");
+    }
+    // What a chart makes of its values is not known without rendering it: its templates are counted.
+    let checked = world.repin(&["check"]);
+    assert!(problems(&checked, ".yaml").is_empty(), "{checked:#?}");
+}

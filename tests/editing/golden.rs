@@ -231,6 +231,7 @@ pub(crate) fn search(
         group: None,
         delivery: None,
         pull_request: repin::model::forge::PullWishes::default(),
+        wishes: repin::model::wishes::Wishes::default(),
         key: None,
         refusal: None,
     };

@@ -311,3 +311,24 @@ fn all_key_paths_to_one_scalar_are_one_place() {
     assert_ne!(spot("[1]#base.tag"), spot("base.tag"));
     assert_ne!(spot("web.repository"), spot("base.tag"));
 }
+
+#[test]
+fn a_label_takes_only_what_kubernetes_takes_for_one() {
+    let text = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: dev\n  labels:\n    web: 1.0.0 # here\n  annotations:\n    web: 1.0.0\n";
+    let source = Source::parse(text).unwrap();
+    let digest = format!("sha256:{}", "0a".repeat(32));
+    let long = "1".repeat(64);
+    for (tag, digest, is_label) in
+        [("1.1.0", None, true), ("1.1.0_", None, false), (long.as_str(), None, false), ("1.1.0", Some(&digest), false)]
+    {
+        let wanted = Wanted { tag: Some(tag.to_owned()), digest: digest.cloned() };
+        let write = |key: &str| {
+            Place::Tag(format!("Secret/dev#metadata.{key}.web").parse().unwrap()).write(&source, &image(), &wanted)
+        };
+        match write("labels") {
+            Ok(written) => assert_eq!((written, is_label), (text.replacen("1.0.0", tag, 1), true)),
+            Err(error) => assert_eq!((error.code(), is_label), ("edit/unproven", false), "{error}"),
+        }
+        assert!(write("annotations").is_ok(), "an annotation is any text");
+    }
+}

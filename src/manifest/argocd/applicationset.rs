@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::manifest::argocd::differences::NotApplied;
 use crate::manifest::argocd::generator::{Expansion, Files, MAX_SETS, Unexpanded};
 use crate::manifest::argocd::gotemplate::{Budget, Fault, MAX_STEPS, MissingKey, shortened};
 use crate::manifest::argocd::template::{Mode, render, render_text};
@@ -36,6 +37,8 @@ pub struct ApplicationSet {
     generators: Vec<(u64, Value)>,
     template: Value,
     patch: Option<(u64, Text)>,
+    /// Why changes to the sources of its Applications are not applied.
+    not_applied: Vec<NotApplied>,
     /// Lines of the template's annotations.
     annotations: Vec<(String, u64)>,
     /// Lines of the sources' `repoURL`.
@@ -95,6 +98,7 @@ impl ApplicationSet {
             generators,
             template: Value::read(template, &spec_at.child("template"), &origins),
             patch: patch.and_then(|node| Some((node.line(), Text::plain(node.as_str()?)))),
+            not_applied: NotApplied::read(spec),
             annotations: annotations.into_iter().filter_map(line_of).collect(),
             sources: if many.is_empty() {
                 one.iter().map(source_line).collect()
@@ -131,6 +135,13 @@ impl ApplicationSet {
             Unexpanded::Unsupported(message) => {
                 let hint = "name the Applications that it generates in `applications:` of repin.yaml; the other generators of the set go on";
                 self.problem("unsupported/generator", line, message, hint)
+            }
+            Unexpanded::Unnamed(message) => {
+                let hint = format!(
+                    "name the files that describe them: add `clusters: [\"clusters/*.yaml\"]` to `{}` in `repositories:` of repin.yaml; the other generators of the set go on",
+                    self.repository
+                );
+                self.problem("unsupported/generator", line, message, &hint)
             }
             Unexpanded::Invalid(message) => self.problem(
                 "manifest/invalid-generator",
@@ -196,12 +207,19 @@ pub fn expand(set: &ApplicationSet, files: Files<'_>) -> (Vec<Application>, Vec<
             problems.push(set.faulty(*line, Fault::Invalid(message)));
         }
     }
-    for (file, why) in expansion.broken {
-        let message = format!("{file} gives no parameters: {why}");
-        let hint = "mend the file, or keep it out with `exclude: true`; Argo CD generates nothing as long as it is so";
-        problems.push(set.problem("manifest/invalid-generator", set.line, message, hint));
+    for broken in expansion.broken {
+        problems.push(set.problem("manifest/invalid-generator", set.line, broken.message, broken.hint));
     }
     problems.append(&mut reader.problems);
+    for not_applied in set.not_applied.iter().filter(|one| reader.applications.iter().any(|app| one.concerns(app))) {
+        let message = format!(
+            "{} keeps the sources of Applications as they are, and values stand in them: what is written there does not arrive",
+            not_applied.what
+        );
+        let hint = "keep the values in files, or take that out: what argocd-image-updater needed it for is written to Git here";
+        let problem = set.problem("manifest/not-applied", not_applied.line, message, hint);
+        problems.push(Problem { severity: Severity::Warning, ..problem });
+    }
     (reader.applications, problems)
 }
 
@@ -211,6 +229,7 @@ pub fn expand_alone(definitions: Definitions) -> (Vec<Application>, Vec<Problem>
         find: &|_, _| Err("the generator `git` reads a repository, and here is only this file".to_owned()),
         below: &|_, _| Vec::new(),
         read: &|_, _| Err("no other file is read".to_owned()),
+        clusters: &|| Err("the generator `clusters` reads files of a repository, and here is only this file".to_owned()),
     };
     let Definitions { mut applications, sets, mut problems } = definitions;
     for set in &sets {

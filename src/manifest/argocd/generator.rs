@@ -1,17 +1,19 @@
 //! Generators of ApplicationSets: what each gives as parameters, as far as Git knows it.
 //!
-//! `list`, `git`, `matrix` and `merge` are expanded, with selectors (argo-cd docs, operator-manual/applicationset). What
-//! the others give is known to a cluster or a forge only, which is said for each of them.
+//! `list`, `git`, `clusters`, `matrix` and `merge` are expanded, with selectors (argo-cd docs,
+//! operator-manual/applicationset); clusters are those that files describe. What the others give is known to a cluster or a
+//! forge only, which is said for each of them.
 
+mod clusters;
 mod combine;
 mod git;
 mod glob;
 mod selector;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::manifest::argocd::gotemplate::{Budget, Fault};
-use crate::manifest::argocd::template::Mode;
+use crate::manifest::argocd::template::{Mode, render};
 use crate::manifest::argocd::value::{Text, Value};
 use crate::manifest::argocd::yaml_text;
 use crate::model::names::RepoPath;
@@ -23,8 +25,7 @@ pub(super) const MAX_SETS: usize = 10_000;
 const MAX_NESTED: usize = 2;
 
 /// What generators know nothing of without a cluster or a forge, and what it is.
-const FOREIGN: [(&str, &str); 5] = [
-    ("clusters", "the clusters that Argo CD knows"),
+const FOREIGN: [(&str, &str); 4] = [
     ("clusterDecisionResource", "a resource of the cluster"),
     ("scmProvider", "the repositories of a forge"),
     ("pullRequest", "the open pull requests of a forge"),
@@ -36,7 +37,12 @@ type Find<'a> = &'a dyn Fn(&str, &str) -> Result<Option<RemoteBranch>, String>;
 /// Gives the text of a file, or why it cannot be read.
 type ReadFile<'a> = &'a dyn Fn(Option<&RemoteBranch>, &RepoPath) -> Result<String, String>;
 
-/// The files that git generators ask for.
+/// The files that describe clusters, each with where it stands; none if nobody named any.
+pub type ClusterFiles = Option<Vec<(Option<RemoteBranch>, RepoPath)>>;
+/// Gives the files that describe clusters, or why they are not read.
+type ListClusters<'a> = &'a dyn Fn() -> Result<ClusterFiles, String>;
+
+/// The files that generators ask for.
 #[derive(Clone, Copy)]
 pub struct Files<'a> {
     /// Finds what a `repoURL` and a `revision` mean, or says why that is not read.
@@ -45,6 +51,8 @@ pub struct Files<'a> {
     pub below: &'a dyn Fn(Option<&RemoteBranch>, &RepoPath) -> Vec<RepoPath>,
     /// Gives the text of a file there, or says why it cannot be read.
     pub read: ReadFile<'a>,
+    /// Gives the files that describe clusters, if anybody named any.
+    pub clusters: ListClusters<'a>,
 }
 
 /// Why a generator gives nothing.
@@ -52,6 +60,8 @@ pub struct Files<'a> {
 pub(super) enum Unexpanded {
     /// It asks what Git does not know, or what is not evaluated: the generator, and why.
     Unsupported(String),
+    /// It gives clusters, and nobody said which files describe them.
+    Unnamed(String),
     /// Argo CD refuses it too.
     Invalid(String),
     /// A template in it.
@@ -64,13 +74,22 @@ impl From<Fault> for Unexpanded {
     }
 }
 
+/// A file that a generator named and that cannot be used.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct Broken {
+    /// Which, and why.
+    pub(super) message: String,
+    /// What to do about it.
+    pub(super) hint: &'static str,
+}
+
 /// What generators are expanded with.
 pub(super) struct Expansion<'a> {
     pub(super) mode: Mode,
     pub(super) files: Files<'a>,
     pub(super) budget: Budget,
-    /// Files that a git generator named and that cannot be used, with why.
-    pub(super) broken: BTreeSet<(RepoPath, String)>,
+    /// What of the files that generators named cannot be used.
+    pub(super) broken: BTreeSet<Broken>,
 }
 
 impl Expansion<'_> {
@@ -91,6 +110,7 @@ impl Expansion<'_> {
         let sets = match kind.as_str() {
             "list" => self.list(of_kind)?,
             "git" => self.git(of_kind)?,
+            "clusters" => self.clusters(of_kind)?,
             "matrix" | "merge" if depth >= MAX_NESTED => {
                 return Err(Unexpanded::Invalid(format!("`{kind}` stands in two others, and one is the most")));
             }
@@ -111,6 +131,20 @@ impl Expansion<'_> {
             return Err(Unexpanded::Unsupported(message));
         }
         Ok(sets)
+    }
+
+    /// Adds the `values` of a generator to what it gives, in which that may stand.
+    fn add_values(&mut self, generator: &Value, sets: &mut [Value]) -> Result<(), Unexpanded> {
+        let Some(values @ Value::Map(_)) = generator.get("values") else { return Ok(()) };
+        for set in sets {
+            let values = render(values, set, self.mode, &mut self.budget)?;
+            let values = Value::Map(BTreeMap::from([("values".to_owned(), values)]));
+            let values = if self.mode == Mode::Plain { flat(&values) } else { values };
+            if let (Value::Map(set), Value::Map(values)) = (set, values) {
+                set.extend(values);
+            }
+        }
+        Ok(())
     }
 
     fn list(&self, list: &Value) -> Result<Vec<Value>, Unexpanded> {

@@ -5,8 +5,10 @@
 
 mod emit;
 mod functions;
+mod lists;
 mod parse;
 mod texts;
+mod words;
 
 use crate::manifest::argocd::value::{Text, Value};
 
@@ -247,7 +249,7 @@ impl Run<'_> {
             arguments.push(self.term(term, dot)?);
         }
         arguments.extend(last);
-        if name.starts_with("regex") {
+        if name.contains("egex") {
             self.budget.take(EXPRESSION)?;
         }
         let value = functions::call(name, &arguments, self.missing)?;
@@ -337,6 +339,38 @@ mod tests {
             })
             .collect();
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    #[test]
+    fn rarer_functions_do_what_sprig_has_them_do() {
+        check(&[
+            ("{{ title \"web app_x 2go\" }} {{ untitle \"Web App\" }}", "Web App_x 2go web app"),
+            ("{{ abbrev 8 \"abcdefghij\" }} {{ abbrev 20 .name }}", "abcde... web"),
+            ("{{ b64enc .name }} {{ \"d2Vi\" | b64dec }}", "d2Vi web"),
+            ("{{ sha256sum \"\" | trunc 8 }}", "e3b0c442"),
+            ("{{ (splitn \"/\" 2 \"a/b/c\")._1 }}", "b/c"),
+            ("{{ .numbers | toStrings | join \"-\" }}", "1-2.5"),
+            ("{{ regexQuoteMeta \"v1.2+a-b\" }}", "v1\\.2\\+a-b"),
+            ("{{ regexFindAll \"[0-9]+\" .tag -1 }} {{ mustRegexFindAll \"[0-9]+\" .tag 2 }}", "[1 2 0] [1 2]"),
+            ("{{ regexSplit \"[./]\" .image.repository 2 }}", "[ghcr io/acme/web]"),
+            ("{{ all .on .name }} {{ any .empty .none }} {{ any .empty .on }}", "true false true"),
+            ("{{ floor 2.7 }} {{ ceil 2.1 }}", "2 3"),
+            ("{{ chunk 2 .list }}", "[[a b] [c]]"),
+            ("{{ pluck \"tag\" .image .labels }} {{ (deepCopy .image).tag }}", "[1.10] 1.10"),
+            ("{{ slice .list 1 }} {{ slice .list 0 2 }} {{ mustSlice .list 3 }}", "[b c] [a b] []"),
+            ("{{ untilStep 3 9 3 }} {{ untilStep 0 -2 -1 }} {{ untilStep 1 5 0 }}", "[3 6] [0 -1] []"),
+            ("{{ mustUniq .list }} {{ mustHas \"b\" .list }} {{ mustToJson .numbers }}", "[a b c] true [1,2.5]"),
+        ]);
+        for wrong in [
+            "{{ slice .list 2 9 }}",
+            "{{ b64dec \"%\" }}",
+            "{{ chunk 0 .list }}",
+            "{{ must .list }}",
+            "{{ untilStep 0 99999 1 }}",
+            "{{ regexSplit \"a*\" .name -1 }}",
+        ] {
+            assert!(run(wrong, MissingKey::Null).is_err(), "{wrong}");
+        }
     }
 
     #[test]

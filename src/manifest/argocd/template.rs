@@ -55,11 +55,12 @@ fn replaced(template: &str, parameters: &Value, budget: &mut Budget) -> Result<T
         let Some((name, behind)) = after.split_once("}}") else { break };
         out.push_str(before);
         match parameters.get(name.trim()) {
-            Some(value) => {
+            Some(value @ Value::Text(text)) => {
                 budget.pay_for(value)?;
-                out.push(&value.shown());
+                out.push(text);
             }
-            None => out.push_str(&format!("{{{{{name}}}}}")),
+            // Also a list of clusters, which is no text.
+            _ => out.push_str(&format!("{{{{{name}}}}}")),
         }
         rest = behind;
         if out.as_str().len() > MAX_TEXT {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::model::origin::{Origin, Piece};
 
-pub(super) use read::{At, items};
+pub(super) use read::{At, Origins, items};
 
 /// A text, and the parts of it that stand somewhere as scalars of their own.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -48,6 +48,10 @@ impl Text {
 
     pub(super) fn as_str(&self) -> &str {
         &self.value
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        !self.value.is_empty()
     }
 
     pub(super) fn pieces(&self) -> &[Piece] {

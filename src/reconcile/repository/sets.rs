@@ -3,16 +3,16 @@
 
 use std::cell::RefCell;
 use std::collections::hash_map::DefaultHasher;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::git::{Directory, DirectoryId, GitError, Mirror, Node};
 use crate::manifest::argocd::applicationset::{ApplicationSet, expand};
-use crate::manifest::argocd::generator::Files;
+use crate::manifest::argocd::generator::{ClusterFiles, Files};
 use crate::model::application::Application;
 use crate::model::history::BlobId;
-use crate::model::names::RepoPath;
+use crate::model::names::{Branch, RepoPath};
 use crate::model::problem::Problem;
 use crate::model::remote_url::RemoteUrl;
 use crate::model::tracked::RemoteBranch;
@@ -36,6 +36,8 @@ pub(super) struct Expanded {
 /// What an expansion depends on besides the set, each in a repository: none = the one that defines the set.
 #[derive(Debug, Eq, Hash, PartialEq)]
 enum Met {
+    /// Whose files describe the clusters, and the branch that is read there, if any.
+    Clusters(Vec<(String, Option<Branch>)>),
     /// What a `repoURL` and a `revision` mean.
     Tree(String, String, Result<Option<RemoteBranch>, String>),
     /// A directory with what is in it, and the names of all files below it as a hash.
@@ -97,6 +99,9 @@ pub(in crate::reconcile) fn generate(
     generated
 }
 
+/// Gives the files below a directory.
+type Below<'a> = &'a dyn Fn(Option<&RemoteBranch>, &RepoPath) -> Vec<RepoPath>;
+
 impl Ground<'_> {
     fn expand(&self, set: &Arc<ApplicationSet>, last: Option<&Expanded>) -> Result<Expanded, GitError> {
         // A `matrix` meets the same files once for each of its parameter sets.
@@ -130,7 +135,11 @@ impl Ground<'_> {
                 }
             }
         };
-        let found = guarded(|| expand(set, Files { find: &find, below: &below, read: &read }));
+        let clusters = || {
+            note(Met::Clusters(self.of_clusters()));
+            self.cluster_files(&below)
+        };
+        let found = guarded(|| expand(set, Files { find: &find, below: &below, read: &read, clusters: &clusters }));
         let (applications, problems) =
             found.unwrap_or_else(|| (Vec::new(), vec![defect(&self.own.options.name, set.file())]));
         if let Some(error) = lost.into_inner() {
@@ -149,6 +158,7 @@ impl Ground<'_> {
 
     fn is_same(&self, met: &Met) -> bool {
         match met {
+            Met::Clusters(found) => self.of_clusters() == *found,
             Met::Tree(url, revision, found) => self.find(url, revision) == *found,
             Met::Names(base, directory, id, names) => {
                 let base = base.as_ref();
@@ -156,6 +166,51 @@ impl Ground<'_> {
             }
             Met::Content(base, path, blob) => self.blob(base.as_ref(), path) == *blob,
         }
+    }
+
+    /// Gives the repositories whose files describe the clusters: the own one where it names any, else all that do.
+    fn of_clusters(&self) -> Vec<(String, Option<Branch>)> {
+        let is_naming = |one: &&Repository| !one.options.clusters.is_empty();
+        let own = Some(self.own).filter(is_naming);
+        let all = self.all.iter().filter(|one| own.is_none() && is_naming(one));
+        let branch = |one: &Repository| self.at_name(&one.options.name).map(|(_, branch)| branch.clone());
+        own.into_iter().chain(all).map(|one| (one.options.name.clone(), branch(one))).collect()
+    }
+
+    /// Gives the files that describe clusters, sorted within each repository; none if nobody named any.
+    fn cluster_files(&self, below: Below<'_>) -> Result<ClusterFiles, String> {
+        let (mut files, mut named) = (Vec::new(), Vec::new());
+        for (repository, branch) in self.of_clusters() {
+            let Some(branch) = branch else {
+                return Err(format!(
+                    "the generator `clusters` reads files of the repository `{repository}`, which could not be read yet"
+                ));
+            };
+            let Some(one) = self.all.iter().find(|one| one.options.name == repository) else { continue };
+            let base = Some(RemoteBranch { repository, branch }).filter(|_| !std::ptr::eq(one, self.own));
+            let mut found = BTreeSet::new();
+            for glob in &one.options.clusters {
+                named.push(format!("`{glob}`"));
+                let Ok(directory) = fixed_directory(glob.as_str()).parse::<RepoPath>() else { continue };
+                let is_match = |file: &RepoPath| glob.is_match(file.as_str());
+                found.extend(below(base.as_ref(), &directory).into_iter().filter(is_match));
+            }
+            files.extend(found.into_iter().map(|file| (base.clone(), file)));
+        }
+        match (files.is_empty(), named.is_empty()) {
+            (_, true) => Ok(None),
+            (true, _) => Err(format!(
+                "the generator `clusters` reads the files that `clusters` of repin.yaml names, and there is none: {}",
+                named.join(", ")
+            )),
+            (false, _) => Ok(Some(files)),
+        }
+    }
+
+    fn at_name(&self, name: &str) -> Option<(&Repository, &Branch)> {
+        let one = self.all.iter().find(|one| one.options.name == name)?;
+        let branch = &one.head.as_ref()?.branch;
+        one.lines.contains_key(branch).then_some((one, branch))
     }
 
     /// Gives a repository at the head that is read.
@@ -216,6 +271,12 @@ impl Ground<'_> {
             ),
         })
     }
+}
+
+/// Gives the directory in front of the first part of a glob that is a pattern; a glob without one is a file.
+fn fixed_directory(glob: &str) -> &str {
+    let Some(special) = glob.find(['*', '?', '[', '{', '\\']) else { return glob };
+    glob.get(..special).and_then(|fixed| Some(fixed.rsplit_once('/')?.0)).unwrap_or_default()
 }
 
 fn add(directory: &Directory, path: &RepoPath, files: &mut Vec<RepoPath>) {

@@ -1,8 +1,14 @@
 //! `matrix` and `merge`: parameter sets of other generators, put together.
 
+use std::collections::BTreeMap;
+
 use crate::manifest::argocd::generator::{Expansion, MAX_SETS, Unexpanded};
+use crate::manifest::argocd::gotemplate::{Fault, MissingKey};
 use crate::manifest::argocd::template::{Mode, render};
 use crate::manifest::argocd::value::Value;
+
+/// The generators that have `values`.
+const WITH_VALUES: [&str; 2] = ["clusters", "git"];
 
 impl Expansion<'_> {
     /// Every parameter set of the first with every one that the second gives for it.
@@ -21,7 +27,7 @@ impl Expansion<'_> {
         }
         let mut sets = Vec::new();
         for outer in outers {
-            let rendered = render(second, &outer, self.mode, &mut self.budget)?;
+            let rendered = self.interpolated(second, &outer)?;
             for inner in self.parameters(&rendered, depth + 1)? {
                 self.budget.take(1)?;
                 sets.push(self.combined(&outer, inner)?);
@@ -32,6 +38,38 @@ impl Expansion<'_> {
             }
         }
         Ok(sets)
+    }
+
+    /// Puts what the first one gives into the second one. What the second one gives itself may stand in its `values`, which
+    /// are left as they are then.
+    fn interpolated(&mut self, second: &Value, outer: &Value) -> Result<Value, Unexpanded> {
+        let (Mode::Go(_), Value::Map(map)) = (self.mode, second) else {
+            return Ok(render(second, outer, self.mode, &mut self.budget)?);
+        };
+        let mut open = map.clone();
+        let mut resolved = Vec::new();
+        for kind in WITH_VALUES {
+            let Some(Value::Map(fields)) = open.get_mut(kind) else { continue };
+            let Some(Value::Map(values)) = fields.remove("values") else { continue };
+            let mut own = BTreeMap::new();
+            for (key, value) in values {
+                let value = match render(&value, outer, Mode::Go(MissingKey::Error), &mut self.budget) {
+                    Err(Fault::Invalid(_)) => value,
+                    rendered => rendered?,
+                };
+                own.insert(key, value);
+            }
+            resolved.push((kind, own));
+        }
+        let mut rendered = render(&Value::Map(open), outer, self.mode, &mut self.budget)?;
+        for (kind, own) in resolved {
+            if let Value::Map(map) = &mut rendered
+                && let Some(Value::Map(fields)) = map.get_mut(kind)
+            {
+                fields.insert("values".to_owned(), Value::Map(own));
+            }
+        }
+        Ok(rendered)
     }
 
     /// With Go templates the first one wins; without, the two may not contradict each other.

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::manifest::argocd::generator::glob::{Reach, fixed_directory, is_match, is_pattern};
-use crate::manifest::argocd::generator::{Expansion, Unexpanded, flat, text_of};
+use crate::manifest::argocd::generator::{Broken, Expansion, Unexpanded, flat, text_of};
 use crate::manifest::argocd::gotemplate::normalize;
-use crate::manifest::argocd::template::{Mode, render};
+use crate::manifest::argocd::template::Mode;
 use crate::manifest::argocd::value::{At, Text, Value};
 use crate::model::address::Address;
 use crate::model::key_path::KeyPath;
@@ -47,13 +47,7 @@ impl Expansion<'_> {
             (_, Some(Value::List(items))) => self.contents(base.as_ref(), items, prefix)?,
             _ => return Err(Unexpanded::Invalid("`git` has neither `directories` nor `files`".to_owned())),
         };
-        if let Some(values) = git.get("values") {
-            for set in &mut sets {
-                let values = render(values, set, self.mode, &mut self.budget)?;
-                let values = Value::Map(BTreeMap::from([("values".to_owned(), values)]));
-                set.lay(&if self.mode == Mode::Plain { flat(&values) } else { values });
-            }
-        }
+        self.add_values(git, &mut sets)?;
         Ok(sets)
     }
 
@@ -116,7 +110,10 @@ impl Expansion<'_> {
                         objects.into_iter().map(|object| self.with_path(object, &directory, Some(&file), prefix)),
                     );
                 }
-                Err(why) => drop(self.broken.insert((file, why))),
+                Err(why) => drop(self.broken.insert(Broken {
+                    message: format!("{file} gives no parameters: {why}"),
+                    hint: "mend the file, or keep it out with `exclude: true`; Argo CD generates nothing as long as it is so",
+                })),
             }
         }
         Ok(sets)

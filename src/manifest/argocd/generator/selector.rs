@@ -1,4 +1,4 @@
-//! `selector` of a generator: a label selector over the parameters that it gives.
+//! Label selectors: `selector` of a generator over the parameters that it gives, and of `clusters` over their labels.
 
 use std::collections::BTreeMap;
 
@@ -6,26 +6,42 @@ use crate::manifest::argocd::value::{Text, Value};
 
 /// Keeps the parameter sets that a selector matches.
 pub(super) fn select(selector: &Value, sets: Vec<Value>) -> Result<Vec<Value>, String> {
-    let expressions = selector.get("matchExpressions").map(Value::items).unwrap_or_default();
-    let labels = match selector.get("matchLabels") {
-        Some(Value::Map(labels)) => labels.iter().collect::<Vec<_>>(),
-        _ => Vec::new(),
-    };
     let mut kept = Vec::new();
     for set in sets {
-        let flat = set.flatten();
-        let is_labelled = |(key, value): &(&String, &Value)| {
-            flat.get(*key).is_some_and(|found| found.as_str() == value.shown().as_str())
-        };
-        let mut is_match = labels.iter().all(is_labelled);
-        for expression in expressions {
-            is_match &= is_met(expression, &flat)?;
-        }
-        if is_match {
+        if is_selected(selector, &set.flatten())? {
             kept.push(set);
         }
     }
     Ok(kept)
+}
+
+/// Tells whether a selector matches these words; an empty one matches all.
+pub(super) fn is_selected(selector: &Value, words: &BTreeMap<String, Text>) -> Result<bool, String> {
+    let is_labelled =
+        |(key, value): (&String, &Value)| words.get(key).is_some_and(|found| found.as_str() == value.shown().as_str());
+    let mut is_match = labels(selector).is_none_or(|labels| labels.iter().all(is_labelled));
+    for expression in expressions(selector) {
+        is_match &= is_met(expression, words)?;
+    }
+    Ok(is_match)
+}
+
+/// Gives the keys that a selector asks for; one without them is empty.
+pub(super) fn keys(selector: &Value) -> impl Iterator<Item = &str> {
+    let listed = expressions(selector).iter();
+    let of_expressions = listed.map(|one| one.get("key").and_then(Value::as_str).unwrap_or_default());
+    labels(selector).into_iter().flat_map(BTreeMap::keys).map(String::as_str).chain(of_expressions)
+}
+
+fn labels(selector: &Value) -> Option<&BTreeMap<String, Value>> {
+    match selector.get("matchLabels") {
+        Some(Value::Map(labels)) => Some(labels),
+        _ => None,
+    }
+}
+
+fn expressions(selector: &Value) -> &[Value] {
+    selector.get("matchExpressions").map(Value::items).unwrap_or_default()
 }
 
 fn is_met(expression: &Value, flat: &BTreeMap<String, Text>) -> Result<bool, String> {

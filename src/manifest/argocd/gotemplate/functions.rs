@@ -1,19 +1,22 @@
 //! The functions of templates: those of text/template, of Sprig as far as ApplicationSets use them, and Argo CD's own.
 //!
 //! A function that gives an argument back unchanged gives it with its pieces, so that what stands there is still known.
-//! Texts are in [`texts`](super::texts), YAML and JSON in [`emit`](super::emit).
+//! Texts are in [`texts`] and [`words`], rarer ones in [`lists`], YAML and JSON in [`emit`].
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::manifest::argocd::gotemplate::{Fault, MissingKey, emit, texts};
+use crate::manifest::argocd::gotemplate::{Fault, MissingKey, emit, lists, texts, words};
 use crate::manifest::argocd::value::Value;
 
 /// Most items that a function may make.
-const MAX_ITEMS: usize = 10_000;
+pub(super) const MAX_ITEMS: usize = 10_000;
 
 /// Calls a function.
 pub(super) fn call(name: &str, arguments: &[Value], missing: MissingKey) -> Result<Value, Fault> {
-    let given = Given { name, arguments };
+    let name = plain(name);
+    let given = Given { name: &name, arguments };
+    let name = given.name;
     let found = match name {
         "not" => Some(given.is_full(0).map(|full| Value::bool(!full))),
         "eq" | "ne" | "lt" | "le" | "gt" | "ge" => Some(compare(&given)),
@@ -40,17 +43,23 @@ pub(super) fn call(name: &str, arguments: &[Value], missing: MissingKey) -> Resu
         "int" | "int64" | "float64" | "atoi" => Some(given.get(0).map(|value| Value::number(number_of(value, name)))),
         "kindIs" => Some(given.get(1).and_then(|value| Ok(Value::bool(kind(value) == given.text(0)?)))),
         "kindOf" => Some(given.get(0).map(|value| Value::text(kind(value)))),
-        "toYaml" | "toJson" | "mustToJson" | "toRawJson" | "mustToRawJson" | "toPrettyJson" | "mustToPrettyJson" => {
-            Some(
-                given
-                    .get(0)
-                    .map(|value| Value::Text(if name == "toYaml" { emit::yaml(value) } else { emit::json(value) })),
-            )
-        }
-        "fromYaml" | "fromJson" | "mustFromJson" | "fromYamlArray" => Some(given.get(0).and_then(emit::read)),
-        _ => texts::call(&given),
+        "toYaml" => Some(given.get(0).map(|value| Value::Text(emit::yaml(value)))),
+        "toJson" | "toRawJson" | "toPrettyJson" => Some(given.get(0).map(|value| Value::Text(emit::json(value)))),
+        "fromYaml" | "fromJson" | "fromYamlArray" => Some(given.get(0).and_then(emit::read)),
+        _ => texts::call(&given).or_else(|| words::call(&given)).or_else(|| lists::call(&given)),
     };
     found.unwrap_or_else(|| Err(Fault::Unsupported(format!("the function `{name}` is not evaluated"))))
+}
+
+/// Gives the name of a function without `must`: what fails is an error here, however it is called.
+fn plain(name: &str) -> Cow<'_, str> {
+    match name.strip_prefix("must").and_then(|rest| Some((rest.chars().next()?, rest))) {
+        Some((first, rest)) if first.is_ascii_uppercase() => {
+            let rest = rest.get(1..).unwrap_or_default();
+            Cow::Owned(format!("{}{rest}", first.to_ascii_lowercase()))
+        }
+        _ => Cow::Borrowed(name),
+    }
 }
 
 /// What a function is given.
@@ -83,7 +92,7 @@ impl<'a> Given<'a> {
         self.get(at).map(Value::is_full)
     }
 
-    fn map(&self, at: usize) -> Result<&'a BTreeMap<String, Value>, Fault> {
+    pub(super) fn map(&self, at: usize) -> Result<&'a BTreeMap<String, Value>, Fault> {
         match self.get(at)? {
             Value::Map(map) => Ok(map),
             other => Err(self.wrong("a map", other)),

@@ -7,7 +7,7 @@ use crate::manifest::argocd::gotemplate::{Fault, MAX_TEXT, emit};
 use crate::manifest::argocd::value::{Text, Value};
 
 /// How large a compiled expression may get, in bytes.
-const MAX_EXPRESSION: usize = 1 << 18;
+pub(super) const MAX_EXPRESSION: usize = 1 << 18;
 /// The longest name in Kubernetes.
 const MAX_NAME: usize = 253;
 /// How long a slug is, unless a template says.
@@ -27,7 +27,7 @@ pub(super) fn call(given: &Given<'_>) -> Option<Result<Value, Fault>> {
         "toString" => given.get(0).map(|value| Value::Text(value.shown())),
         "trimPrefix" => cut(given, |text, part| text.strip_prefix(part).unwrap_or(text).to_owned()),
         "trimSuffix" => cut(given, |text, part| text.strip_suffix(part).unwrap_or(text).to_owned()),
-        "trimAll" => cut(given, |text, part| text.trim_matches(|c| part.contains(c)).to_owned()),
+        "trimAll" | "trimall" => cut(given, |text, part| text.trim_matches(|c| part.contains(c)).to_owned()),
         "replace" => replace(given),
         "repeat" => repeat(given),
         "substr" => substr(given),
