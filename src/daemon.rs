@@ -65,7 +65,8 @@ pub enum DaemonError {
 }
 
 /// Runs the daemon until `signal`; `status` shows what it does, to the HTTP server and to the caller. `known` is the
-/// fingerprint of the configuration from before it was loaded: a change since then is taken over.
+/// fingerprint of the configuration from before it was loaded: a change since then is taken over. `emergency` is the reason
+/// for which nothing is written as long as it runs.
 ///
 /// # Errors
 /// Any [`DaemonError`].
@@ -73,11 +74,13 @@ pub async fn run(
     path: PathBuf,
     known: Option<Fingerprint>,
     settings: Settings,
+    emergency: Option<String>,
     status: Arc<Status>,
     signal: impl Future<Output = ()>,
 ) -> Result<(), DaemonError> {
     let cancel = CancellationToken::new();
-    let reconciler = Reconciler::new(options::reconcile(&settings, &path))?;
+    let mut reconciler = Reconciler::new(options::reconcile(&settings, &path))?;
+    reconciler.stop_writing(emergency);
     let mut parts = Parts::default();
     let listener = match settings.server.listen {
         Some(address) => Some(listen(address).await?),

@@ -6,8 +6,8 @@ use crate::model::outcome::OutcomeResult;
 use crate::reconcile::Mode;
 
 /// Exit 0 also with held images and problems, 1 if something failed.
-pub(super) async fn run(global: &Global) -> u8 {
-    let (report, _) = match global.cycle("once", &Mode::Deliver).await {
+pub(super) async fn run(global: &Global, emergency: Option<String>) -> u8 {
+    let (report, ..) = match global.run_cycle("once", &Mode::Deliver, emergency).await {
         Ok(done) => done,
         Err(code) => return code,
     };

@@ -10,7 +10,7 @@ use crate::daemon::{self, DaemonError};
 use crate::diagnostic::Diagnostic;
 
 /// Exit 0 after SIGTERM or SIGINT, 1 if a part ended by itself, 3 if the configuration cannot be used.
-pub(super) async fn run(global: &Global) -> u8 {
+pub(super) async fn run(global: &Global, emergency: Option<String>) -> u8 {
     let path = config::locate(global.config.as_deref());
     let known = config::fingerprint(&path);
     let settings = match global.settings("run") {
@@ -34,7 +34,7 @@ pub(super) async fn run(global: &Global) -> u8 {
         }
         tracing::info!("stopping: what has begun to write finishes");
     };
-    match daemon::run(path, known, settings, Arc::default(), stop).await {
+    match daemon::run(path, known, settings, emergency, Arc::default(), stop).await {
         Ok(()) => FINE,
         Err(DaemonError::Registry(error)) => {
             global.refuse("run", &[usage_problem(error.code(), error.to_string(), error.hint())]);

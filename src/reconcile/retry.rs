@@ -42,6 +42,11 @@ impl Tries {
         is_left
     }
 
+    /// Has everything decided again at once: what people hold changed.
+    pub(super) fn overtaken(&mut self) {
+        self.pause = Some(Duration::ZERO);
+    }
+
     /// Notes why a change set cannot be written in this cycle: another branch that is tried again does not take it along.
     pub(super) fn settle(&mut self, set: &ChangeSet, failure: Failure) {
         self.settled.insert((set.repository.clone(), set.branch.clone()), failure);
