@@ -8,16 +8,20 @@ pub mod document;
 mod explain;
 mod get;
 mod history;
+mod holds;
 mod images;
 mod login_check;
+pub mod migrate;
 mod once;
 mod plan;
 mod policy_flags;
 mod policy_test;
 mod pulls;
+mod refusal;
 pub mod render;
 mod run;
 mod set;
+mod status;
 mod tags;
 mod text_file;
 mod trace;
@@ -31,16 +35,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::document::{
-    CasesDocument, CheckDocument, CycleDocument, ExplainDocument, HistoryDocument, LoginDocument, PullsDocument,
-    QueryShown, TagsDocument, TraceDocument, VERSION,
-};
+use crate::cli::document::{CycleDocument, VERSION};
+use crate::cli::refusal::{empty_document, usage, usage_problem};
 use crate::cli::render::Palette;
 use crate::config::settings::{LogFormat, Settings};
 use crate::config::{self, options};
-use crate::model::problem::{Problem, Severity};
-use crate::plan::trace::shown::Target;
-use crate::reconcile::{CycleReport, Due, Mode, Reconciler};
+use crate::model::problem::Problem;
+use crate::reconcile::{CycleReport, Due, Mode, OVERRIDE_LOG, Reconciler};
 use crate::telemetry;
 
 /// Done, and nothing failed.
@@ -72,7 +73,7 @@ pub struct Global {
     /// What stdout gets
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     output: Output,
-    /// The clock of the decision, for once, plan, explain, history, trace, pulls and tags (RFC 3339)
+    /// The clock of the decision, for once, plan, status, explain, history, trace, pulls and tags (RFC 3339)
     #[arg(long, global = true, value_name = "TIME")]
     now: Option<Timestamp>,
 }
@@ -86,11 +87,21 @@ enum Output {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Runs the daemon: one cycle per schedule, until SIGTERM
-    Run,
+    Run {
+        /// Writes nothing, and says why
+        #[arg(long, env = "REPIN_EMERGENCY_STOP", value_name = "REASON", num_args = 0..=1, require_equals = true, default_missing_value = "--emergency-stop")]
+        emergency_stop: Option<String>,
+    },
     /// Runs one cycle: looks, decides, writes
-    Once,
+    Once {
+        /// Writes nothing, and says why
+        #[arg(long, env = "REPIN_EMERGENCY_STOP", value_name = "REASON", num_args = 0..=1, require_equals = true, default_missing_value = "--emergency-stop")]
+        emergency_stop: Option<String>,
+    },
     /// Shows what a cycle would write, as a unified diff
     Plan,
+    /// Shows per service and environment what stands there, what comes next, and what holds it
+    Status(status::Asked),
     /// Says of every tag of an Application's images why it is taken or not
     Explain {
         /// `name`, `namespace/name`, or `repository:file:namespace/name`
@@ -104,8 +115,11 @@ enum Command {
     Pulls,
     /// Says what runs where and how it got there, and where an image, a commit or a pull request is now
     Trace(trace::Asked),
-    /// Checks the configuration and every annotation, with place and hint
-    Check,
+    /// Checks the configuration and every annotation, with place and hint; says of one Application which settings count
+    Check {
+        /// `name`, `namespace/name`, or `repository:file:namespace/name`
+        application: Option<String>,
+    },
     /// Says which tag of an image a policy takes, and why, without any Application
     Tags {
         /// `[alias=]image[:range]`, as in the annotation `image-list`
@@ -120,6 +134,8 @@ enum Command {
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
     },
+    /// Says what becomes of a configuration of argocd-image-updater, and gives a repin.yaml to start with
+    Migrate(migrate::Asked),
     /// Tests policies for a repository's own CI, without a network
     Policy {
         #[command(subcommand)]
@@ -133,6 +149,16 @@ enum Command {
         #[arg(long, value_name = "IMAGE")]
         image: Option<String>,
     },
+    /// Has nothing written where it says, until it is thawed or ends
+    Freeze(holds::Freeze),
+    /// Ends freezes
+    Thaw(holds::Thaw),
+    /// Has an Application stand still, until it is resumed or it ends
+    Hold(holds::HoldAsked),
+    /// Ends holds of an Application
+    Resume(holds::ResumeAsked),
+    /// Lets through what windows, freezes, holds, soak and limits hold (break-glass), for a while
+    Override(holds::OverrideAsked),
     /// Writes values of a YAML or JSON file and changes no other byte of it
     Set(set::Asked),
     /// Prints one value of a YAML or JSON file
@@ -166,8 +192,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let has_clock = matches!(
         cli.command,
-        Command::Once
+        Command::Once { .. }
             | Command::Plan
+            | Command::Status(_)
             | Command::Explain { .. }
             | Command::History(_)
             | Command::Trace(_)
@@ -177,7 +204,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if cli.global.now.is_some() && !has_clock {
         let error = clap::Error::raw(
             ErrorKind::ArgumentConflict,
-            "--now is for once, plan, explain, history, trace, pulls and tags\n",
+            "--now is for once, plan, status, explain, history, trace, pulls and tags\n",
         );
         return ExitCode::from(usage(&arguments, &error));
     }
@@ -190,20 +217,28 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let code = runtime.block_on(async {
         match cli.command {
-            Command::Run => run::run(&cli.global).await,
-            Command::Once => once::run(&cli.global).await,
+            Command::Run { emergency_stop } => run::run(&cli.global, emergency_stop).await,
+            Command::Once { emergency_stop } => once::run(&cli.global, emergency_stop).await,
             Command::Plan => plan::run(&cli.global).await,
+            Command::Status(asked) => status::run(&cli.global, &asked).await,
             Command::Explain { application, alias } => explain::run(&cli.global, &application, alias.as_deref()).await,
             Command::History(asked) => history::run(&cli.global, &asked).await,
             Command::Pulls => pulls::run(&cli.global).await,
             Command::Trace(asked) => trace::run(&cli.global, &asked).await,
-            Command::Check => check::run(&cli.global).await,
+            Command::Check { application: None } => check::run(&cli.global).await,
+            Command::Check { application: Some(application) } => check::of_one(&cli.global, &application).await,
             Command::Tags { image, policy, current, limit } => {
                 let asked = tags::Asked { image: &image, policy: &policy, current: current.as_deref(), limit };
                 tags::run(&cli.global, &asked).await
             }
+            Command::Migrate(asked) => migrate::run(&cli.global, &asked).await,
             Command::LoginCheck { hosts, image } => login_check::run(&cli.global, &hosts, image.as_deref()).await,
             Command::Policy { command: PolicyCommand::Test { files } } => policy_test::run(&cli.global, &files),
+            Command::Freeze(asked) => holds::freeze(&cli.global, &asked).await,
+            Command::Thaw(asked) => holds::thaw(&cli.global, &asked).await,
+            Command::Hold(asked) => holds::hold(&cli.global, &asked).await,
+            Command::Resume(asked) => holds::resume(&cli.global, &asked).await,
+            Command::Override(asked) => holds::let_through(&cli.global, &asked).await,
             Command::Set(asked) => set::run(&cli.global, &asked),
             Command::Get(asked) => get::run(&cli.global, &asked),
             Command::Images(asked) => images::run(&cli.global, &asked),
@@ -213,96 +248,6 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     // Blocking work that is left, such as a name look-up, is not waited for.
     runtime.shutdown_background();
     ExitCode::from(code)
-}
-
-/// Says what is wrong with the command line; with `--output json` as the command's document too.
-fn usage(arguments: &[OsString], error: &clap::Error) -> u8 {
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        render::out(&error.to_string());
-        return FINE;
-    }
-    render::talk(&error.to_string());
-    let words = arguments.iter().skip(1).map(|word| word.to_string_lossy().into_owned());
-    // What stands behind `--` is no flag.
-    let words: Vec<String> = words.take_while(|word| word != "--").collect();
-    let is_json =
-        words.iter().any(|word| word == "--output=json") || words.windows(2).any(|pair| pair == ["--output", "json"]);
-    if is_json {
-        let text = error.to_string();
-        // Up to the usage: what is wrong, and with which argument.
-        let lines: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:")).collect();
-        let message = lines.join(" ").trim_start_matches("error: ").trim().to_owned();
-        let problem = usage_problem("usage/invalid", message, Some("see `repin --help`".to_owned()));
-        empty_document(command_of(&words), &[problem]);
-    }
-    USAGE
-}
-
-/// Finds the command among words that could not be understood; the value of a flag is none.
-fn command_of(words: &[String]) -> &str {
-    let known = [
-        "run",
-        "once",
-        "plan",
-        "explain",
-        "history",
-        "trace",
-        "pulls",
-        "check",
-        "tags",
-        "policy",
-        "login-check",
-        "set",
-        "get",
-        "images",
-        "demo",
-    ];
-    let takes_value = |word: &str| ["--config", "--output", "--now"].contains(&word);
-    let mut before = "";
-    for word in words {
-        if known.contains(&word.as_str()) && !takes_value(before) {
-            return word;
-        }
-        before = word;
-    }
-    ""
-}
-
-fn usage_problem(code: &str, message: String, hint: Option<String>) -> Problem {
-    Problem {
-        severity: Severity::Error,
-        code: code.to_owned(),
-        repository: None,
-        file: None,
-        line: None,
-        message,
-        hint,
-    }
-}
-
-/// Prints a command's document with empty lists and these problems.
-fn empty_document(command: &str, problems: &[Problem]) {
-    match command {
-        "once" | "plan" => render::json(&CycleDocument { version: VERSION, outcomes: &[], problems }),
-        "explain" => render::json(&ExplainDocument { version: VERSION, application: None, images: &[], problems }),
-        "history" => {
-            render::json(&HistoryDocument { version: VERSION, entries: &[], left_out: 0, problems });
-        }
-        "pulls" => render::json(&PullsDocument { version: VERSION, pulls: &[], waiting: &[], problems }),
-        "trace" => {
-            let query = QueryShown { kind: None, text: None, target: &Target::default() };
-            render::json(&TraceDocument { version: VERSION, query, services: &[], problems });
-        }
-        "tags" => render::json(&TagsDocument { version: VERSION, problems, ..TagsDocument::default() }),
-        "policy" => {
-            render::json(&CasesDocument { version: VERSION, cases: &[], passed: 0, failed: 0, problems });
-        }
-        "set" => set::refuse("", problems),
-        "get" => get::refuse("", "", problems),
-        "images" => images::refuse(problems),
-        "login-check" => render::json(&LoginDocument { version: VERSION, registries: &[], problems }),
-        _ => render::json(&CheckDocument { version: VERSION, problems }),
-    }
 }
 
 impl Global {
@@ -345,6 +290,16 @@ impl Global {
 
     /// The same, and gives who ran it for what is asked besides.
     async fn looked(&self, command: &str, mode: &Mode) -> Result<(CycleReport, Settings, Reconciler), u8> {
+        self.run_cycle(command, mode, None).await
+    }
+
+    /// The same, where nothing is written for this reason, if there is one.
+    async fn run_cycle(
+        &self,
+        command: &str,
+        mode: &Mode,
+        emergency: Option<String>,
+    ) -> Result<(CycleReport, Settings, Reconciler), u8> {
         let (settings, warnings) = self.settings(command)?;
         let mut reconciler =
             match Reconciler::new(options::reconcile(&settings, &config::locate(self.config.as_deref()))) {
@@ -356,6 +311,9 @@ impl Global {
                     return Err(CONFIGURATION);
                 }
             };
+        // Whoever only looks sees what the others would do.
+        let emergency = emergency.or_else(|| std::env::var("REPIN_EMERGENCY_STOP").ok());
+        reconciler.stop_writing(emergency);
         let mut report = reconciler.cycle(self.clock(), mode, &Due::everything(), &CancellationToken::new()).await;
         let mut problems = warnings;
         problems.append(&mut report.problems);
@@ -371,8 +329,9 @@ impl Global {
     }
 }
 
-/// Commands other than the daemon log errors only: their answer is on stdout.
+/// Commands other than the daemon log errors only: their answer is on stdout. What an override let through is logged
+/// always.
 fn init_log(settings: &Settings, command: &str) {
     let level = if command == "run" { settings.log.level.as_str() } else { "error" };
-    telemetry::init(level, settings.log.format == LogFormat::Json);
+    telemetry::init(&format!("{level},{OVERRIDE_LOG}=warn"), settings.log.format == LogFormat::Json);
 }

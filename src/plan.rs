@@ -4,17 +4,25 @@
 //! the snapshot and `decide` runs again until none is left. `plan`, `explain` and the daemon are views of the same value.
 //! No clock, network or disk in here.
 
+pub mod capped;
 pub mod explain;
+pub mod gates;
 pub mod group;
+mod hints;
 pub mod judge;
+pub mod limits;
 pub mod locate;
 mod owners;
 pub mod past;
+pub mod promotion;
 mod provenance;
 pub mod pulls;
 pub mod rollback;
 mod schedule;
+pub mod settings;
+pub mod status;
 mod text;
+pub mod together;
 pub mod trace;
 pub mod trial;
 pub mod waiting;
@@ -27,22 +35,28 @@ use jiff::Timestamp;
 use crate::message::Wording;
 use crate::model::change::{ChangeSet, Chore};
 use crate::model::history::CommitId;
+use crate::model::hold::Hold;
 use crate::model::metadata::{Described, Labels, Needs};
 use crate::model::names::{Branch, Digest, ImageName, RepoPath, Tag};
-use crate::model::outcome::{Outcome, OutcomeResult, outcome_id};
+use crate::model::outcome::{Outcome, outcome_id};
 use crate::model::policy::Strategy;
-use crate::model::problem::{Problem, Severity};
+use crate::model::problem::Problem;
 use crate::model::rule::Rule;
 use crate::model::tags::Tags;
 use crate::model::tracked::{RemoteBranch, TrackedImage};
 use crate::model::verification::{KeyName, Verification};
+use crate::model::window::Window;
+use crate::plan::hints::problems;
+pub use crate::plan::hints::{hint, is_of_definition};
 use crate::plan::judge::{Demands, Judgement, judge};
+use crate::plan::limits::Hours;
 pub use crate::plan::locate::Failure;
 use crate::plan::locate::{FileState, Located, Site};
 pub use crate::plan::owners::Sharer;
 use crate::plan::pulls::Pulls;
 use crate::plan::rollback::{FirstSeen, Timeline};
 use crate::rules::EffectiveRule;
+use crate::rules::terms::{Terms, terms};
 use crate::selection::Memo;
 
 /// The tags of one image, as the registry listed them this cycle.
@@ -71,6 +85,13 @@ pub struct Subject {
     pub rule: Option<EffectiveRule>,
     /// What stood at the place.
     pub timeline: Timeline,
+}
+
+impl Subject {
+    /// Gives what the rules and the annotations make of each other; nothing where the place is not known.
+    pub fn terms(&self) -> Terms {
+        self.rule.as_ref().map(|rule| terms(rule, &self.tracked)).unwrap_or_default()
+    }
 }
 
 /// Everything one decision rests on.
@@ -123,6 +144,14 @@ pub struct Snapshot {
     pub unsure: BTreeSet<String>,
     /// Nothing is written, whatever the rules say.
     pub observe: bool,
+    /// The windows of the configuration, by name.
+    pub windows: Arc<BTreeMap<String, Window>>,
+    /// What people hold and let through, by the repository whose file says it.
+    pub holds: BTreeMap<String, Result<Arc<Vec<Hold>>, Failure>>,
+    /// Why the operator stopped everything; none = nothing is stopped.
+    pub stop: Option<String>,
+    /// The most changes of one push, whatever the rules say.
+    pub max_changes_per_push: Option<u32>,
     /// Everything that asks for images was read: what nobody asks for in here is asked for by nobody.
     pub is_whole: bool,
 }
@@ -223,10 +252,22 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     let shared = owners::shared(snapshot);
     let waits = owners::waits(snapshot, &shared);
     let keys = owners::keys(snapshot, &shared);
+    let terms: Vec<Terms> = snapshot.subjects.iter().map(|subject| subject.terms()).collect();
+    let lifted = gates::let_through(snapshot);
+    let promoted = promotion::promoted(snapshot, &terms, &lifted);
     for (index, subject) in snapshot.subjects.iter().enumerate() {
-        let demands = Demands { wait: waits.get(&index), keys: keys.get(&index) };
+        let demands = Demands {
+            wait: waits.get(&index),
+            keys: keys.get(&index),
+            promoted: promoted.get(&index),
+            follows_rollback: terms.get(index).is_some_and(|terms| terms.follow_rollback),
+            let_through: lifted.get(&index).map(String::as_str),
+        };
         match judge(snapshot, subject, demands) {
-            Ok(judgement) => judgements.push(judgement),
+            Ok(judgement) => {
+                let (is_promoted, is_lifted) = (promoted.contains_key(&index), lifted.contains_key(&index));
+                judgements.push(Judgement { is_promoted, is_lifted, ..judgement });
+            }
             Err(asked) => questions.extend(asked),
         }
     }
@@ -238,12 +279,19 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     owners::tell(snapshot, &shared, &mut judgements);
     group::observe(snapshot, &mut judgements);
     schedule::wait(snapshot, &mut judgements);
+    gates::close(snapshot, &terms, &lifted, &shared, &mut judgements);
+    together::wait(snapshot, &terms, &mut judgements);
+    let mut hours = Hours::of(snapshot, &terms);
+    limits::per_hour(snapshot, &mut hours, &lifted, &mut judgements);
+    limits::per_push(snapshot, &terms, &lifted, &mut judgements);
+    together::wait(snapshot, &terms, &mut judgements);
     let made = match group::name_branches(snapshot, &mut judgements) {
         Ok(made) => made,
         Err(questions) => return Decision { questions, ..Decision::default() },
     };
     let group::Grouped { sets: mut changes, proposed } = group::group(snapshot, &mut judgements, &made);
-    let pulls::Settled { sets, chores, questions } = pulls::settle(snapshot, &mut judgements, proposed);
+    let pulls::Settled { sets, chores, questions } =
+        pulls::settle(snapshot, &promoted, &mut hours, &mut judgements, proposed);
     if !questions.is_empty() {
         return Decision { questions, ..Decision::default() };
     }
@@ -257,6 +305,7 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
         snapshot.subjects.iter().zip(&judgements).map(|(subject, judgement)| outcome(subject, judgement)).collect();
     let mut problems = problems(snapshot, &judgements);
     problems.extend(stand_ins);
+    problems.extend(capped::capped(snapshot));
     Decision { outcomes, judgements, changes, chores, questions: Vec::new(), problems }
 }
 
@@ -291,88 +340,4 @@ fn outcome(subject: &Subject, judgement: &Judgement) -> Outcome {
 pub(crate) fn shown_key(subject: &Subject) -> Option<String> {
     let located = subject.located.as_ref().and_then(|located| located.key.clone());
     located.or_else(|| subject.tracked.key.as_ref().map(ToString::to_string))
-}
-
-/// Failures and the operator's gaps, each once, so that their hints reach a person.
-fn problems(snapshot: &Snapshot, judgements: &[Judgement]) -> Vec<Problem> {
-    let mut found = BTreeSet::new();
-    let mut registry_messages = BTreeSet::new();
-    for (subject, judgement) in snapshot.subjects.iter().zip(judgements) {
-        let image = &subject.tracked;
-        let repository = image.target.as_ref().map_or(&image.application.repository, |target| &target.base.repository);
-        let Some(hint) = hint(subject, judgement) else { continue };
-        let is_registry = judgement.code.starts_with("registry/");
-        // However many Applications track the image: the first one is the place.
-        if is_registry && !registry_messages.insert(&judgement.message) {
-            continue;
-        }
-        let is_defined_wrong = is_registry || is_of_definition(subject, judgement);
-        let definition = image.application.file.as_ref().filter(|_| is_defined_wrong);
-        let is_repository = judgement.code.starts_with("forge/")
-            || snapshot.repository_failures.get(repository).is_some_and(|failure| failure.message == judgement.message);
-        let file = subject.located.as_ref().map(|located| located.file.to_string());
-        found.insert(Problem {
-            severity: Severity::Error,
-            code: judgement.code.clone(),
-            repository: Some(if is_defined_wrong { &image.application.repository } else { repository }.clone()),
-            file: if is_defined_wrong || is_repository { definition.map(ToString::to_string) } else { file },
-            line: definition.map(|_| image.line).or(judgement.failure.as_ref().and_then(|failure| failure.line)),
-            message: judgement.message.clone(),
-            hint: Some(hint).filter(|hint| !hint.is_empty()),
-        });
-    }
-    found.into_iter().collect()
-}
-
-/// Tells whether a problem is one of what the Application's manifest asks for, and no line of another file shows it.
-pub fn is_of_definition(subject: &Subject, judgement: &Judgement) -> bool {
-    let has_line = judgement.failure.as_ref().is_some_and(|failure| failure.line.is_some());
-    let is_asked_for = matches!(judgement.code.as_str(), "target/not-found" | "target/ambiguous");
-    is_asked_for && !has_line && subject.tracked.application.file.is_some()
-}
-
-/// Says what a person can do about a judgement that is a problem, empty if nothing is known; `None` if it is no problem
-/// or one that was reported with the annotation.
-pub fn hint(subject: &Subject, judgement: &Judgement) -> Option<String> {
-    let image = &subject.tracked;
-    match (judgement.result, judgement.code.as_str()) {
-        (OutcomeResult::Failed, _) => {
-            Some(judgement.failure.as_ref().and_then(|failure| failure.hint.clone()).unwrap_or_default())
-        }
-        (_, "target/ambiguous" | "target/not-found") => judgement.failure.as_ref().and_then(|one| one.hint.clone()),
-        _ if image.refusal.is_some() => None,
-        (OutcomeResult::Held, _) if judgement.failure.is_some() => {
-            judgement.failure.as_ref().and_then(|failure| failure.hint.clone())
-        }
-        (_, "registry/unconfigured") => {
-            let registry = image.image.as_ref().map_or("", |name| name.registry());
-            Some(format!(
-                "add to `registries:` of repin.yaml the line `- host: {registry}`, with `insecure: true` if it speaks plain HTTP"
-            ))
-        }
-        (_, "target/outside") => {
-            Some("name a file below the source path, or let a rule allow it: `may_write: [<glob>]`".to_owned())
-        }
-        (_, "guard/pinned") => Some(pinned_hint(subject)),
-        (_, "created/unusable") => Some(
-            "let the builds write their date, filter these tags with `allow-tags` or `ignore-tags`, or order by the name: `numerical` or `semver` with `extract`"
-                .to_owned(),
-        ),
-        (_, "selection/too-many") => {
-            Some("narrow the candidates with `allow-tags`, or order by the name with `extract`".to_owned())
-        }
-        (OutcomeResult::Held, code) if code.starts_with("unsupported/") => {
-            Some("remove the setting for this path, or wait for a version that carries it out".to_owned())
-        }
-        (OutcomeResult::Held, "guard/unverified") => Some(
-            "sign the image with `cosign sign --key`, or let the operator correct the key in `cosign_keys`".to_owned(),
-        ),
-        _ => None,
-    }
-}
-
-/// Says how to go on where a digest stands that nobody asked for.
-fn pinned_hint(subject: &Subject) -> String {
-    let alias = &subject.tracked.alias;
-    format!("add `{alias}.pin: tag+digest` to keep a digest there, or `{alias}.pin: tag` to write the tag alone")
 }

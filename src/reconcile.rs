@@ -7,11 +7,13 @@ mod act;
 mod ask_git;
 mod certainty;
 mod check;
+mod configured;
 mod due;
 pub mod failpoint;
 mod forges;
 mod gather;
 mod generate;
+mod holds;
 mod logins;
 mod news;
 mod past;
@@ -20,16 +22,21 @@ mod pulls;
 pub mod repository;
 mod retry;
 mod scan;
+mod stop;
+mod texts;
 mod trace;
 mod trial;
 mod workers;
+pub mod write_holds;
 
+pub use crate::reconcile::act::OVERRIDE_LOG;
 pub use crate::reconcile::check::place_problems;
 pub use crate::reconcile::due::Due;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -42,13 +49,13 @@ use crate::message::Wording;
 use crate::model::application::Application;
 use crate::model::asking::{Asking, Wish};
 use crate::model::change::{ChangeSet, Chore};
-use crate::model::event::Pushed;
 use crate::model::image_field::ImageField;
 use crate::model::names::ImageName;
 use crate::model::outcome::{Outcome, OutcomeResult};
 use crate::model::problem::Problem;
 use crate::model::rule::{PullSecret, Rule};
 use crate::model::verification::KeyName;
+use crate::model::window::Window;
 use crate::plan::judge::Judgement;
 use crate::plan::past::Past;
 use crate::plan::{self, Snapshot};
@@ -64,8 +71,14 @@ pub struct Options {
     pub repositories: Vec<RepositoryOptions>,
     /// The registries.
     pub registry: crate::registry::Options,
-    /// The rules, in file order.
+    /// What is said of environments, and then the rules, in file order.
     pub rules: Vec<Rule>,
+    /// The windows, by name.
+    pub windows: Arc<BTreeMap<String, Window>>,
+    /// The most changes of one push, whatever the rules say.
+    pub max_changes_per_push: Option<u32>,
+    /// While this file exists nothing is written; its first line says why.
+    pub emergency_stop: Option<PathBuf>,
     /// Writes nothing, whatever the rules say.
     pub observe: bool,
     /// Who may use which pull secret of [`Options::registry`].
@@ -103,6 +116,8 @@ pub enum Mode {
     Deliver,
     /// Decides and writes nothing.
     Plan,
+    /// Decides and writes nothing, for what stands and waits: no text of a change is asked for.
+    Status,
     /// Reads Git only, and asks no registry.
     Check,
     /// Reads Git only, for what stood at the places of the Applications that this name may mean, or of all.
@@ -138,13 +153,17 @@ pub struct CycleReport {
     pub wishes: BTreeMap<ImageName, Wish>,
     /// The snapshot that was decided on.
     pub snapshot: Snapshot,
-    /// What is known of the lines of branches, for [`Mode::Past`].
+    /// What is known of the lines of branches, for [`Mode::Past`] and [`Mode::Status`].
     pub past: Past,
     /// The judgements behind the outcomes.
     pub judgements: Vec<Judgement>,
 }
 
 impl CycleReport {
+    fn writes(&self) -> bool {
+        !self.changes.is_empty() || !self.chores.is_empty()
+    }
+
     /// Tells whether something failed: an outcome, or a whole repository.
     pub fn has_failed(&self) -> bool {
         self.unread_repositories > 0 || self.outcomes.iter().any(|outcome| outcome.result == OutcomeResult::Failed)
@@ -169,6 +188,12 @@ pub struct Reconciler {
     compared: news::Compared,
     /// What is known of pull requests, by repository.
     pulls: BTreeMap<String, pulls::Memory>,
+    /// What people hold.
+    holds: holds::Memory,
+    /// What the command line stops.
+    stop: stop::Stop,
+    /// Why nothing was written, as it was said last.
+    said_stop: Option<String>,
 }
 
 impl Reconciler {
@@ -200,6 +225,9 @@ impl Reconciler {
             forges,
             compared,
             pulls,
+            holds: holds::Memory::new(),
+            stop: stop::Stop::default(),
+            said_stop: None,
         })
     }
 
@@ -230,24 +258,6 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Keeps what was pushed of images that somebody tracks, as far as was read: a look at any other changes nothing.
-    pub fn keep_tracked(&self, pushed: &mut Pushed) {
-        if pushed.is_empty() {
-            return;
-        }
-        let tracked: BTreeSet<ImageName> = self
-            .gathered
-            .resolved
-            .values()
-            .flat_map(|resolved| &resolved.images)
-            .filter(|image| image.refusal.is_none())
-            .filter_map(|image| image.asked.as_ref())
-            .filter(|asked| pushed.contains(asked))
-            .map(ImageName::without_pull_secret)
-            .collect();
-        pushed.retain(|image| tracked.contains(image));
-    }
-
     /// Runs one cycle over what is due, with the given decision clock. Cancelled before it writes it gives what it has, unfinished; what has
     /// begun to write finishes.
     pub async fn cycle(&mut self, now: Timestamp, mode: &Mode, due: &Due, cancel: &CancellationToken) -> CycleReport {
@@ -260,21 +270,29 @@ impl Reconciler {
         let mut due = due.clone();
         let mut report = CycleReport::default();
         let mut tries = retry::Tries::default();
+        let (started, mut clock) = (Instant::now(), now);
         loop {
+            let mut asked = Instant::now();
             report = tokio::select! {
                 biased;
                 () = cancel.cancelled() => return report,
-                report = self.attempt(now, mode, &due, &mut known) => report,
+                report = self.attempt(clock, mode, &due, &mut known) => report,
             };
             failpoint::reach("gather");
             if *mode != Mode::Deliver {
                 break;
             }
+            // What people write meanwhile is to count in the next try.
+            clock = now.checked_add(started.elapsed()).unwrap_or(now);
+            if report.writes() && self.is_overtaken(&mut asked).await {
+                due = Due::nothing(due.since);
+                continue;
+            }
             let all = std::mem::take(&mut report.changes);
             let (proposed, mut sets): (Vec<_>, Vec<_>) = all.into_iter().partition(|set| set.proposal.is_some());
             self.act(&mut sets, &mut report, &mut delivered, &mut tries).await;
             written.append(&mut sets);
-            written.append(&mut self.propose(proposed, &mut report, &mut delivered, &mut tries).await);
+            written.append(&mut self.propose(proposed, &mut report, &mut delivered, (&mut tries, &mut asked)).await);
             let Some(pause) = tries.next() else { break };
             // Whoever moved it may have rested.
             due = Due::all_since(due.since);
@@ -305,10 +323,12 @@ impl Reconciler {
     async fn attempt(&mut self, now: Timestamp, mode: &Mode, due: &Due, known: &mut scan::Answers) -> CycleReport {
         let mut report = CycleReport::default();
         let mut snapshot = self.gather(now, mode, due, &mut report).await;
+        snapshot.stop = self.look_for_stop();
         report.problems.extend(plan::judge::unpinned(&snapshot));
         report.problems.extend(plan::judge::not_allowed(&snapshot));
         if *mode == Mode::Check {
             report.problems.extend(check::file_problems(&snapshot));
+            configured::place(&mut report.problems, &self.options.configuration);
             report.problems.sort();
             report.problems.dedup();
             report.snapshot = snapshot;
@@ -325,8 +345,8 @@ impl Reconciler {
         let failures = snapshot.pulls.iter().filter_map(|(name, pulls)| Some((name, pulls.as_ref().err()?)));
         report.problems.extend(failures.map(|(name, failure)| generate::repository_problem(name, failure)));
         known.fill(&mut snapshot);
-        if let Mode::Explain(_) = mode {
-            self.answer(gather::listing_questions(&snapshot), &mut snapshot, known).await;
+        if let Mode::Explain(name) = mode {
+            self.answer(gather::listing_questions(&snapshot, name), &mut snapshot, known).await;
         }
         let decision = loop {
             let decision = plan::decide(&snapshot);
@@ -337,7 +357,9 @@ impl Reconciler {
             self.answer_from_forges(&decision.questions, &mut snapshot).await;
             match mode {
                 // No text is shown that could tell it.
-                Mode::Explain(_) | Mode::Past(_) => scan::labels::leave_unknown(&decision.questions, &mut snapshot),
+                Mode::Explain(_) | Mode::Past(_) | Mode::Status => {
+                    scan::labels::leave_unknown(&decision.questions, &mut snapshot)
+                }
                 Mode::Deliver | Mode::Plan | Mode::Check => {
                     self.answer_labels(&decision.questions, &mut snapshot, known).await;
                 }
@@ -349,8 +371,12 @@ impl Reconciler {
         report.chores = decision.chores;
         report.judgements = decision.judgements;
         report.problems.extend(decision.problems);
+        configured::place(&mut report.problems, &self.options.configuration);
         report.problems.sort();
         report.problems.dedup();
+        if *mode == Mode::Status {
+            report.past = self.past();
+        }
         report.snapshot = snapshot;
         report
     }

@@ -2,16 +2,25 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "decide/estate.rs"]
+mod estate;
+#[path = "decide/gates.rs"]
+mod gates;
 #[path = "decide/orders.rs"]
 mod orders;
+#[path = "decide/promotion.rs"]
+mod promotion;
 #[path = "decide/signatures.rs"]
 mod signatures;
+#[path = "decide/status.rs"]
+mod status;
 #[path = "decide/trial.rs"]
 mod trial;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -24,7 +33,8 @@ use repin::model::history::CommitInfo;
 use repin::model::metadata::Described;
 use repin::model::names::{Digest, ImageName, RepoPath, Tag};
 use repin::model::outcome::OutcomeResult;
-use repin::model::rule::{Delivery, Glob, Match, Per, PullSecret, Rule};
+use repin::model::promotion::Promotion;
+use repin::model::rule::{AtLeast, Delivery, Glob, Match, Per, PullSecret, RegistryPrefix, Rule};
 use repin::model::schedule::Schedule;
 use repin::model::schedule::cron::Cron;
 use repin::model::tracked::{RemoteBranch, Target};
@@ -231,14 +241,17 @@ impl World {
                     subject: "set".into(),
                     message: String::new(),
                 }),
+                since: Timestamp::UNIX_EPOCH,
                 stood: stood(word.trim_start_matches('+')),
-                claimed: word.strip_prefix('+').map(|new| Change {
-                    file: "apps/web/values.yaml".into(),
-                    key: "image.tag".into(),
-                    image: "r.example/web".into(),
-                    old: None,
-                    new: new.to_owned(),
-                    digest: None,
+                claimed: word.strip_prefix('+').map(|new| {
+                    Arc::new(Change {
+                        file: "apps/web/values.yaml".into(),
+                        key: "image.tag".into(),
+                        image: "r.example/web".into(),
+                        old: None,
+                        new: new.to_owned(),
+                        digest: None,
+                    })
                 }),
             })
             .collect();
@@ -400,7 +413,7 @@ fn one_image_gets_one_answer() {
         ("observe", World { observe: true, ..web("", "1.0.0", &["1.0.0", "1.1.0"]) }, "held rule/observe 1.1.0"),
         ("observe of nothing", World { observe: true, ..web("", "1.1.0", &["1.1.0"]) }, "current current 1.1.0"),
         ("no rule", World { no_rules: true, ..web("", "1.0.0", &["1.1.0"]) }, "held rule/none -"),
-        ("unbuilt key", web("", "1.0.0", &["1.1.0"]).with("soak", "1h"), "held unsupported/soak -"),
+        ("unbuilt key", web("", "1.0.0", &["1.1.0"]).with("notify", "chat"), "held unsupported/notify -"),
         ("invalid value", web("", "1.0.0", &["1.1.0"]).with("strict", "maybe"), "held annotation/invalid -"),
         ("digest in the tag", web("", "1.0.0@sha256:abc", &["1.0.0", "1.1.0"]), "held guard/pinned 1.1.0"),
         ("template", web("", "'{{ .Values.t }}'", &["1.1.0"]), "failed edit/template -"),
@@ -469,8 +482,8 @@ fn owners_of_one_place_agree_or_are_all_held() {
     }
     // An owner that is held otherwise keeps its own reason, and nobody writes over it.
     let mut held = shared(":1.x");
-    held.applications[1].1.push(annotation("hold", "freeze"));
-    assert_eq!(held.outcomes(), ["held place/contested 1.1.0", "held unsupported/hold -"]);
+    held.applications[1].1.push(annotation("notify", "chat"));
+    assert_eq!(held.outcomes(), ["held place/contested 1.1.0", "held unsupported/notify -"]);
 }
 
 #[test]
@@ -719,7 +732,7 @@ fn who_may_not_write_a_place_holds_no_owner_of_it() {
         world
     };
     for (key, value, expected) in [
-        ("hold", "freeze", "held unsupported/hold -"),
+        ("notify", "chat", "held unsupported/notify -"),
         ("strict", "maybe", "held annotation/invalid -"),
         ("allow-downgrade", "true", "held target/outside -"),
     ] {
@@ -841,6 +854,38 @@ fn a_branch_is_made_only_where_the_operator_allows_its_name() {
     ] {
         assert_eq!(world.outcomes(), [expected], "{name}");
     }
+}
+
+#[test]
+fn what_rules_demand_for_the_finished_name_of_a_branch_is_not_passed_over() {
+    let day = Some(Duration::from_secs(86_400));
+    let names = || Some(BTreeSet::from(["office".to_owned()]));
+    let prefixes = || Some(BTreeSet::from([RegistryPrefix::new("r.example").unwrap()]));
+    let promotion = || Some("staging".parse::<Promotion>().unwrap());
+    let of = |at_least: AtLeast| Rule { at_least, ..on("auto/web-*", None) };
+    let none = || on("auto/web-*", None);
+    for (demanded, rule) in [
+        ("`environment: prod`", Rule { environment: Some("prod".into()), ..none() }),
+        ("`service: shop`", Rule { service: Some("shop".into()), ..none() }),
+        ("`windows`", Rule { windows: names(), ..none() }),
+        ("`registries`", Rule { registries: prefixes(), ..none() }),
+        ("`min_age`", Rule { min_age: day, ..none() }),
+        ("`soak`", Rule { soak: day, ..none() }),
+        ("`promote_from`", Rule { promote_from: promotion(), ..none() }),
+        ("`max_changes_per_hour`", Rule { max_changes_per_hour: Some(1), ..none() }),
+        ("`max_changes_per_push`", Rule { max_changes_per_push: Some(1), ..none() }),
+        ("`min_age`", of(AtLeast { min_age: day, ..AtLeast::default() })),
+        ("`windows`", of(AtLeast { windows: names().into_iter().collect(), ..AtLeast::default() })),
+    ] {
+        let decision = World { rules: vec![rule], ..made(EACH) }.decide();
+        let outcome = &decision.outcomes[0];
+        assert_eq!((outcome.code.as_str(), decision.changes.len()), ("rule/branch", 0), "{demanded}");
+        let said = format!("for the branch `auto/web-1.1.0` the rules say {demanded}, by which");
+        assert!(outcome.message.starts_with(&said), "{}", outcome.message);
+    }
+    // What is said for the template as well was decided by.
+    let rule = Rule { max_changes_per_push: Some(1), service: Some("shop".into()), ..on("auto/**", None) };
+    assert_eq!(World { rules: vec![rule], ..made(EACH) }.outcomes(), ["pending pending 1.1.0"]);
 }
 
 #[test]
@@ -1000,4 +1045,20 @@ fn a_pull_secret_asks_for_a_list_of_its_own() {
     assert!(!message.contains("harbor"), "{message}");
     let unlisted = World::web("", "1.0.0", &["1.1.0"]).with("pull-secret", "typo");
     assert_eq!(unlisted.outcomes(), ["held annotation/pull-secret -"]);
+}
+
+#[test]
+fn a_place_of_which_it_is_not_known_whether_a_rule_counts_is_held() {
+    let different: String = ('Ā'..='ǿ').collect();
+    let path: &'static str = Box::leak(format!("apps/web/{different}.yaml").into_boxed_str());
+    let mut world = World::web("", "1.0.0", &["1.0.0", "1.1.0"]);
+    world.applications.clear();
+    world.add("web", path, "");
+    world.files = BTreeMap::from([(path, values("1.0.0"))]);
+    assert_eq!(world.outcomes(), ["pending pending 1.1.0"]);
+    let hard = Glob::of_captures("apps/web/*{service}*{service}*.yaml").unwrap();
+    world.rules = vec![Rule { matches: Match { path: Some(hard), ..Match::default() }, ..Rule::default() }];
+    let outcome = &world.decide().outcomes[0];
+    assert_eq!(outcome.code, "rule/invalid-path");
+    assert!(outcome.message.contains("`apps/web/*{service}*{service}*.yaml`"), "{}", outcome.message);
 }

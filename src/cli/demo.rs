@@ -51,6 +51,7 @@ async fn tell(teller: &Teller, keep: bool) -> Result<(), String> {
         world.config_path(),
         config::fingerprint(&world.config_path()),
         settings,
+        None,
         status.clone(),
         async move { token.cancelled().await },
     ));

@@ -1,12 +1,18 @@
 //! The JSON documents on stdout: a contract, documented in the README, `"version": 1`.
 
+mod holds;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
+pub use crate::cli::document::holds::{EntryShown, HeldRepository, HoldsDiff, HoldsDocument};
+use crate::cli::migrate::findings::{FoundPlace, MigratedKey};
 use crate::model::outcome::Outcome;
 use crate::model::problem::Problem;
 use crate::plan::explain::{ExplainedImage, ExplainedTag, Gate};
 use crate::plan::past::entry::Entry;
+use crate::plan::settings::SettingShown;
+use crate::plan::status::{HoldShown, ServiceStatus};
 use crate::plan::trace::shown::{ServiceTrace, Target};
 use crate::plan::trial::cases::{Expectation, Finding};
 use crate::plan::waiting::{OpenPull, WaitingPlace};
@@ -32,6 +38,17 @@ pub struct CheckDocument<'a> {
     pub version: u32,
     /// What is wrong, with hints.
     pub problems: &'a [Problem],
+}
+
+/// The document of `check` for one Application.
+#[derive(Debug, Serialize)]
+pub struct SettingsDocument<'a> {
+    /// Always [`VERSION`].
+    pub version: u32,
+    /// What is wrong, with hints.
+    pub problems: &'a [Problem],
+    /// What counts at each of its places, and who says so.
+    pub settings: &'a [SettingShown],
 }
 
 /// The document of `explain`.
@@ -83,6 +100,38 @@ pub struct QueryShown<'a> {
     /// What is known of it.
     #[serde(flatten)]
     pub target: &'a Target,
+}
+
+/// The document of `status`.
+#[derive(Debug, Default, Serialize)]
+pub struct StatusDocument<'a> {
+    /// Always [`VERSION`].
+    pub version: u32,
+    /// One for each service.
+    pub services: &'a [ServiceStatus],
+    /// The freezes in force.
+    pub freezes: &'a [HoldShown],
+    /// The overrides in force.
+    pub overrides: &'a [HoldShown],
+    /// Why the operator stopped everything; null if nobody did.
+    pub stopped: Option<&'a str>,
+    /// What is wrong, with hints.
+    pub problems: &'a [Problem],
+}
+
+/// The document of `migrate`.
+#[derive(Debug, Default, Serialize)]
+pub struct MigrateDocument<'a> {
+    /// Always [`VERSION`].
+    pub version: u32,
+    /// One for each key.
+    pub findings: &'a [MigratedKey],
+    /// One for each image of an Application.
+    pub places: &'a [FoundPlace],
+    /// A repin.yaml to start with.
+    pub configuration: &'a str,
+    /// What is wrong besides, with hints.
+    pub problems: &'a [Problem],
 }
 
 /// The document of `pulls`.

@@ -18,21 +18,9 @@ pub(super) async fn run(global: &Global, application: &str, alias: Option<&str>)
         Ok(done) => done,
         Err(code) => return code,
     };
-    let matches: Vec<&ApplicationKey> = report.applications.iter().filter(|key| key.is_named(application)).collect();
-    let key = match matches.as_slice() {
-        [one] => *one,
-        [] => return unknown(global, &report, application),
-        several => {
-            let names: Vec<String> = several.iter().map(|key| key.full_name()).collect();
-            let hint = format!("write one of: {}", names.join(", "));
-            return refuse(
-                global,
-                &report,
-                "application/ambiguous",
-                format!("`{application}` is the name of {} Applications", several.len()),
-                hint,
-            );
-        }
+    let key = match the_one(global, "explain", &report, application) {
+        Ok(key) => key,
+        Err(code) => return code,
     };
     // Counted from this look, as the daemon counts from its own.
     let (asking, now) = (options::asking(&settings), global.clock());
@@ -53,6 +41,7 @@ pub(super) async fn run(global: &Global, application: &str, alias: Option<&str>)
         let hint = format!("its aliases are: {}", known.join(", "));
         return refuse(
             global,
+            "explain",
             &report,
             "application/unknown-alias",
             format!("`{}` has no image with the alias `{alias}`", key.label()),
@@ -69,10 +58,7 @@ pub(super) async fn run(global: &Global, application: &str, alias: Option<&str>)
         .filter_map(|image| image.target.file.as_deref())
         .chain(key.file.as_ref().map(|file| file.as_str()))
         .collect();
-    let is_part = |problem: &&Problem| {
-        problem.file.as_deref().is_none_or(|file| problem.repository.is_none() || files.contains(file))
-    };
-    let problems: Vec<Problem> = report.problems.iter().filter(is_part).cloned().collect();
+    let problems = part(&report.problems, &files);
     if global.is_json() {
         render::json(&ExplainDocument {
             version: VERSION,
@@ -87,9 +73,37 @@ pub(super) async fn run(global: &Global, application: &str, alias: Option<&str>)
     FINE
 }
 
-fn unknown(global: &Global, report: &CycleReport, application: &str) -> u8 {
+/// Gives the problems of the configuration and of these files.
+pub(super) fn part(problems: &[Problem], files: &BTreeSet<&str>) -> Vec<Problem> {
+    let is_part = |problem: &&Problem| {
+        problem.file.as_deref().is_none_or(|file| problem.repository.is_none() || files.contains(file))
+    };
+    problems.iter().filter(is_part).cloned().collect()
+}
+
+/// Gives the one Application that bears a name; if there is none, or several, it is said and the exit code given.
+pub(super) fn the_one<'r>(
+    global: &Global,
+    command: &str,
+    report: &'r CycleReport,
+    application: &str,
+) -> Result<&'r ApplicationKey, u8> {
+    let matches: Vec<&ApplicationKey> = report.applications.iter().filter(|key| key.is_named(application)).collect();
+    match matches.as_slice() {
+        [one] => Ok(*one),
+        [] => Err(unknown(global, command, report, application)),
+        several => {
+            let names: Vec<String> = several.iter().map(|key| key.full_name()).collect();
+            let hint = format!("write one of: {}", names.join(", "));
+            let message = format!("`{application}` is the name of {} Applications", several.len());
+            Err(refuse(global, command, report, "application/ambiguous", message, hint))
+        }
+    }
+}
+
+fn unknown(global: &Global, command: &str, report: &CycleReport, application: &str) -> u8 {
     if report.unread_repositories > 0 {
-        global.refuse("explain", &report.problems);
+        global.refuse(command, &report.problems);
         return FAILED;
     }
     let nearest = report
@@ -101,12 +115,13 @@ fn unknown(global: &Global, report: &CycleReport, application: &str) -> u8 {
         || "no annotated Application was found: see `repin check`".to_owned(),
         |nearest| format!("did you mean `{nearest}`? {} annotated Applications were found", report.applications.len()),
     );
-    refuse(global, report, "application/unknown", format!("no annotated Application is called `{application}`"), hint)
+    let message = format!("no annotated Application is called `{application}`");
+    refuse(global, command, report, "application/unknown", message, hint)
 }
 
-fn refuse(global: &Global, report: &CycleReport, code: &str, message: String, hint: String) -> u8 {
+fn refuse(global: &Global, command: &str, report: &CycleReport, code: &str, message: String, hint: String) -> u8 {
     let mut problems: Vec<Problem> = vec![usage_problem(code, message, Some(hint))];
     problems.extend(report.problems.iter().cloned());
-    global.refuse("explain", &problems);
+    global.refuse(command, &problems);
     USAGE
 }

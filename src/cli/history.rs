@@ -12,14 +12,14 @@ use crate::cli::document::{HistoryDocument, VERSION};
 use crate::cli::render::{self, Paint, Palette};
 use crate::cli::{FAILED, FINE, Global, USAGE, usage_problem};
 use crate::config::options::webs;
-use crate::config::settings::Settings;
 use crate::model::interval;
 use crate::model::names::ApplicationKey;
 use crate::model::problem::Problem;
 use crate::model::text::plain;
-use crate::plan::Subject;
 use crate::plan::past::entry::{Entry, Wish, entries};
 use crate::plan::past::service::{Meant, meant};
+use crate::plan::status::environments;
+use crate::plan::{Snapshot, Subject};
 use crate::reconcile::{CycleReport, Mode, place_problems};
 
 /// What the command line asks for.
@@ -52,7 +52,7 @@ pub(super) async fn run(global: &Global, asked: &Asked) -> u8 {
         Ok(done) => done,
         Err(code) => return code,
     };
-    if let Some(problem) = asked.environment.as_deref().and_then(|name| unknown_environment(name, &settings)) {
+    if let Some(problem) = asked.environment.as_deref().and_then(|name| unknown_environment(name, &report.snapshot)) {
         return refuse(global, &report, problem);
     }
     let these = match asked.application.as_deref().map(|name| named(&report, name)).transpose() {
@@ -102,9 +102,9 @@ pub(super) fn unknown(name: &str, nearest: Option<&str>, count: usize) -> Proble
     usage_problem("application/unknown", format!("no annotated Application is called `{}`", plain(name)), Some(hint))
 }
 
-/// Complains about an environment that no rule gives.
-pub(super) fn unknown_environment(name: &str, settings: &Settings) -> Option<Problem> {
-    let known: BTreeSet<&str> = settings.rules.iter().filter_map(|rule| rule.environment.as_deref()).collect();
+/// Complains about an environment that neither a rule gives nor a place has.
+pub(super) fn unknown_environment(name: &str, snapshot: &Snapshot) -> Option<Problem> {
+    let known = environments(snapshot);
     if known.contains(name) {
         return None;
     }

@@ -239,6 +239,26 @@ pub fn explained(application: &str, images: &[ExplainedImage], palette: Palette)
             shown(&image.current),
             shown(&image.chosen)
         );
+        for held in &image.upstream {
+            let _ = writeln!(
+                text,
+                "  upstream {} ({}): {} since {}, long enough from {}",
+                clean(&held.environment),
+                clean(&held.application),
+                clean(&held.tag),
+                held.since.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                held.soaked_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+            );
+        }
+        if let Some(windows) = &image.windows {
+            let time = |time: Option<jiff::Timestamp>| time.map(|time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+            let state = if windows.open { "open" } else { "closed" };
+            let reason = windows.reason.as_deref().map(|reason| format!(": {}", clean(reason))).unwrap_or_default();
+            let opens = time(windows.next_open).map(|time| format!(", opens {time}")).unwrap_or_default();
+            let closes = time(windows.next_close).map(|time| format!(", closes {time}")).unwrap_or_default();
+            let names = windows.names.iter().map(|name| clean(name)).collect::<Vec<_>>().join(",");
+            let _ = writeln!(text, "  windows  {names} {state}{reason}{opens}{closes}");
+        }
         for gate in &image.gates {
             let until = gate.until.map(|until| format!(" (until {until})")).unwrap_or_default();
             let _ = writeln!(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::model::forge::{Comparison, MergeMethod, PullPeople, SourcePull};
+use crate::model::forge::{Comparison, MergeMethod, PullPeople, PullRequest, SourcePull};
 use crate::model::history::CommitId;
 use crate::model::metadata::Labels;
 use crate::model::names::{Branch, RepoPath};
@@ -163,6 +163,13 @@ pub enum Chore {
         branch: Branch,
         /// Where it is.
         head: CommitId,
+    },
+    /// The forge does not merge a pull request by itself until it is asked again.
+    StopMerge {
+        /// Name of the configured repository.
+        repository: String,
+        /// The pull request.
+        pull: Box<PullRequest>,
     },
     /// Something is said in a comment, once.
     Tell {

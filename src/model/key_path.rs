@@ -127,13 +127,43 @@ impl KeyPath {
     }
 
     fn with(&self, segment: Segment) -> Result<Self, KeyPathError> {
-        let mut segments = self.segments.clone();
+        let is_simple = segment.is_simple() && self.is_far_below_the_limit(&segment);
+        let mut segments = Vec::with_capacity(self.segments.len() + 1);
+        segments.extend_from_slice(&self.segments);
         segments.push(segment);
         let path = Self { segments };
+        if is_simple {
+            return Ok(path);
+        }
         // The text form must say the same, or a report would name another place than the one that is written.
         let text = path.to_string();
         let again: Self = text.parse()?;
         if again == path { Ok(path) } else { Err(KeyPathError::new(&text, 0, EMPTY)) }
+    }
+}
+
+impl KeyPath {
+    /// Tells whether the text of the path with one more segment is short enough, whatever has to be escaped in it.
+    fn is_far_below_the_limit(&self, segment: &Segment) -> bool {
+        const AROUND: usize = 24;
+        let most = |segment: &Segment| match segment {
+            Segment::Key(key) => 2 * key.len() + AROUND,
+            Segment::Index(_) => AROUND,
+            Segment::Where { field, value } => 2 * (field.len() + value.len()) + AROUND,
+        };
+        self.segments.iter().chain([segment]).map(most).sum::<usize>() < MAX_BYTES
+    }
+}
+
+impl Segment {
+    /// Tells whether its text says the same without any escape.
+    fn is_simple(&self) -> bool {
+        match self {
+            Self::Key(key) => {
+                !key.is_empty() && key.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_' || c == b'-')
+            }
+            Self::Index(_) | Self::Where { .. } => false,
+        }
     }
 }
 

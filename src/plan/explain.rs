@@ -3,6 +3,7 @@
 //! A view of the same snapshot and decision that a cycle acts on, computed on demand (SELECTION "Explain").
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -13,14 +14,18 @@ use crate::model::names::Tag;
 use crate::model::outcome::OutcomeResult;
 use crate::model::policy::Strategy;
 use crate::model::tracked::TrackedImage;
+use crate::model::window::WindowState;
+use crate::plan::gates::window_state;
 use crate::plan::judge::{Judgement, PassedOver, builds, platforms, unfit};
 use crate::plan::owners::sharers;
+use crate::plan::promotion::{Holding, holdings_of};
 use crate::plan::rollback::tag_of;
 use crate::plan::{Listed, Sharer, Snapshot, Subject, shown_key};
+use crate::rules::terms::Terms;
 use crate::selection::{self, Builds, Verdict};
 
 /// Unbuilt keys without which it cannot be said which tag is wanted.
-const CHOOSING_KEYS: [&str; 3] = ["promote-from", "soak", "verify"];
+const CHOOSING_KEYS: [&str; 1] = ["verify"];
 
 /// One image of the explained Application.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -39,10 +44,48 @@ pub struct ExplainedImage {
     pub candidates: Vec<ExplainedTag>,
     /// What stands in the way, if anything.
     pub gates: Vec<Gate>,
+    /// What stands upstream, where values come from there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub upstream: Vec<ExplainedUpstream>,
+    /// How its windows stand, where it has any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub windows: Option<ExplainedWindows>,
     /// The place that is or would be written.
     pub target: ExplainedTarget,
     /// When its registry is asked for it next.
     pub next: Timestamp,
+}
+
+/// What an environment upstream holds.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct ExplainedUpstream {
+    /// The environment.
+    pub environment: String,
+    /// `namespace/name` of the Application there.
+    pub application: String,
+    /// The tag.
+    pub tag: String,
+    /// Its digest, from the file or as the commit says it.
+    pub digest: Option<String>,
+    /// Since when it stands there without a break.
+    pub since: Timestamp,
+    /// When that is as long as `soak` says.
+    pub soaked_at: Timestamp,
+}
+
+/// How the windows of a place stand.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct ExplainedWindows {
+    /// Their names.
+    pub names: Vec<String>,
+    /// It may be written.
+    pub open: bool,
+    /// Why not; null if open.
+    pub reason: Option<String>,
+    /// When they open next; null if open, or not known.
+    pub next_open: Option<Timestamp>,
+    /// When they close next.
+    pub next_close: Option<Timestamp>,
 }
 
 /// The place of an explained image.
@@ -99,9 +142,11 @@ pub fn explain(snapshot: &Snapshot, subject: &Subject, judgement: &Judgement, ne
         image: image.image_text.clone(),
         current,
         chosen,
-        policy: selection::describe(&image.policy),
+        policy: policy(subject),
         candidates,
         gates: gates(judgement),
+        upstream: upstream(snapshot, subject),
+        windows: windows(snapshot, &subject.terms()),
         target: ExplainedTarget {
             file: subject.located.as_ref().map(|located| located.file.to_string()),
             key: shown_key(subject),
@@ -110,6 +155,41 @@ pub fn explain(snapshot: &Snapshot, subject: &Subject, judgement: &Judgement, ne
         },
         next,
     }
+}
+
+/// Says what is taken.
+fn policy(subject: &Subject) -> String {
+    let own = selection::describe(&subject.tracked.policy);
+    match subject.terms().promote_from {
+        Some(promotion) => format!("what `{promotion}` holds, within {own}"),
+        None => own,
+    }
+}
+
+/// Tells what stands upstream of an image.
+fn upstream(snapshot: &Snapshot, subject: &Subject) -> Vec<ExplainedUpstream> {
+    let holding = |held: Holding| {
+        let application = snapshot.subjects.get(held.index)?.tracked.application.label();
+        Some(ExplainedUpstream {
+            environment: held.upstream.environment,
+            application,
+            tag: held.tag,
+            digest: held.digest.map(|digest| digest.to_string()),
+            since: held.since,
+            soaked_at: held.soaked_at,
+        })
+    };
+    holdings_of(snapshot, subject).into_iter().filter_map(holding).collect()
+}
+
+/// Tells how the windows of a place stand.
+pub fn windows(snapshot: &Snapshot, terms: &Terms) -> Option<ExplainedWindows> {
+    let names: BTreeSet<&String> = terms.windows.iter().flatten().collect();
+    if names.is_empty() {
+        return None;
+    }
+    let WindowState { is_open, reason, next_open, next_close } = window_state(snapshot, terms);
+    Some(ExplainedWindows { names: names.into_iter().cloned().collect(), open: is_open, reason, next_open, next_close })
 }
 
 /// Tells of every listed tag what became of it where this one is chosen, best first.
@@ -144,12 +224,15 @@ fn wanted(subject: &Subject, listed: Option<&Arc<Listed>>) -> Option<String> {
         code == "annotation/invalid"
             || code.strip_prefix("unsupported/").is_some_and(|key| CHOOSING_KEYS.contains(&key))
     };
-    // Who looks into images first knows no choice without that.
+    let terms = subject.terms();
+    // Who looks into images first knows no choice without that, and who takes values from elsewhere chooses none.
     let is_by_name = image.policy.strategy != Strategy::NewestBuild
         && image.policy.platforms.is_empty()
-        && image.policy.min_age.is_none()
         && image.policy.verify.is_empty()
-        && subject.rule.as_ref().is_none_or(|rule| rule.verify.is_empty());
+        && image.policy.min_age.is_none()
+        && terms.min_age.is_none()
+        && terms.verify.is_empty()
+        && terms.promote_from.is_none();
     if !is_by_name || image.refusal.as_ref().is_some_and(|refusal| hides_choice(&refusal.code)) {
         return None;
     }

@@ -18,17 +18,18 @@ use crate::model::verification::keys_in_words;
 pub use crate::plan::group::made::name_branches;
 pub(super) use crate::plan::group::proposed::Proposed;
 use crate::plan::group::proposed::propose;
-pub(super) use crate::plan::group::unit::Unit;
-use crate::plan::group::unit::way;
+pub(super) use crate::plan::group::unit::{Unit, way};
 use crate::plan::judge::{Judgement, delivery, is_within_reach, no_such_branch, rule_hold};
 use crate::plan::locate::{FileState, Located, Site, edit_failure};
 use crate::plan::owners::{Place, Shared, place};
-use crate::plan::{Failure, Snapshot, Subject, provenance, shown_key};
+use crate::plan::{Failure, Snapshot, Subject, provenance, shown_key, together};
 
 /// Guard 5: of the rules of all owners of a place the strictest holds.
 pub(super) fn strictest(snapshot: &Snapshot, shared: &[Shared<'_>], judgements: &mut [Judgement]) {
     for (subject, judgement) in snapshot.subjects.iter().zip(judgements.iter_mut()) {
-        judgement.delivery = delivery(subject);
+        // What was decided on may be more careful than the rules.
+        let own = if judgement.is_promoted { judgement.delivery } else { Delivery::Commit };
+        judgement.delivery = delivery(subject).max(own);
     }
     for Shared { place, owners: indexes } in shared {
         let strict = indexes.iter().filter_map(|index| judgements.get(*index)).map(|one| one.delivery).max();
@@ -36,12 +37,14 @@ pub(super) fn strictest(snapshot: &Snapshot, shared: &[Shared<'_>], judgements: 
             let Some((judgement, strict)) = judgements.get_mut(*index).zip(strict) else { continue };
             judgement.delivery = strict;
         }
-        let rule = |index: usize| snapshot.subjects.get(index).and_then(|subject| subject.rule.as_ref());
-        let strict = indexes.iter().copied().filter_map(|index| Some((index, rule(index)?)));
-        let Some((strict, rule)) = strict.max_by_key(|(_, rule)| (rule.delivery, !rule.unsupported.is_empty())) else {
-            continue;
+        let rule = |index: usize| {
+            let subject = snapshot.subjects.get(index)?;
+            Some((delivery(subject), subject.rule.as_ref()?))
         };
-        let Some(hold) = rule_hold(rule, place.1) else { continue };
+        let strict = indexes.iter().copied().filter_map(|index| Some((index, rule(index)?)));
+        let strict = strict.max_by_key(|(_, (delivery, rule))| (*delivery, !rule.unsupported.is_empty()));
+        let Some((strict, (delivery, rule))) = strict else { continue };
+        let Some(hold) = rule_hold(rule, delivery, place.1) else { continue };
         let owner = snapshot.subjects.get(strict).map(|subject| named(subject)).map(|(label, environment)| {
             environment.map(|environment| format!("{label} ({environment})")).unwrap_or(label)
         });
@@ -160,7 +163,7 @@ pub(super) fn group<'a>(
                 Delivery::Commit | Delivery::None => by_branch.entry((&target.base, made.get(&index))).or_default(),
             };
             let is_one = delivery != Delivery::PullRequest && snapshot.by_forge.contains(&target.base.repository);
-            let unit = if is_one { Unit::Repository } else { Unit::of(subject, delivery) };
+            let unit = if is_one { Unit::Repository } else { Unit::of_judged(subject, &judgements[index]) };
             branch.entry(unit).or_default().push(index);
         }
     }
@@ -201,6 +204,14 @@ fn join(commit: &mut PlannedCommit, index: usize, subject: &Subject) {
     }
 }
 
+/// What a commit changed in the editor.
+#[derive(Default)]
+struct Undo<'a> {
+    /// Texts that were replaced, in order.
+    texts: Vec<(RepoPath, Option<Arc<Source>>)>,
+    done: Vec<Place<'a>>,
+}
+
 /// Applies edits one after the other, so that commits of one file stand on each other.
 struct Editor<'a> {
     snapshot: &'a Snapshot,
@@ -212,8 +223,30 @@ struct Editor<'a> {
     done: BTreeMap<Place<'a>, (usize, String)>,
 }
 
-impl Editor<'_> {
+impl<'a> Editor<'a> {
+    /// Makes the commit of a unit. What is promoted together is written whole: if one edit is refused, those that are
+    /// promoted with it wait, and the rest goes on.
     fn commit(&mut self, indexes: &[usize], judgements: &mut [Judgement]) -> Option<PlannedCommit> {
+        let mut undo = Undo::default();
+        let commit = self.commit_each(indexes, judgements, &mut undo);
+        let Some(broken) = together::broken(self.snapshot, indexes, judgements) else { return commit };
+        for (file, before) in undo.texts.into_iter().rev() {
+            match before {
+                Some(source) => drop(self.texts.insert(file, source)),
+                None => drop(self.texts.remove(&file)),
+            }
+        }
+        undo.done.iter().for_each(|place| drop(self.done.remove(place)));
+        let rest = together::without(self.snapshot, broken, indexes, judgements);
+        self.commit(&rest, judgements)
+    }
+
+    fn commit_each(
+        &mut self,
+        indexes: &[usize],
+        judgements: &mut [Judgement],
+        undo: &mut Undo<'a>,
+    ) -> Option<PlannedCommit> {
         let mut files: BTreeMap<RepoPath, FileChange> = BTreeMap::new();
         let mut written = Vec::new();
         let mut subjects = Vec::new();
@@ -237,7 +270,9 @@ impl Editor<'_> {
                         .entry(file.clone())
                         .or_insert_with(|| FileChange { path: file.clone(), before, is_new, after: String::new() })
                         .after = after.text().to_owned();
-                    self.texts.insert(file, after);
+                    let before = self.texts.insert(file.clone(), after);
+                    undo.texts.push((file, before));
+                    undo.done.push(place);
                     written.push(written_place(self.snapshot, subject, &judgements[*index], &place));
                     self.done.insert(place, (commit_number, judgements[*index].to.clone().unwrap_or_default()));
                     subjects.push(*index);
@@ -245,8 +280,9 @@ impl Editor<'_> {
                 Err(failure) => {
                     // What was chosen stays said, so that a person knows what to write by hand.
                     let judgement = &mut judgements[*index];
-                    let (to, back) = (judgement.to.take(), judgement.look_back.take());
-                    *judgement = Judgement::failed(&failure).with(to, back);
+                    let (to, back, is_promoted) =
+                        (judgement.to.take(), judgement.look_back.take(), judgement.is_promoted);
+                    *judgement = Judgement { is_promoted, ..Judgement::failed(&failure).with(to, back) };
                 }
             }
         }
@@ -339,14 +375,20 @@ fn written_place(snapshot: &Snapshot, subject: &Subject, judgement: &Judgement, 
         new: judgement.to.clone().unwrap_or_default(),
         digest: judgement.digest.clone(),
         first_seen: judgement.first_seen,
-        reason: format!(
-            "{}; {} is the newest that it allows",
-            crate::selection::describe(&subject.tracked.policy),
-            judgement.to.as_deref().unwrap_or_default()
-        ) + &verified(judgement),
+        reason: reason(subject, judgement),
         labels: provenance::labels(snapshot, subject, judgement),
         passed_over: provenance::passed_over(snapshot, subject, judgement),
     }
+}
+
+/// Says why a value was chosen, and who let it through what would have held it.
+fn reason(subject: &Subject, judgement: &Judgement) -> String {
+    let chosen = judgement.reason.clone().unwrap_or_else(|| {
+        let (policy, to) = (crate::selection::describe(&subject.tracked.policy), judgement.to.as_deref());
+        format!("{policy}; {} is the newest that it allows", to.unwrap_or_default())
+    });
+    let lifted = judgement.let_through.as_ref().map(|lifted| format!("; {lifted}")).unwrap_or_default();
+    chosen + &verified(judgement) + &lifted
 }
 
 /// Says with which keys it was verified, if any were demanded.

@@ -3,6 +3,7 @@
 mod follow;
 mod newest;
 mod order;
+mod promote;
 mod verify;
 mod walk;
 mod wishes;
@@ -24,12 +25,14 @@ use crate::model::rule::Delivery;
 use crate::model::tracked::{RemoteBranch, Target, TrackedImage};
 use crate::model::verification::KeyName;
 pub use crate::plan::judge::newest::{builds, platforms, unfit};
+pub(super) use crate::plan::judge::promote::is_capped;
 pub use crate::plan::judge::verify::unpinned;
 pub use crate::plan::judge::wishes::not_allowed;
 use crate::plan::locate::{Failure, Located, Site};
+use crate::plan::promotion::Promoted;
 use crate::plan::rollback::LookBack;
 use crate::plan::{Question, Snapshot, Subject};
-use crate::rules::{self, EffectiveRule};
+use crate::rules::EffectiveRule;
 
 /// What one image gets this cycle, before its place is compared with others.
 #[derive(Clone, Debug)]
@@ -62,6 +65,31 @@ pub struct Judgement {
     pub passed_over: Vec<PassedOver>,
     /// What looking back showed, for `explain`.
     pub look_back: Option<LookBack>,
+    /// What keeps a pull request from being opened, changed or merged for now; what is committed is held by it at once.
+    pub gate: Option<Gate>,
+    /// What a wanted change waits for, by itself: the message begins with what is wanted.
+    pub waits_for: Option<String>,
+    /// Who let it through what would hold it, in words, for the log.
+    pub let_through: Option<String>,
+    /// It follows an upstream that went back.
+    pub goes_back: bool,
+    /// A person lifted gates and limits for it, whether or not one stands in the way.
+    pub is_lifted: bool,
+    /// Why it was chosen, for the commit; none = it is the newest that the policy allows.
+    pub reason: Option<String>,
+    /// It comes from upstream: its group arrives together, or not yet.
+    pub is_promoted: bool,
+}
+
+/// What stands in the way of a change for a while.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Gate {
+    /// The outcome's code.
+    pub code: &'static str,
+    /// The reason, after what is wanted: `1.4 becomes 1.5; …`.
+    pub message: String,
+    /// When it ends, if known.
+    pub until: Option<Timestamp>,
 }
 
 /// A candidate that a filter after the order kept out.
@@ -94,6 +122,13 @@ impl Judgement {
             pull_request: None,
             passed_over: Vec::new(),
             look_back: None,
+            gate: None,
+            waits_for: None,
+            let_through: None,
+            goes_back: false,
+            is_lifted: false,
+            reason: None,
+            is_promoted: false,
         }
     }
 
@@ -150,7 +185,10 @@ pub fn before_scan(snapshot: &Snapshot, subject: &Subject) -> Option<Judgement> 
         );
         return Some(Judgement::held("target/outside", message));
     }
-    if let Some(hold) = wish_hold(rule, image, &located.file).or_else(|| rule_hold(rule, &located.file)) {
+    if let Some(hold) = rule_hold(rule, delivery(subject), &located.file) {
+        return Some(hold);
+    }
+    if let Some(hold) = registry_hold(subject, image, &located.file) {
         return Some(hold);
     }
     if let Some(name) = image.asked.as_ref().filter(|name| snapshot.unconfigured.contains(*name)) {
@@ -179,16 +217,21 @@ pub(super) fn no_such_branch(base: &RemoteBranch) -> Failure {
     }
 }
 
-/// Gives how a change for an image is delivered: as the rules say, or more carefully where its annotations say that.
+/// Gives how a change for an image is delivered.
 pub fn delivery(subject: &Subject) -> Delivery {
-    let of_rules = subject.rule.as_ref().map(|rule| rule.delivery).unwrap_or_default();
-    rules::delivery(of_rules, subject.tracked.delivery).unwrap_or(of_rules)
+    subject.terms().delivery
 }
 
 /// Says how the rules hold what would be written to a file, if they do.
-pub(super) fn rule_hold(rule: &EffectiveRule, file: &RepoPath) -> Option<Judgement> {
+pub(super) fn rule_hold(rule: &EffectiveRule, delivery: Delivery, file: &RepoPath) -> Option<Judgement> {
     let held = |code: &str, message: String| Some(Judgement::held(code, message));
-    match rule.delivery {
+    if let Some(glob) = &rule.unread {
+        let message = format!(
+            "the captures of `{glob}` can be read in too many ways for {file}, so whether that rule counts is not known: write a `path` with fewer `**` and `*` beside its captures, or rename the file"
+        );
+        return held("rule/invalid-path", message);
+    }
+    match delivery {
         Delivery::None if !rule.matched => {
             return held("rule/none", format!("no rule matches {file}, so nothing is written there"));
         }
@@ -200,15 +243,14 @@ pub(super) fn rule_hold(rule: &EffectiveRule, file: &RepoPath) -> Option<Judgeme
     held(&format!("unsupported/{setting}"), message)
 }
 
-/// Says how a `delivery` of the annotations holds what the rules would deliver in another way, if it does.
-fn wish_hold(rule: &EffectiveRule, image: &TrackedImage, file: &RepoPath) -> Option<Judgement> {
-    let wish = image.delivery.filter(|_| rule.matched)?;
-    let is_loose = rules::delivery(rule.delivery, Some(wish)).is_none();
-    let said = format!(
-        "the annotation says `delivery: {wish}` for {file}, which is less than `delivery: {}` of the rules",
-        rule.delivery
-    );
-    is_loose.then(|| Judgement::held("unsupported/delivery", said))
+/// Says that the rules do not allow images of this registry at a place, if they do not.
+fn registry_hold(subject: &Subject, image: &TrackedImage, file: &RepoPath) -> Option<Judgement> {
+    let name = image.image.as_ref()?.without_pull_secret().to_string();
+    let terms = subject.terms();
+    let refusing = terms.registries.iter().find(|set| !set.iter().any(|prefix| prefix.holds(&name)))?;
+    let allowed: Vec<&str> = refusing.iter().map(|prefix| prefix.as_str()).collect();
+    let message = format!("{name} is none of the `registries` that the rules allow for {file}: {}", allowed.join(", "));
+    Some(Judgement::held("rule/registry", message))
 }
 
 /// Tells whether an Application may have its place written at all (CONFIGURATION "What annotations may reach"). Who may
@@ -276,6 +318,12 @@ pub struct Demands<'a> {
     pub wait: Option<&'a Wait>,
     /// Keys with which they must be signed.
     pub keys: Option<&'a BTreeSet<KeyName>>,
+    /// What stands upstream, where values come from there.
+    pub promoted: Option<&'a Promoted>,
+    /// A value that upstream took back is taken back here too.
+    pub follows_rollback: bool,
+    /// Who lifted windows, freezes, soak and limits for the place, in words.
+    pub let_through: Option<&'a str>,
 }
 
 /// Judges one image. Questions mean that the snapshot lacks answers.
@@ -290,6 +338,9 @@ pub fn judge(snapshot: &Snapshot, subject: &Subject, demands: Demands<'_>) -> Re
         return Ok(Judgement::held("annotation/invalid", "the image or its place could not be read".to_owned()));
     };
     let judge = Judge { snapshot, subject, tracked: &subject.tracked, image, site, demands };
+    if let Some(promoted) = demands.promoted {
+        return judge.promote(promoted);
+    }
     match subject.tracked.policy.strategy {
         Strategy::Digest => judge.follow(),
         Strategy::Semver | Strategy::NewestBuild | Strategy::Alphabetical | Strategy::Numerical => judge.by_order(),

@@ -13,7 +13,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::model::source::Source;
-use crate::plan::past::entry::{Webs, environment};
+use crate::plan::past::entry::Webs;
 use crate::plan::past::service::Service;
 use crate::plan::past::{Book, Past, Stay};
 use crate::plan::trace::facts::{Answer, Facts, Question};
@@ -38,7 +38,7 @@ pub fn lines<'s>(snapshot: &'s Snapshot, past: &Past) -> Vec<Line<'s>> {
     let book = Book::open(snapshot, past);
     let line = |subject: &'s std::sync::Arc<Subject>| {
         let tracked = &subject.tracked;
-        let service = (Service::of(&tracked.application, environment(subject)), tracked.alias.clone());
+        let service = (Service::of(subject), tracked.alias.clone());
         Line { subject, stays: book.stays(subject), service }
     };
     snapshot.subjects.iter().map(line).collect()
@@ -140,12 +140,7 @@ fn grouped(lines: &[Line<'_>], places: Vec<(usize, PlaceTrace)>) -> Vec<ServiceT
         });
         let values = values(lines, &places);
         let environments = places.into_iter().map(|(_, place)| place).collect();
-        found.push(ServiceTrace {
-            service: format!("{}/{}", service.namespace, service.name),
-            alias: alias.clone(),
-            environments,
-            values,
-        });
+        found.push(ServiceTrace { service: service.label(), alias: alias.clone(), environments, values });
     }
     found
 }

@@ -136,6 +136,7 @@ impl Trial<'_> {
             group: None,
             delivery: None,
             pull_request: PullWishes::default(),
+            wishes: request.wishes.clone(),
             key: None,
             refusal: request.refusal.clone(),
         }
@@ -160,7 +161,8 @@ impl Trial<'_> {
                 subject: format!("Write {text}"),
                 message: String::new(),
             };
-            Some(Standing { at: at as u64, commit: Arc::new(commit), stood: stood(&text), claimed: None })
+            let since = commit.committed;
+            Some(Standing { at: at as u64, commit: Arc::new(commit), since, stood: stood(&text), claimed: None })
         };
         let mut standings: Vec<Standing> = texts.enumerate().filter_map(standing).collect();
         standings.reverse();

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::git::{Authorship, GitError};
 use crate::model::change::ChangeSet;
@@ -17,6 +17,7 @@ use crate::model::problem::{Problem, Severity};
 use crate::plan::Failure;
 use crate::reconcile::repository::{Repository, failure_of, not_open};
 use crate::reconcile::retry::Tries;
+use crate::reconcile::stop::{Stop, hold_back};
 use crate::reconcile::workers::{defect, on_each};
 use crate::reconcile::{CycleReport, Reconciler, failpoint};
 
@@ -41,12 +42,12 @@ impl Reconciler {
             .map(|repository| Arc::new(sets.extract_if(.., |set| set.repository == repository.options.name).collect()))
             .collect();
         let made = self.made_by_forges(&pieces, report, tries).await;
-        let authorship = self.options.authorship.clone();
+        let (authorship, stop) = (self.options.authorship.clone(), self.stop());
         let work = pieces.iter().cloned().zip(made).collect();
         let answers = on_each(&mut self.repositories, work, move |repository, (sets, made): Work| {
             let commits = |set: &ChangeSet| match made.as_ref().map(|made| made.get(&set.branch)) {
-                None => Some(deliver(repository, set, &authorship)),
-                Some(commit) => commit.map(|commit| read_back(repository, set, commit)),
+                None => Some(deliver(repository, set, &authorship, &stop)),
+                Some(commit) => commit.map(|commit| Ok(read_back(repository, set, commit)?)),
             };
             sets.iter().map(commits).collect::<Vec<_>>()
         })
@@ -62,11 +63,13 @@ impl Reconciler {
                 let Some(result) = result else { continue };
                 match result {
                     Ok(commits) => {
+                        tell_of_override(report, set);
                         record(report, delivered, set, &commits, None);
                         sets.push(set.clone());
                     }
-                    Err(error) if matches!(error, GitError::Moved { .. }) && tries.lost(set) => {}
-                    Err(error) => {
+                    Err(Undelivered::Stopped(reason)) => hold_back(report, set, &reason),
+                    Err(Undelivered::Git(GitError::Moved { .. })) if tries.lost(set) => {}
+                    Err(Undelivered::Git(error)) => {
                         let failure = failure_of(name, &error);
                         tries.settle(set, failure.clone());
                         refuse(report, set, failure);
@@ -88,7 +91,26 @@ fn read_back(repository: &mut Repository, set: &ChangeSet, commit: &CommitId) ->
     Ok(vec![*commit])
 }
 
-fn deliver(repository: &mut Repository, set: &ChangeSet, authorship: &Authorship) -> Result<Vec<CommitId>, GitError> {
+/// Why a change set was not delivered.
+enum Undelivered {
+    /// An emergency stop, with its reason.
+    Stopped(String),
+    /// Git.
+    Git(GitError),
+}
+
+impl From<GitError> for Undelivered {
+    fn from(error: GitError) -> Self {
+        Self::Git(error)
+    }
+}
+
+fn deliver(
+    repository: &mut Repository,
+    set: &ChangeSet,
+    authorship: &Authorship,
+    stop: &Stop,
+) -> Result<Vec<CommitId>, Undelivered> {
     repository.expire();
     let url = repository.options.url.clone();
     let mirror = repository.mirror().ok_or_else(|| not_open(&url))?;
@@ -102,6 +124,9 @@ fn deliver(repository: &mut Repository, set: &ChangeSet, authorship: &Authorship
         commits.push(parent);
     }
     failpoint::reach("objects");
+    if let Some(reason) = stop.reason() {
+        return Err(Undelivered::Stopped(reason));
+    }
     if set.branch == set.base {
         mirror.push(&set.branch, &set.head, &parent)?;
     } else {
@@ -111,6 +136,27 @@ fn deliver(repository: &mut Repository, set: &ChangeSet, authorship: &Authorship
     mirror.read_back(&set.branch, &parent)?;
     failpoint::reach("read-back");
     Ok(commits)
+}
+
+/// The target of the log's lines on what an override let through.
+pub const OVERRIDE_LOG: &str = "repin::override";
+
+/// Says who let through what was written although something held it.
+pub(super) fn tell_of_override(report: &CycleReport, set: &ChangeSet) {
+    for subject in set.commits.iter().flat_map(|commit| &commit.subjects) {
+        let lifted = report.judgements.get(*subject).and_then(|judgement| judgement.let_through.as_ref());
+        if let (Some(lifted), Some(outcome)) = (lifted, report.outcomes.get(*subject)) {
+            warn!(
+                target: OVERRIDE_LOG,
+                application = outcome.application,
+                repository = outcome.repository,
+                image = outcome.image,
+                "an override let through {} for {}: {lifted}",
+                outcome.to.as_deref().unwrap_or_default(),
+                outcome.application
+            );
+        }
+    }
 }
 
 /// Notes that commits brought what they were planned for, and the pull request that proposes them.

@@ -1,11 +1,12 @@
 //! What a cycle looks at, and what it takes from the look before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use crate::model::event::{Pushed, PushedTags};
 use crate::model::names::ImageName;
+use crate::reconcile::Reconciler;
 
 /// What is due in a cycle. What is not rests: repositories are as they were read last, and registries answer what they
 /// answered last. What was never looked at, or could not be, is looked at anyway.
@@ -68,5 +69,25 @@ impl Due {
     /// their registry's schedule says.
     pub fn pushed_tags(&self, image: &ImageName) -> Option<&PushedTags> {
         self.pushed.tags(image)
+    }
+}
+
+impl Reconciler {
+    /// Keeps what was pushed of images that somebody tracks, as far as was read: a look at any other changes nothing.
+    pub fn keep_tracked(&self, pushed: &mut Pushed) {
+        if pushed.is_empty() {
+            return;
+        }
+        let tracked: BTreeSet<ImageName> = self
+            .gathered
+            .resolved
+            .values()
+            .flat_map(|resolved| &resolved.images)
+            .filter(|image| image.refusal.is_none())
+            .filter_map(|image| image.asked.as_ref())
+            .filter(|asked| pushed.contains(asked))
+            .map(ImageName::without_pull_secret)
+            .collect();
+        pushed.retain(|image| tracked.contains(image));
     }
 }

@@ -3,22 +3,26 @@
 //! What cannot have changed since the last cycle is taken over: Applications by their file's content, resolved images by
 //! their Application, places by the heads of the branches. A snapshot gathered so equals one gathered from nothing.
 
+mod explained;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::model::application::{Application, PREFIX};
+use crate::model::application::Application;
 use crate::model::asking::wishes;
 use crate::model::history::CommitId;
 use crate::model::names::{ApplicationKey, Branch, ImageName, RepoPath};
 use crate::model::problem::Problem;
 use crate::model::remote_url::RemoteUrl;
-use crate::model::tracked::{RemoteBranch, Search, TrackedImage};
+use crate::model::tracked::{RemoteBranch, TrackedImage};
 use crate::model::verification::KeyName;
 use crate::plan::locate::FileState;
 use crate::plan::rollback::Timeline;
 use crate::plan::{Failure, Question, Snapshot, Subject, shown_key};
+use crate::reconcile::configured::in_configuration;
+use crate::reconcile::gather::explained::{depends_on_others, explained, keep_explained};
 use crate::reconcile::generate::repository_problem;
 use crate::reconcile::past::keep_meant;
 use crate::reconcile::repository::{Ground, Reading, failure_of};
@@ -74,7 +78,9 @@ impl Reconciler {
         report: &mut CycleReport,
     ) -> Snapshot {
         let (rules, wording) = (self.rules.clone(), self.options.wording.clone());
-        let mut snapshot = Snapshot { now, since: due.since, rules, wording, ..Snapshot::default() };
+        let (windows, max_changes_per_push) = (self.options.windows.clone(), self.options.max_changes_per_push);
+        let known = Snapshot { rules, wording, windows, max_changes_per_push, ..Snapshot::default() };
+        let mut snapshot = Snapshot { now, since: due.since, ..known };
         let logins = self.log_in().await;
         report.problems.extend(logins.iter().map(|(name, failure)| repository_problem(name, failure)));
         let readings = self.read_all(due).await;
@@ -99,12 +105,16 @@ impl Reconciler {
         if matches!(mode, Mode::Check | Mode::Past(_) | Mode::Explain(_)) {
             report.applications = applications.iter().map(|application| application.key.clone()).collect();
         }
-        if let Mode::Explain(name) = mode {
+        let is_dependent = depends_on_others(&self.rules, self.options.max_changes_per_push, &images);
+        if let (Mode::Explain(name), false) = (mode, is_dependent) {
             images = explained(images, name);
         }
         keep_meant(&mut images, mode);
         self.open_branches(&images, &mut snapshot).await;
         self.place_all(images, &mut snapshot, matches!(mode, Mode::Explain(_) | Mode::Past(_))).await;
+        if let (Mode::Explain(name), true) = (mode, is_dependent) {
+            keep_explained(&mut snapshot, name);
+        }
         for repository in &self.repositories {
             let name = &repository.options.name;
             snapshot.advertised.insert(name.clone(), repository.advertised());
@@ -113,6 +123,7 @@ impl Reconciler {
             let unread = repository.unread.iter().map(|(branch, (_, failure))| (base(branch), failure.clone()));
             snapshot.branch_failures.extend(unread);
         }
+        self.read_holds(&mut snapshot, report);
         self.note_certainty(&mut snapshot, &applications, mode, report);
         snapshot
     }
@@ -163,6 +174,7 @@ impl Reconciler {
         }
         let mut old = std::mem::take(&mut self.gathered.resolved);
         let cosign_keys: Vec<KeyName> = self.options.cosign_keys.keys().cloned().collect();
+        let environments: Vec<String> = self.rules.iter().filter_map(|rule| rule.of_environment.clone()).collect();
         let mut images = Vec::new();
         for application in applications {
             let address = Arc::as_ptr(application).addr();
@@ -174,6 +186,8 @@ impl Reconciler {
                     argocd: self.options.argocd,
                     image_fields: Some(&self.options.image_fields),
                     asking: Some(&self.options.asking),
+                    windows: Some(&self.options.windows),
+                    environments: &environments,
                 };
                 let (images, mut problems) = resolve(application, &configured);
                 if application.key.file.is_none() {
@@ -354,38 +368,10 @@ fn unplaced(tracked: Arc<TrackedImage>) -> Subject {
     Subject { tracked, located: None, rule: None, timeline: Timeline::default() }
 }
 
-/// Turns a problem of an Application of repin.yaml into one of that file, where keys have no prefix.
-fn in_configuration(problem: &mut Problem, file: &str) {
-    problem.file = Some(file.to_owned());
-    problem.hint = problem.hint.take().map(|hint| hint.replace(PREFIX, ""));
-}
-
-/// The images of the explained Application, and those that share a place with it.
-fn explained(tracked: Vec<Arc<TrackedImage>>, name: &str) -> Vec<Arc<TrackedImage>> {
-    let is_meant = |image: &TrackedImage| image.application.is_named(name);
-    let places: HashSet<_> = tracked.iter().filter(|one| is_meant(one)).flat_map(|one| place_names(one)).collect();
-    tracked
-        .into_iter()
-        .filter(|image| is_meant(image) || place_names(image).iter().any(|place| places.contains(place)))
-        .collect()
-}
-
-/// What two images that may share a place have in common: a file that both look into with a key path that both name, or
-/// the image itself, since whoever looks for it by its name may find any place of it.
-fn place_names(image: &TrackedImage) -> Vec<String> {
-    let Some(target) = &image.target else { return Vec::new() };
-    let RemoteBranch { repository, branch } = &target.base;
-    let mut names = vec![format!("{repository}\0{branch}\0{}", image.image_text)];
-    if let Search::Helm(helm) = &target.search {
-        let of_file = |file| format!("{repository}\0{branch}\0{file}\0{}", helm.key);
-        names.extend(target.search.files().iter().map(of_file));
-    }
-    names
-}
-
-/// Every tag list that `explain` shows, held images included.
-pub(super) fn listing_questions(snapshot: &Snapshot) -> Vec<Question> {
-    let images = snapshot.subjects.iter().filter_map(|subject| subject.tracked.asked.clone());
+/// Gives every tag list that `explain` shows of the Applications of this name, held images included.
+pub(super) fn listing_questions(snapshot: &Snapshot, name: &str) -> Vec<Question> {
+    let shown = snapshot.subjects.iter().filter(|subject| subject.tracked.application.is_named(name));
+    let images = shown.filter_map(|subject| subject.tracked.asked.clone());
     let asked: BTreeSet<Question> =
         images.filter(|image| !snapshot.unconfigured.contains(image)).map(Question::Listing).collect();
     asked

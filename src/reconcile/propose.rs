@@ -10,6 +10,7 @@ mod job;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
@@ -23,7 +24,7 @@ use crate::model::names::Branch;
 use crate::model::outcome::Outcome;
 use crate::model::problem::{Problem, Severity};
 use crate::plan::Failure;
-use crate::reconcile::act::{record, refuse};
+use crate::reconcile::act::{record, refuse, tell_of_override};
 use crate::reconcile::forges::Held;
 use crate::reconcile::news::AllNews;
 use crate::reconcile::propose::ensure::{At, Ensured};
@@ -32,21 +33,27 @@ use crate::reconcile::pulls::failure;
 use crate::reconcile::repository::made::WORKSHOP;
 use crate::reconcile::repository::{Repository, not_open};
 use crate::reconcile::retry::Tries;
+use crate::reconcile::stop::{Stop, hold_back};
 use crate::reconcile::workers::{defect, on_each};
 use crate::reconcile::{CycleReport, Reconciler, failpoint};
 
 impl Reconciler {
-    /// Delivers the change sets that have a proposal, and does the chores. Keeps in `sets` what was written.
+    /// Delivers the change sets that have a proposal, and does the chores; nothing once people held something meanwhile. Keeps in
+    /// `sets` what was written.
     pub(super) async fn propose(
         &mut self,
         mut sets: Vec<ChangeSet>,
         report: &mut CycleReport,
         delivered: &mut BTreeMap<String, Outcome>,
-        tries: &mut Tries,
+        (tries, asked): (&mut Tries, &mut Instant),
     ) -> Vec<ChangeSet> {
         let chores = std::mem::take(&mut report.chores);
         if sets.is_empty() && chores.is_empty() {
             return sets;
+        }
+        if self.is_overtaken(asked).await {
+            tries.overtaken();
+            return Vec::new();
         }
         for set in sets.extract_if(.., |set| tries.settled(set).is_some()) {
             if let Some(failure) = tries.settled(&set) {
@@ -55,20 +62,30 @@ impl Reconciler {
         }
         let mut jobs: Vec<Vec<Job>> = self.jobs(sets, report);
         jobs = self.commit_all(jobs).await;
+        let stop = self.stop();
+        halt(&stop, &mut jobs);
         self.commit_by_forges(&mut jobs).await;
+        halt(&stop, &mut jobs);
         jobs = self.bring_back(jobs).await;
+        halt(&stop, &mut jobs);
         self.stop_merges(&mut jobs).await;
+        halt(&stop, &mut jobs);
         self.push_jobs(&mut jobs).await;
         failpoint::reach("pulls-pushed");
         let places = jobs.iter().flatten().filter(|job| job.is_good() && renders(job));
         let places: Vec<_> = places.flat_map(|job| job.proposal.text.commit.places.clone()).collect();
         let news = Arc::new(self.news(&report.snapshot, &places).await);
+        // The branches that are there already belong to nothing yet: the next decision finds them.
+        if self.is_overtaken(asked).await {
+            tries.overtaken();
+            return Vec::new();
+        }
         let mut works = Vec::new();
         for (repository, jobs) in self.repositories.iter().zip(jobs) {
             let name = repository.options.name.clone();
             if let Some(held) = self.forges.of_repository(&name).cloned() {
                 let instance = report.snapshot.instance.clone();
-                works.push(ensure_all(name, instance, held, jobs, news.clone()).boxed());
+                works.push(ensure_all(name, (instance, stop.clone()), held, jobs, news.clone()).boxed());
             }
         }
         let done: Vec<_> = join_all(works).await.into_iter().flatten().collect();
@@ -78,12 +95,14 @@ impl Reconciler {
                 Ok(done) => {
                     let commits: Vec<CommitId> = job.commit.into_iter().collect();
                     let is_new = job.is_pushed || !matches!(job.proposal.request, Request::Finish(_));
+                    tell_of_override(report, &job.set);
                     record(report, delivered, &job.set, &commits, Some(&done.url));
                     report.problems.extend(done.warnings.into_iter().map(|text| warning(&job.set.repository, text)));
                     if is_new {
                         written.push(job.set);
                     }
                 }
+                Err(Trouble::Stopped(reason)) => hold_back(report, &job.set, &reason),
                 Err(Trouble::Moved) if tries.lost(&job.set) => {}
                 Err(Trouble::Moved) => refuse(report, &job.set, moved(&job.set)),
                 Err(Trouble::Failed(failure)) => {
@@ -177,10 +196,18 @@ impl Reconciler {
     }
 }
 
+/// Takes along nothing that an emergency stop came before.
+fn halt(stop: &Stop, jobs: &mut [Vec<Job>]) {
+    let Some(reason) = stop.reason() else { return };
+    for job in jobs.iter_mut().flatten().filter(|job| job.is_good()) {
+        job.failure = Some(Trouble::Stopped(reason.clone()));
+    }
+}
+
 /// Has the pull requests of one repository be there, one after the other, as forges want it.
 async fn ensure_all(
     name: String,
-    instance: String,
+    (instance, stop): (String, Stop),
     held: Held,
     jobs: Vec<Job>,
     news: Arc<AllNews>,
@@ -189,7 +216,8 @@ async fn ensure_all(
     let mut done = Vec::new();
     for mut job in jobs {
         job.proposal.text.news = news_of(&job.proposal.text, &news);
-        let result = match job.failure.take() {
+        let stopped = || stop.reason().map(Trouble::Stopped);
+        let result = match job.failure.take().or_else(stopped) {
             None => at.ensure(&job).await.map_err(|error| match error {
                 ForgeError::Moved { .. } => Trouble::Moved,
                 other => Trouble::Failed(failure(&name, &other)),

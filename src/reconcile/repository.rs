@@ -6,10 +6,11 @@
 mod discovery;
 pub(super) mod files;
 mod index;
-mod line;
+pub(super) mod line;
 pub(super) mod made;
 mod options;
-mod places;
+pub(super) mod places;
+mod said;
 pub(super) mod sets;
 mod words;
 
@@ -67,6 +68,8 @@ pub struct Repository {
     /// What the files of searched directories may name.
     index: RefCell<Index>,
     pub(super) stood: HashMap<StoodKey, Stood>,
+    /// Which moved files went over to another image; none where their contents do not say.
+    pub(super) turned: HashMap<(BlobId, BlobId, ImageName), Option<bool>>,
     /// What was found for each image, by the address of the image, which is kept with it.
     placed: HashMap<usize, Placed>,
     /// The last reading that went well.
@@ -112,6 +115,7 @@ impl Repository {
             sources: RefCell::default(),
             index: RefCell::default(),
             stood: HashMap::new(),
+            turned: HashMap::new(),
             placed: HashMap::new(),
             last: None,
             may_rest: false,

@@ -85,6 +85,7 @@ mod tests {
             access: crate::git::Access::default(),
             forge: None,
             pull_requests: crate::model::forge::PullLimits::default(),
+            clusters: Vec::new(),
         })
     }
 

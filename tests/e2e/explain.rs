@@ -200,7 +200,7 @@ fn chosen_is_what_the_policy_wants_in_every_situation() {
             "null",
             "selection/none",
         ),
-        ("window", hold("repin.dev/window: office"), "1.0.0", "1.0.0", "2.0.0", "unsupported/window"),
+        ("unbuilt", hold("repin.dev/notify: chat"), "1.0.0", "1.0.0", "2.0.0", "unsupported/notify"),
         ("quiet", hold("repin.dev/delivery: none"), "1.0.0", "1.0.0", "2.0.0", "rule/none"),
         ("bad", hold("repin.dev/strict: x"), "1.0.0", "1.0.0", "null", "annotation/invalid"),
         ("auto", "repin.dev/image-list: app=IMAGE".into(), "1.0.0", "1.0.0", "2.0.0", ""),
@@ -252,7 +252,7 @@ fn rules_registries_and_files_are_gates() {
     for (text, gate) in [
         (config.replace("delivery: commit", "delivery: none"), "rule/none"),
         (config.replace("delivery: commit", "delivery: pull-request"), "forge/unconfigured"),
-        (config.replace("delivery: commit", "delivery: commit\n    min_age: 1d"), "unsupported/min_age"),
+        (config.replace("delivery: commit", "delivery: commit\n    notify: [chat]"), "unsupported/notify"),
         (format!("{config}observe: true\n"), "rule/observe"),
     ] {
         world.configure(&text);
@@ -319,4 +319,70 @@ fn an_alias_narrows_the_answer_and_problems_are_those_of_the_application() {
     {
         assert!(text.contains(part) || (part == "out-of-range" && text.contains("outside")), "{part}: {text}");
     }
+}
+
+/// What `plan` and `explain` say of one Application, which must be the same: its code, and what is in the way.
+fn same_as_planned(world: &World, name: &str) -> String {
+    let planned = table::outcome(&world.repin(&["plan"]), name).clone();
+    let image = only(world, &["explain", name]);
+    let code = planned["code"].as_str().unwrap();
+    let gate = image["gates"].as_array().unwrap().iter().find(|gate| gate["code"] == code);
+    let gate = gate.unwrap_or_else(|| panic!("{planned:#}\n{image:#}"));
+    assert_eq!(gate["message"], planned["message"], "{name}");
+    code.to_owned()
+}
+
+#[test]
+fn what_is_upstream_is_explained_as_it_is_decided() {
+    let in_prod = |more: &str| format!("{PLAIN}\nrepin.dev/promote-from: {more}");
+    let (one, two) = (in_prod("dev"), in_prod("dev/broken"));
+    let rows = [
+        Row::new("web-prod", &one),
+        Row::new("broken-prod", &two),
+        Row::new("late-prod", &one),
+        // Both are the service `web` of dev, and none is called `late`.
+        Row::new("web-dev", PLAIN),
+        Row::new("dev-web", PLAIN),
+        Row::new("lane-dev", PLAIN),
+        Row { files: &[("values.yaml", "image: {tag: [\n")], ..Row::new("broken", PLAIN) },
+    ];
+    let world = table::world(&rows);
+    world.configure(
+        &world.standard_config().replace(
+            "  - match: {path: \"apps/**\"}\n",
+            "  - match: {path: \"apps/*-prod/**\"}\n    environment: prod\n    delivery: commit\n  - match: {path: \"apps/{dev-web,*-dev,broken}/**\"}\n",
+        ),
+    );
+    for (name, code) in [
+        ("web-prod", "promotion/ambiguous"),
+        ("broken-prod", "promotion/unknown"),
+        ("late-prod", "promotion/no-upstream"),
+    ] {
+        assert_eq!(same_as_planned(&world, name), code, "{name}");
+    }
+    // Which one is like it is said of all of the environment.
+    let image = only(&world, &["explain", "late-prod"]);
+    let message = image["gates"][0]["message"].as_str().unwrap();
+    assert!(message.contains("the nearest service there is `lane`"), "{message}");
+}
+
+#[test]
+fn limits_count_what_others_change_when_one_is_explained() {
+    // Which one is the first within an hour is another one each hour.
+    for (limit, code, held) in
+        [("max_changes_per_hour", "limit/per-hour", 1), ("max_changes_per_push", "limit/per-push", 2)]
+    {
+        let rows = [Row::new("api", PLAIN), Row::new("web", PLAIN)];
+        let world = table::world(&rows);
+        world.configure(&format!("{}    {limit}: 1\n", world.standard_config()));
+        let planned = world.repin(&["plan"]);
+        let is_held = |name: &&str| table::outcome(&planned, name)["code"] == code;
+        let limited: Vec<&str> = ["api", "web"].into_iter().filter(is_held).collect();
+        assert_eq!(limited.len(), held, "{limit}: {planned:#?}");
+        limited.into_iter().for_each(|name| assert_eq!(same_as_planned(&world, name), code));
+    }
+    // The one of the whole configuration as well.
+    let world = table::world(&[Row::new("api", PLAIN), Row::new("web", PLAIN)]);
+    world.configure(&format!("max_changes_per_push: 1\n{}", world.standard_config()));
+    assert_eq!(same_as_planned(&world, "web"), "limit/per-push");
 }

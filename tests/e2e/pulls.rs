@@ -4,6 +4,7 @@
 mod asking;
 mod closing;
 mod faults;
+mod gates;
 mod news;
 mod people;
 mod proxy;

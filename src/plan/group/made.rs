@@ -16,7 +16,8 @@ use crate::plan::group::unit::{Unit, Way, way};
 use crate::plan::judge::{Judgement, rule_hold};
 use crate::plan::locate::{FileState, Located, Site, edit_failure};
 use crate::plan::{Failure, Question, Snapshot, Subject};
-use crate::rules;
+use crate::rules::terms::{Terms, terms};
+use crate::rules::{self, EffectiveRule};
 
 /// Why a branch of one's own and a pull request do not go together.
 const BOTH: &str =
@@ -209,13 +210,15 @@ fn hold_of_rules(
         labels: &image.labels,
     };
     let rule = rules::effective(&snapshot.rules, false, &asked);
+    let finished = terms(&rule, image);
+    let delivery = finished.delivery;
     let observed = || {
         let message =
             format!("the rules say `observe: true` for the branch `{}`, so nothing is written", written.branch);
         rule.observe.then(|| Judgement::held("rule/observe", message))
     };
     let unverified = || {
-        let keys: BTreeSet<KeyName> = rule.verify.difference(&judgement.verified).cloned().collect();
+        let keys: BTreeSet<KeyName> = rule.keys().difference(&judgement.verified).cloned().collect();
         let message = format!(
             "the rules demand signatures with {} for the branch `{}`, and say nothing of them for its template",
             keys_in_words(&keys),
@@ -225,9 +228,47 @@ fn hold_of_rules(
     };
     let proposed = || {
         let message = format!("the rules say `delivery: pull-request` for the branch `{}`", written.branch);
-        (rule.delivery == Delivery::PullRequest).then(|| Judgement::held("pull-request/branch", message))
+        (delivery == Delivery::PullRequest).then(|| Judgement::held("pull-request/branch", message))
     };
-    rule_hold(&rule, file).or_else(proposed).or_else(unverified).or_else(observed)
+    let stricter = || {
+        let demanded = stricter(subject, &rule, &finished);
+        let message = format!(
+            "for the branch `{}` the rules say {}, by which it was not decided: they do not say so for the template, which they see with `*` for each action",
+            written.branch,
+            demanded.join(", ")
+        );
+        (!demanded.is_empty()).then(|| Judgement::held("rule/branch", message))
+    };
+    rule_hold(&rule, delivery, file).or_else(proposed).or_else(unverified).or_else(stricter).or_else(observed)
+}
+
+/// What the rules demand for the finished name and did not for the template, by which it was decided.
+fn stricter(subject: &Subject, rule: &EffectiveRule, finished: &Terms) -> Vec<String> {
+    let judged = subject.terms();
+    let saw = subject.rule.as_ref();
+    let mut demanded = Vec::new();
+    let mut demand = |is_new: bool, what: String| {
+        if is_new {
+            demanded.push(what);
+        }
+    };
+    let is_other = |own: &Option<String>, seen: Option<&Option<String>>| own.is_some() && Some(own) != seen;
+    let environment = rule.environment.as_deref().unwrap_or_default();
+    demand(is_other(&rule.environment, saw.map(|rule| &rule.environment)), format!("`environment: {environment}`"));
+    let service = rule.service.as_deref().unwrap_or_default();
+    demand(is_other(&rule.service, saw.map(|rule| &rule.service)), format!("`service: {service}`"));
+    demand(finished.windows.iter().any(|set| !judged.windows.contains(set)), "`windows`".to_owned());
+    demand(finished.registries.iter().any(|set| !judged.registries.contains(set)), "`registries`".to_owned());
+    demand(finished.min_age > judged.min_age, "`min_age`".to_owned());
+    demand(finished.soak > judged.soak, "`soak`".to_owned());
+    demand(
+        finished.promote_from.is_some() && finished.promote_from != judged.promote_from,
+        "`promote_from`".to_owned(),
+    );
+    let is_less = |own: Option<u32>, seen: Option<u32>| own.is_some_and(|own| seen.is_none_or(|seen| own < seen));
+    demand(is_less(finished.max_changes_per_hour, judged.max_changes_per_hour), "`max_changes_per_hour`".to_owned());
+    demand(is_less(finished.max_changes_per_push, judged.max_changes_per_push), "`max_changes_per_push`".to_owned());
+    demanded
 }
 
 /// Tells whether a branch that exists holds what is wanted.

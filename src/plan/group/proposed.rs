@@ -68,6 +68,10 @@ pub(super) fn propose<'a>(
     for one in &mut proposed {
         let subjects = one.commit.subjects.iter().filter_map(|index| snapshot.subjects.get(*index));
         one.wishes = Wishes::of(subjects.map(AsRef::as_ref));
+        // A person decides whether to go back.
+        if one.commit.subjects.iter().any(|index| judgements.get(*index).is_some_and(|judgement| judgement.goes_back)) {
+            one.wishes.auto_merge = None;
+        }
     }
     proposed
 }

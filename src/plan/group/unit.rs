@@ -5,6 +5,7 @@ use crate::model::names::ApplicationKey;
 use crate::model::rule::{Delivery, Per};
 use crate::model::tracked::RemoteBranch;
 use crate::plan::Subject;
+use crate::plan::judge::Judgement;
 
 /// The changes that are committed together. Units of one branch are committed in their order.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -22,12 +23,12 @@ pub(in crate::plan) enum Unit<'a> {
 }
 
 /// Where the changes of a unit go: the base that is read, and the template of the branch that is made.
-pub(super) type Way<'a> = (&'a RemoteBranch, Option<&'a BranchTemplate>);
+pub(in crate::plan) type Way<'a> = (&'a RemoteBranch, Option<&'a BranchTemplate>);
 
 impl<'a> Unit<'a> {
     /// Tells in which commit a subject's change goes. One pull request is for one environment, unless somebody says
     /// otherwise.
-    pub(super) fn of(subject: &'a Subject, delivery: Delivery) -> Self {
+    pub(in crate::plan) fn of(subject: &'a Subject, delivery: Delivery) -> Self {
         let (rule, image) = (subject.rule.as_ref(), &subject.tracked);
         let environment = rule.and_then(|rule| rule.environment.as_deref());
         let group = image.group.as_deref();
@@ -42,6 +43,21 @@ impl<'a> Unit<'a> {
         }
     }
 
+    /// The same for what was decided on: what is promoted goes at least with its group, whatever `per` says.
+    pub(in crate::plan) fn of_judged(subject: &'a Subject, judgement: &Judgement) -> Self {
+        match Self::of(subject, judgement.delivery) {
+            Self::Application(_) if judgement.is_promoted => Self::together(subject),
+            unit => unit,
+        }
+    }
+
+    /// Tells with which others a subject is promoted: those of its group, whatever one commit holds.
+    pub(in crate::plan) fn together(subject: &'a Subject) -> Self {
+        let environment = subject.rule.as_ref().and_then(|rule| rule.environment.as_deref());
+        let image = &subject.tracked;
+        image.group.as_deref().map_or(Self::Part(&image.application, environment), Self::Group)
+    }
+
     /// Gives its name for people.
     pub(in crate::plan) fn title(&self) -> String {
         match self {
@@ -54,7 +70,7 @@ impl<'a> Unit<'a> {
 }
 
 /// Tells where a subject's change goes.
-pub(super) fn way(subject: &Subject) -> Option<Way<'_>> {
+pub(in crate::plan) fn way(subject: &Subject) -> Option<Way<'_>> {
     let target = subject.tracked.target.as_ref()?;
     Some((&target.base, target.made.as_ref().map(|made| &made.template)))
 }

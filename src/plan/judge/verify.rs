@@ -65,7 +65,7 @@ pub fn unpinned(snapshot: &Snapshot) -> Vec<Problem> {
     for subject in &snapshot.subjects {
         let (image, Some(rule)) = (&subject.tracked, &subject.rule) else { continue };
         let is_loose = image.policy.pin == Some(Pin::Tag) && image.policy.verify.is_empty();
-        if !is_loose || rule.verify.is_empty() || image.refusal.is_some() {
+        if !is_loose || rule.keys().is_empty() || image.refusal.is_some() {
             continue;
         }
         let application = &image.application;
@@ -79,7 +79,7 @@ pub fn unpinned(snapshot: &Snapshot) -> Vec<Problem> {
                 "{}: `pin: tag` of `{}` writes a tag that may move after it was verified with {}, which the rules demand",
                 application.label(),
                 image.alias,
-                keys_in_words(&rule.verify)
+                keys_in_words(&rule.keys())
             ),
             hint: Some("remove `pin`: with `verify` it is `tag+digest`".to_owned()),
         });

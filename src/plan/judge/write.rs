@@ -25,15 +25,26 @@ impl Judge<'_> {
         self.tracked.policy.pin(self.demands.keys.is_some())
     }
 
-    /// Takes a tag whose manifest answers.
+    /// Takes a tag whose manifest answers, for it is what the policy wants.
     pub(super) fn take(&self, chosen: &Tag, besides: &str) -> Result<Judgement, Vec<Question>> {
+        let policy = &self.tracked.policy;
+        let what = match policy.strategy {
+            Strategy::Digest => format!("what {chosen} names now"),
+            Strategy::Semver | Strategy::NewestBuild | Strategy::Alphabetical | Strategy::Numerical => {
+                format!("the newest that {} allows", selection::describe(policy))
+            }
+        };
+        self.take_as(chosen, &what, besides)
+    }
+
+    /// The same, with what makes it the chosen one in words.
+    pub(super) fn take_as(&self, chosen: &Tag, what: &str, besides: &str) -> Result<Judgement, Vec<Question>> {
         let digest = match self.digest(chosen) {
             None => return Err(vec![Question::Manifest(self.image.clone(), chosen.clone())]),
             Some(Err(failure)) => return Ok(Judgement::failed(failure).with(Some(chosen.to_string()), None)),
             Some(Ok(None)) => return Ok(self.gone(chosen)),
             Some(Ok(Some(digest))) => digest,
         };
-        let policy = &self.tracked.policy;
         let to = self.to(chosen, Some(digest));
         if let Some(held) = self.pinned_by_hand() {
             return Ok(held.with(Some(to), None));
@@ -43,12 +54,6 @@ impl Judge<'_> {
             Pin::Tag => Wanted { tag, digest: None },
             Pin::Digest => Wanted { tag: None, digest: pin },
             Pin::TagAndDigest => Wanted { tag, digest: pin },
-        };
-        let what = match policy.strategy {
-            Strategy::Digest => format!("what {chosen} names now"),
-            Strategy::Semver | Strategy::NewestBuild | Strategy::Alphabetical | Strategy::Numerical => {
-                format!("the newest that {} allows", selection::describe(policy))
-            }
         };
         let verified = self.demands.keys.map(keys_in_words).map(|keys| format!(", verified with {keys}"));
         let verified = verified.unwrap_or_default();

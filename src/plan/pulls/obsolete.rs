@@ -13,20 +13,28 @@ use crate::model::names::{Branch, RepoPath};
 use crate::model::outcome::OutcomeResult;
 use crate::model::rule::Delivery;
 use crate::model::tracked::RemoteBranch;
+use crate::plan::gates::{HOLD, is_closed};
 use crate::plan::judge::{Judgement, is_within_reach};
-use crate::plan::pulls::Pulls;
+use crate::plan::promotion::Promoted;
+use crate::plan::pulls::{Pulls, stop_merge};
+use crate::plan::rollback::tag_of;
+use crate::plan::together::GROUP;
 use crate::plan::{Snapshot, Subject, shown_key};
 use crate::rules;
 
 /// Holds that say for good that a place wants nothing.
-const SETTLED: [&str; 7] = [
+const SETTLED: [&str; 11] = [
     "guard/downgrade",
     "guard/pinned",
     "guard/rolled-back",
     "guard/unverified",
+    "promotion/moved",
+    "promotion/not-allowed",
+    "promotion/not-copied",
+    "promotion/went-back",
     "rule/none",
+    "rule/registry",
     "selection/none",
-    "unsupported/delivery",
 ];
 /// Another pull request has it: the group is another one now.
 const ELSEWHERE: &str = "pull-request/open";
@@ -60,8 +68,20 @@ fn is_settled(code: &str) -> bool {
     SETTLED.contains(&code) || code.ends_with("/hold")
 }
 
+/// Says that upstream does not hold a change's value any more, if that is known.
+pub(super) fn withdrawn(promoted: &Promoted, change: &Change) -> Option<String> {
+    let pinned = change.digest.as_deref().or_else(|| change.new.split_once('@').map(|(_, digest)| digest));
+    let is_gone = promoted.still_holds(tag_of(&change.new), pinned) == Some(false);
+    is_gone.then(|| format!("`{}` holds {} no more", promoted.promotion, tag_of(&change.new)))
+}
+
 /// Gives what is to be closed and deleted, given the branches that somebody wants.
-pub(super) fn chores(snapshot: &Snapshot, judgements: &[Judgement], wanted: &BTreeSet<(&str, Branch)>) -> Vec<Chore> {
+pub(super) fn chores(
+    snapshot: &Snapshot,
+    promoted: &BTreeMap<usize, Promoted>,
+    judgements: &[Judgement],
+    wanted: &BTreeSet<(&str, Branch)>,
+) -> Vec<Chore> {
     if snapshot.pulls.is_empty() {
         return Vec::new();
     }
@@ -73,7 +93,7 @@ pub(super) fn chores(snapshot: &Snapshot, judgements: &[Judgement], wanted: &BTr
             continue;
         }
         let is_wanted = |branch: &Branch| wanted.contains(&(repository.as_str(), branch.clone()));
-        let view = View { snapshot, judgements, owners: &owners, repository };
+        let view = View { snapshot, promoted, judgements, owners: &owners, repository };
         for pull in pulls.open.iter().filter(|pull| !is_wanted(&pull.head)) {
             let head = pulls.heads.get(&pull.head);
             let marker = Marker::parse(&pull.body);
@@ -99,6 +119,8 @@ pub(super) fn chores(snapshot: &Snapshot, judgements: &[Judgement], wanted: &BTr
                     body: pull.body.clone(),
                     reason,
                 });
+            } else if view.is_kept_back(&pull.base, changes) {
+                chores.extend(stop_merge(repository, pull));
             }
         }
         let base = |branch: &Branch| RemoteBranch { repository: repository.clone(), branch: branch.clone() };
@@ -145,6 +167,7 @@ fn owners(snapshot: &Snapshot) -> Owners<'_> {
 /// What the places of one repository want.
 struct View<'a> {
     snapshot: &'a Snapshot,
+    promoted: &'a BTreeMap<usize, Promoted>,
     judgements: &'a [Judgement],
     owners: &'a Owners<'a>,
     repository: &'a str,
@@ -162,21 +185,36 @@ impl View<'_> {
         if changes.is_empty() {
             return None;
         }
+        // One value that upstream took back is enough, whatever else waits.
+        if let Some(reason) = changes.iter().find_map(|change| self.withdrawn(base, change)) {
+            return Some(reason);
+        }
+        // So is one that a person holds.
+        let owners = changes.iter().flat_map(|change| self.owners_of(base, change));
+        let is_held = |index: &usize| self.judgements.get(*index).is_some_and(|judgement| judgement.code == HOLD);
+        if let Some(reason) = owners.into_iter().find(is_held).and_then(|index| self.settled(index)) {
+            return Some(reason);
+        }
         let mut reasons: Vec<String> = Vec::new();
+        let (mut is_kept_out, mut waits) = (false, false);
         for change in changes {
-            let key = (self.repository, change.file.as_str(), change.key.clone());
-            let is_on_base = |index: &&usize| {
-                let subject = self.snapshot.subjects.get(**index);
-                let target = subject.and_then(|subject| subject.tracked.target.as_ref());
-                target.is_some_and(|target| target.base.branch == *base)
-            };
-            let owners: Vec<usize> = self.owners.get(&key).into_iter().flatten().filter(is_on_base).copied().collect();
+            let owners = self.owners_of(base, change);
             if owners.is_empty() {
                 reasons.push(self.orphaned(base, change, applications).filter(|_| is_own)?);
             }
             for index in owners {
+                let judgement = self.judgements.get(index)?;
+                // It comes with its group or not at all, so what keeps one of them out keeps out all.
+                if judgement.result == OutcomeResult::Held && judgement.code == GROUP {
+                    waits = true;
+                    continue;
+                }
                 reasons.push(self.settled(index)?);
+                is_kept_out |= judgement.result == OutcomeResult::Held;
             }
+        }
+        if waits && !is_kept_out {
+            return None;
         }
         reasons.sort();
         reasons.dedup();
@@ -184,6 +222,37 @@ impl View<'_> {
         reasons.truncate(MAX_REASONS);
         let more = if more > 0 { format!("; and {more} more") } else { String::new() };
         Some(reasons.join("; ") + &more)
+    }
+
+    /// Tells whether a gate, or what is promoted together, keeps back what a pull request brings.
+    fn is_kept_back(&self, base: &Branch, changes: &[Change]) -> bool {
+        let is_kept = |index: &usize| {
+            let code = self.judgements.get(*index).map(|judgement| judgement.code.as_str()).unwrap_or_default();
+            // Whatever else stands in the way, a registry that is down not least.
+            let is_gated =
+                || self.snapshot.subjects.get(*index).is_some_and(|subject| is_closed(self.snapshot, subject));
+            ["gate/", "promotion/", "limit/"].iter().any(|family| code.starts_with(family)) || is_gated()
+        };
+        changes.iter().flat_map(|change| self.owners_of(base, change)).any(|index| is_kept(&index))
+    }
+
+    fn owners_of(&self, base: &Branch, change: &Change) -> Vec<usize> {
+        let key = (self.repository, change.file.as_str(), change.key.clone());
+        let is_on_base = |index: &&usize| {
+            let subject = self.snapshot.subjects.get(**index);
+            let target = subject.and_then(|subject| subject.tracked.target.as_ref());
+            target.is_some_and(|target| target.base.branch == *base)
+        };
+        self.owners.get(&key).into_iter().flatten().filter(is_on_base).copied().collect()
+    }
+
+    /// Says that upstream does not hold a change's value any more.
+    fn withdrawn(&self, base: &Branch, change: &Change) -> Option<String> {
+        let gone = |index: &usize| withdrawn(self.promoted.get(index)?, change);
+        let index = self.owners_of(base, change).into_iter().find(|index| gone(index).is_some())?;
+        let subject = self.snapshot.subjects.get(index)?;
+        let (application, alias) = (subject.tracked.application.label(), &subject.tracked.alias);
+        Some(format!("{application} ({alias}): {}", gone(&index)?))
     }
 
     /// Says why one image wants nothing from a pull request.
@@ -240,8 +309,8 @@ impl View<'_> {
                 };
                 rules::effective(&self.snapshot.rules, false, &subject)
             });
-        let is_ours =
-            !applications.is_empty() && asked.all(|rule| rule.delivery == Delivery::PullRequest && !rule.observe);
+        let is_ours = !applications.is_empty()
+            && asked.all(|rule| rule.least_delivery() == Delivery::PullRequest && !rule.observe);
         is_ours.then(|| format!("nothing asks for `{}` in {} any more", change.key, change.file))
     }
 }

@@ -14,6 +14,7 @@ use crate::reconcile::propose::{forge_file, is_by_forge};
 use crate::reconcile::pulls::failure;
 use crate::reconcile::repository::{Repository, failure_of, not_open};
 use crate::reconcile::retry::Tries;
+use crate::reconcile::stop::hold_back;
 use crate::reconcile::workers::on_each;
 use crate::reconcile::{CycleReport, Reconciler, failpoint};
 
@@ -31,6 +32,11 @@ impl Reconciler {
         if !pieces.iter().zip(&by_forge).any(|(piece, by_forge)| *by_forge && !piece.is_empty()) {
             return made;
         }
+        if let Some(reason) = self.stop().reason() {
+            let held = pieces.iter().zip(&by_forge).filter(|(_, by_forge)| **by_forge);
+            held.flat_map(|(piece, _)| piece.iter()).for_each(|set| hold_back(report, set, &reason));
+            return made;
+        }
         let work = pieces.iter().cloned().zip(by_forge).collect();
         let begun =
             on_each(&mut self.repositories, work, |repository, (sets, by_forge): (Arc<Vec<ChangeSet>>, bool)| {
@@ -42,6 +48,10 @@ impl Reconciler {
             let (Some(made), Some(held)) = (made, self.forges.of_repository(name)) else { continue };
             for (set, begun) in piece.iter().zip(begun.unwrap_or_default()) {
                 let Some(planned) = set.commits.first() else { continue };
+                if let Some(reason) = self.stop().reason() {
+                    hold_back(report, set, &reason);
+                    continue;
+                }
                 let files: Vec<_> = planned.files.iter().map(forge_file).collect();
                 let result = match begun {
                     Ok(()) => {

@@ -18,10 +18,15 @@ impl Reconciler {
     pub(super) async fn do_chores(&mut self, chores: Vec<Chore>, report: &mut CycleReport) {
         let mut deleted: Vec<Vec<RefUpdate>> = self.repositories.iter().map(|_| Vec::new()).collect();
         for chore in chores {
+            // The next cycle finds what is left to do.
+            if self.stop().reason().is_some() {
+                break;
+            }
             let name = match &chore {
-                Chore::Close { repository, .. } | Chore::Delete { repository, .. } | Chore::Tell { repository, .. } => {
-                    repository.clone()
-                }
+                Chore::Close { repository, .. }
+                | Chore::Delete { repository, .. }
+                | Chore::Tell { repository, .. }
+                | Chore::StopMerge { repository, .. } => repository.clone(),
             };
             let at = self.repositories.iter().position(|repository| repository.options.name == name);
             let (Some(slot), Some(held)) =
@@ -44,6 +49,18 @@ impl Reconciler {
                     slot.push(RefUpdate { branch, expected: Some(head), new: None });
                     Ok(())
                 }
+                Chore::StopMerge { pull, .. } => {
+                    let stopped = at.stop_merge(&pull).await;
+                    if stopped.is_ok() {
+                        info!(
+                            repository = name,
+                            number = pull.number,
+                            "pull request #{} waits to be merged",
+                            pull.number
+                        );
+                    }
+                    stopped
+                }
                 Chore::Tell { number, branch, body, notice, .. } => at.tell(number, &branch, &body, &notice).await,
             };
             if let Err(error) = result {
@@ -51,7 +68,7 @@ impl Reconciler {
             }
         }
         failpoint::reach("pulls-closed");
-        if deleted.iter().all(Vec::is_empty) {
+        if deleted.iter().all(Vec::is_empty) || self.stop().reason().is_some() {
             return;
         }
         let answers = on_each(&mut self.repositories, deleted, |repository, updates| push(repository, &updates)).await;

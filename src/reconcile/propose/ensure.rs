@@ -11,7 +11,7 @@ use crate::message::trailers::Change;
 use crate::model::change::{Notice, PullText, Request};
 use crate::model::forge::{NewPullRequest, Project, PullPeople, PullRequest, PullState, PullUpdate};
 use crate::model::names::Branch;
-use crate::plan::pulls::{AUTO_MERGE, REOPENED_WITHIN, values};
+use crate::plan::pulls::{AUTO_MERGE, MERGE_STOPPED, REOPENED_WITHIN, values};
 use crate::reconcile::failpoint;
 use crate::reconcile::propose::job::Job;
 
@@ -149,6 +149,7 @@ impl At<'_> {
 
     fn render(&self, job: &Job, mut told: BTreeSet<String>) -> Rendered {
         told.remove(AUTO_MERGE);
+        told.remove(MERGE_STOPPED);
         if job.proposal.auto_merge.is_some() {
             told.insert(AUTO_MERGE.to_owned());
         }
@@ -207,6 +208,16 @@ impl At<'_> {
             Notice::Refused { .. } => "refused",
         };
         self.note(number, branch, body, what).await
+    }
+
+    /// Has the forge not merge it by itself, and remembers in the body that it is to be asked again.
+    pub(super) async fn stop_merge(&self, pull: &PullRequest) -> Result<(), ForgeError> {
+        self.forge.stop_auto_merge(self.project, pull).await?;
+        let mut marker = Marker::parse(&pull.body).unwrap_or_else(|| empty(&pull.head));
+        marker.told.remove(AUTO_MERGE);
+        marker.told.insert(MERGE_STOPPED.to_owned());
+        let body = Some(pull_request::replace(&pull.body, &marker));
+        self.forge.update(self.project, pull.number, &PullUpdate { title: None, body, is_open: None }).await.map(drop)
     }
 
     /// Notes in the body that something was said or tried, so that it is not again.

@@ -34,6 +34,8 @@ pub(super) struct Job {
 pub(super) enum Trouble {
     /// A branch moved: everything is decided again.
     Moved,
+    /// An emergency stop, with its reason.
+    Stopped(String),
     /// Anything else.
     Failed(Failure),
 }

@@ -16,6 +16,7 @@ use crate::model::names::{ImageName, RepoPath};
 use crate::model::problem::{Problem, Severity};
 use crate::plan::locate::FileState;
 use crate::plan::rollback::Stood;
+use crate::reconcile::repository::{Repository, not_open};
 use crate::yaml::MAX_BYTES;
 
 /// A file that is too large to be read as YAML is of interest only if it holds this.
@@ -35,6 +36,19 @@ pub(super) struct Discovered {
 impl Discovered {
     pub(super) fn is_empty(&self) -> bool {
         self.applications.is_empty() && self.sets.is_empty() && self.problems.is_empty()
+    }
+}
+
+impl Repository {
+    /// Finds a regular file at the head of the repository's own branch; what stands in its way is named.
+    pub(in crate::reconcile) fn own_file(&self, path: &RepoPath) -> Result<Option<BlobId>, &'static str> {
+        let line = self.head.as_ref().and_then(|head| self.lines.get(&head.branch));
+        line.map_or(Ok(None), |line| line.file(path))
+    }
+
+    /// Reads a file that was found.
+    pub(in crate::reconcile) fn content(&self, blob: &BlobId, limit: u64) -> Result<Vec<u8>, GitError> {
+        self.mirror.as_ref().ok_or_else(|| not_open(&self.options.url))?.read(blob, limit)
     }
 }
 

@@ -30,6 +30,8 @@ pub struct RepositoryOptions {
     pub may_write: Vec<Glob>,
     /// How much history is read.
     pub history: HistoryLimits,
+    /// Files that say which clusters there are, for ApplicationSets.
+    pub clusters: Vec<Glob>,
     /// Directory of the mirrors.
     pub cache: PathBuf,
     /// What is needed to get in.
