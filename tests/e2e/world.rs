@@ -211,6 +211,8 @@ impl World {
             "REPIN_CONFIG",
             "REPIN_LOG",
             "REPIN_FAILPOINT",
+            "REPIN_FAILPOINT_FILE",
+            "REPIN_EMERGENCY_STOP",
             "NO_COLOR",
             "http_proxy",
             "https_proxy",
