@@ -9,6 +9,7 @@
 mod behind;
 mod daemon;
 mod edit;
+mod environments;
 #[path = "../support/forge.rs"]
 mod forge;
 mod front;
@@ -31,12 +32,13 @@ use report::Report;
 
 type Scenario = (&'static str, fn(&mut Report));
 
-const SCENARIOS: [Scenario; 9] = [
+const SCENARIOS: [Scenario; 10] = [
     ("behind", behind::measure_all),
     ("scan", scan::measure_all),
     ("listings", listings::measure_all),
     ("growth", growth::measure_all),
     ("past", past::measure_all),
+    ("environments", environments::measure_all),
     ("search", search::measure_all),
     ("pulls", pulls::measure_all),
     ("renovate", renovate::measure_all),
