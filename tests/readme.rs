@@ -30,7 +30,7 @@ const HOST: &str = "127.0.0.1:5000";
 const URL: &str = "file:///srv/git/gitops.git";
 const TAGS: [&str; 5] = ["1.0.0", "1.1.0", "1.2.0-rc.1", "2.0.0", "latest"];
 /// First parts of the codes of outcomes and problems.
-const FAMILIES: &str = "annotation|application|branch|config|created|demo|edit|forge|git|guard|history|internal|manifest|place|pull-request|registry|\
+const FAMILIES: &str = "annotation|application|branch|config|created|demo|edit|forge|gate|git|guard|history|holds|internal|limit|manifest|place|promotion|pull-request|registry|\
                         repository|rule|selection|target|trace|unsupported|usage";
 
 /// The example of the README, with places of its own.
@@ -275,8 +275,23 @@ fn every_field_of_the_documents_is_in_the_readme() {
     for part in [&past, &past["entries"][0], &past["entries"][0]["commit"]] {
         fields(part).iter().for_each(|field| has(field));
     }
+    let status = example.json(&["status"]);
+    let place = &status["services"][0]["environments"][0];
+    assert!(place["next"].is_object(), "{place:#}");
+    for part in [&status, &status["services"][0], place, &place["next"]] {
+        fields(part).iter().for_each(|field| has(field));
+    }
+    let migrated = example.json(&["migrate", "."]);
+    for part in [&migrated, &migrated["findings"][0], &migrated["places"][0]] {
+        fields(part).iter().for_each(|field| has(field));
+    }
     let logins = example.json(&["login-check"]);
     for part in [&logins, &logins["registries"][0]] {
+        fields(part).iter().for_each(|field| has(field));
+    }
+    let checked = example.json(&["check", "web"]);
+    let setting = &checked["settings"][0];
+    for part in [&checked, setting, &setting["from"]] {
         fields(part).iter().for_each(|field| has(field));
     }
     let listed = example.json(&["images", "apps/web"]);
@@ -460,12 +475,11 @@ fn what_is_not_there_is_held_with_the_code_that_the_readme_gives() {
     let variants = [
         variant(config, "delivery: commit", "delivery: pull-request", "forge/unconfigured"),
         variant(config, "delivery: commit", "delivery: none", "rule/none"),
-        variant(config, "delivery: commit", "delivery: commit\n    min_age: 3d", "unsupported/min_age"),
+        variant(config, "delivery: commit", "delivery: commit\n    min_age: 3d", "guard/min-age"),
+        variant(config, "delivery: commit", "delivery: commit\n    notify: [chat]", "unsupported/notify"),
         variant(config, "delivery: commit", "delivery: commit\n    observe: true", "rule/observe"),
-        variant(config, "path: \"apps/**\"", "path: \"apps/{environment}/**\"", "unsupported/environment"),
-        variant(config, "path: \"apps/**\"", "path: \"apps/{service}/**\"", "unsupported/service"),
         variant(config, "    also: ", "    # ", "repository/unknown"),
-        variant(app, list, "    repin.dev/promote-from: dev\n    repin.dev/image-list", "unsupported/promote-from"),
+        variant(app, list, "    repin.dev/notify: chat\n    repin.dev/image-list", "unsupported/notify"),
         variant(app, list, "    repin.dev/delivery: none\n    repin.dev/image-list", "rule/none"),
         variant(app, list, "    repin.dev/min-age: 3d\n    repin.dev/image-list", "guard/min-age"),
         variant(app, list, "    argocd-image-updater.argoproj.io/image-list", "unsupported/write-back-method"),
