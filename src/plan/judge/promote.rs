@@ -53,7 +53,8 @@ impl Judge<'_> {
             );
             return Ok(Judgement::held("promotion/not-allowed", message).with(to, None));
         }
-        if self.went_back(policy, held, tag) {
+        let goes_back = self.went_back(policy, held, tag);
+        if goes_back {
             if !self.demands.follows_rollback {
                 let since = held.since.strftime("%Y-%m-%d %H:%M UTC");
                 let message = format!(
@@ -85,9 +86,14 @@ impl Judge<'_> {
         let is_soaking = held.soaked_at > self.snapshot.now;
         if is_soaking && self.demands.let_through.is_none() {
             let soak = held.soaked_at.duration_since(held.since);
-            return Ok(with_to(soaking(held, soak), to));
+            return Ok(soaking(held, soak).with(to, None));
         }
         let mut judgement = self.promote_checked(held, tag, to)?;
+        // A person decides whether what upstream took back is taken back here.
+        if goes_back && judgement.result == OutcomeResult::Pending {
+            judgement.delivery = Delivery::PullRequest;
+            judgement.goes_back = true;
+        }
         if let Some(lift) = self.demands.let_through.filter(|_| is_soaking) {
             judgement.lift(lift, "promotion/soak");
         }
@@ -136,11 +142,6 @@ impl Judge<'_> {
         let mut judgement = self.take_as(tag, &what, "")?;
         let since = held.since.strftime("%Y-%m-%dT%H:%M:%SZ");
         judgement.reason = Some(format!("promoted from `{upstream}`, which holds {} since {since}", held.tag));
-        // A person decides whether what upstream took back is taken back here.
-        if self.demands.follows_rollback && self.went_back(&self.promotion_policy(), held, tag) {
-            judgement.delivery = Delivery::PullRequest;
-            judgement.goes_back = true;
-        }
         Ok(judgement)
     }
 
@@ -197,10 +198,6 @@ fn promotion_policy(image: &TrackedImage) -> Policy {
 /// Tells whether an image's own constraint and filters refuse what stands upstream.
 pub(in crate::plan) fn is_capped(subject: &Subject, tag: &str) -> bool {
     tag.parse::<Tag>().is_ok_and(|tag| capped(&promotion_policy(&subject.tracked), &tag).is_some())
-}
-
-fn with_to(judgement: Judgement, to: Option<String>) -> Judgement {
-    judgement.with(to, None)
 }
 
 /// Says why the Application's own constraint and filters refuse a tag; what only has no order in them is no reason.
