@@ -2,13 +2,14 @@
 
 use std::ffi::OsString;
 
+use clap::CommandFactory;
 use clap::error::ErrorKind;
 
 use crate::cli::document::{
     CasesDocument, CheckDocument, CycleDocument, ExplainDocument, HistoryDocument, HoldsDocument, LoginDocument,
     MigrateDocument, PullsDocument, QueryShown, StatusDocument, TagsDocument, TraceDocument, VERSION,
 };
-use crate::cli::{FINE, USAGE, get, images, render, set};
+use crate::cli::{Cli, FINE, USAGE, get, images, render, set};
 use crate::model::problem::{Problem, Severity};
 use crate::plan::trace::shown::Target;
 
@@ -37,34 +38,12 @@ pub(super) fn usage(arguments: &[OsString], error: &clap::Error) -> u8 {
 
 /// Finds the command among words that could not be understood; the value of a flag is none.
 fn command_of(words: &[String]) -> &str {
-    let known = [
-        "run",
-        "once",
-        "plan",
-        "status",
-        "explain",
-        "history",
-        "trace",
-        "pulls",
-        "check",
-        "tags",
-        "policy",
-        "login-check",
-        "migrate",
-        "set",
-        "get",
-        "images",
-        "freeze",
-        "thaw",
-        "hold",
-        "resume",
-        "override",
-        "demo",
-    ];
+    let program = Cli::command();
+    let is_command = |word: &str| program.get_subcommands().any(|command| command.get_name() == word);
     let takes_value = |word: &str| ["--config", "--output", "--now"].contains(&word);
     let mut before = "";
     for word in words {
-        if known.contains(&word.as_str()) && !takes_value(before) {
+        if is_command(word) && !takes_value(before) {
             return word;
         }
         before = word;
