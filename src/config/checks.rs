@@ -107,7 +107,8 @@ fn unique_remotes(repositories: &[(&Value<'_>, Option<RepositorySettings>)]) {
     }
 }
 
-fn report_double(value: &Value<'_>, what: &str, first: Option<u64>) {
+/// Reports that an entry has what an earlier one has, if there is one.
+pub(super) fn report_double(value: &Value<'_>, what: &str, first: Option<u64>) {
     if let Some(line) = first {
         value.error("config/duplicate", format!("{what}, as the entry in line {line} has"), "keep one of them");
     }

@@ -261,14 +261,10 @@ pub const PULL_MATCH: Table = Table {
     keys: &[
         optional("repository", Shape::Text, "Glob over the name of the repository that defines the Application."),
         optional("path", Shape::Text, "Glob over the path of the file that defines the Application."),
-        optional(
-            "application",
-            Shape::Text,
-            "Glob over the Application's name, or over namespace/name if it holds a /.",
-        ),
-        optional("namespace", Shape::Text, "Glob over the Application's namespace."),
-        optional("project", Shape::Text, "Glob over the Application's project."),
-        optional("label", Shape::TextMap, "Labels of the Application with exactly these values."),
+        rules::APPLICATION,
+        rules::NAMESPACE,
+        rules::PROJECT,
+        rules::LABEL,
     ],
     ..PLAIN
 };

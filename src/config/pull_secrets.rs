@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 
 use crate::config::access::warn_plain;
+use crate::config::checks::report_double;
 use crate::config::keys;
 use crate::config::login::credentials;
 use crate::config::reader::Value;
 use crate::config::remotes::host;
+use crate::config::rules::matches;
 use crate::config::settings::{PullSecretSettings, RegistrySettings};
-use crate::model::rule::{Glob, Match, PullSecret};
+use crate::model::rule::{Glob, PullSecret};
 use crate::registry::PUBLIC_REGISTRIES;
 
 /// Longest name, in characters.
@@ -24,7 +26,7 @@ pub(super) fn pull_secret(value: &Value<'_>) -> Option<PullSecretSettings> {
         value.items().iter().filter_map(host).collect::<Vec<String>>()
     });
     let credentials = fields.get("credentials").and_then(credentials);
-    let matches = fields.get("match").map(matches);
+    let matches = fields.get("match").map(|value| matches(value, &keys::PULL_MATCH, Glob::of_paths));
     let secret = PullSecret { name: name?, registries: hosts?, matches: matches? };
     Some(PullSecretSettings { secret, credentials: credentials?, line: value.line })
 }
@@ -40,24 +42,6 @@ fn name(value: &Value<'_>) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn matches(value: &Value<'_>) -> Match {
-    let fields = value.fields(&keys::PULL_MATCH);
-    let glob = |name: &str| fields.get(name).and_then(|value| value.glob(str::parse));
-    let labels = fields.get("label").map(Value::texts_by_key).unwrap_or_default();
-    Match {
-        repository: glob("repository"),
-        branch: None,
-        path: fields.get("path").and_then(|value| value.glob(Glob::of_paths)),
-        application: glob("application"),
-        namespace: glob("namespace"),
-        project: glob("project"),
-        labels: labels
-            .iter()
-            .filter_map(|(key, _, value)| Some(((*key).to_owned(), value.text()?.to_owned())))
-            .collect(),
-    }
-}
-
 /// `peers` are the registries of a `registries.conf`. Reports doubled names, hosts that nobody configured, and what would be sent over plain HTTP.
 pub(super) fn check(
     secrets: &[(&Value<'_>, Option<PullSecretSettings>)],
@@ -66,10 +50,8 @@ pub(super) fn check(
 ) {
     let mut names = HashMap::new();
     for (value, read) in secrets.iter().filter_map(|(value, read)| Some((value, read.as_ref()?))) {
-        if let Some(first) = names.insert(&read.secret.name, value.line) {
-            let message = format!("has the name `{}`, as the entry in line {first} has", read.secret.name);
-            value.error("config/duplicate", message, "keep one of them");
-        }
+        let name = &read.secret.name;
+        report_double(value, &format!("has the name `{name}`"), names.insert(name, value.line));
         // A registry that could not be read may be the one that is named.
         let is_whole = registries.iter().all(|(_, registry)| registry.is_some());
         for host in &read.secret.registries {

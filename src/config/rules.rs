@@ -3,16 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
+use crate::config::checks::report_double;
 use crate::config::cosign_keys::{self, one_or_several};
 use crate::config::interval;
-use crate::config::keys;
+use crate::config::keys::{self, Table};
 use crate::config::promotion::promotion;
 use crate::config::pull_rules::pull_request;
 use crate::config::reader::{Fields, Value};
 use crate::config::remotes::name;
 use crate::config::schedule::ticks;
 use crate::model::names::ImageName;
-use crate::model::rule::{AtLeast, Delivery, Glob, Match, Per, RegistryPrefix, Rule};
+use crate::model::rule::{AtLeast, Delivery, Glob, GlobError, Match, Per, RegistryPrefix, Rule};
 use crate::rules;
 
 /// No age and no soak is longer.
@@ -42,7 +43,7 @@ pub(super) fn rule(value: &Value<'_>, known: &Known) -> Rule {
     }
     let rule = settings(value, &fields, known);
     Rule {
-        matches: fields.get("match").map(matches).unwrap_or_default(),
+        matches: fields.get("match").map(|value| matches(value, &keys::MATCH, Glob::of_captures)).unwrap_or_default(),
         environment,
         service: fields.get("service").and_then(name),
         ..rule
@@ -182,14 +183,15 @@ fn prefix(value: &Value<'_>) -> Option<RegistryPrefix> {
     RegistryPrefix::new(&whole).map_err(|rule| value.invalid(rule, HINT)).ok()
 }
 
-fn matches(value: &Value<'_>) -> Match {
-    let fields = value.fields(&keys::MATCH);
+/// Reads the conditions of a table, those that it has; `path` reads the glob over paths.
+pub(super) fn matches(value: &Value<'_>, table: &'static Table, path: fn(&str) -> Result<Glob, GlobError>) -> Match {
+    let fields = value.fields(table);
     let glob = |name: &str| fields.get(name).and_then(|value| value.glob(str::parse));
     let labels = fields.get("label").map(Value::texts_by_key).unwrap_or_default();
     Match {
         repository: glob("repository"),
         branch: glob("branch"),
-        path: fields.get("path").and_then(|value| value.glob(Glob::of_captures)),
+        path: fields.get("path").and_then(|value| value.glob(path)),
         application: glob("application"),
         namespace: glob("namespace"),
         project: glob("project"),
@@ -207,9 +209,9 @@ pub(super) fn check_environments(environments: &[(&Value<'_>, Option<Rule>)]) {
     let mut upstream: BTreeMap<&str, (&Value<'_>, BTreeSet<&str>)> = BTreeMap::new();
     for (value, rule) in read() {
         let Some(name) = &rule.of_environment else { continue };
-        if let Some(line) = first.insert(name, value.line) {
-            let message = format!("has the name `{name}`, as the entry in line {line} has");
-            value.error("config/duplicate", message, "keep one of them");
+        let before = first.insert(name, value.line);
+        report_double(value, &format!("has the name `{name}`"), before);
+        if before.is_some() {
             continue;
         }
         // What comes from an Application that is named may come from the same environment.

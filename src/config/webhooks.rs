@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::config::access::secret;
+use crate::config::checks::report_double;
 use crate::config::keys;
 use crate::config::reader::Value;
 use crate::config::remotes::{host, name, rate};
@@ -24,10 +25,8 @@ pub(super) fn webhooks(
     let read: Vec<_> = entries.iter().map(|value| (value, webhook(value))).collect();
     let mut names = HashMap::new();
     for (value, webhook) in read.iter().filter_map(|(value, read)| Some((value, read.as_ref()?))) {
-        if let Some(first) = names.insert(&webhook.name, value.line) {
-            let message = format!("has the name `{}`, as the entry in line {first} has", webhook.name);
-            value.error("config/duplicate", message, "keep one of them");
-        }
+        let name = &webhook.name;
+        report_double(value, &format!("has the name `{name}`"), names.insert(name, value.line));
         // A registry that could not be read may be the one that is named.
         let is_asked = |host: &str| {
             let is_configured = registries.iter().any(|(_, read)| read.as_ref().is_none_or(|one| one.host == host));

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use crate::config::checks::report_double;
 use crate::config::interval;
 use crate::config::keys;
 use crate::config::reader::Value;
@@ -44,10 +45,8 @@ fn duration(value: &Value<'_>) -> Option<Duration> {
 pub(super) fn by_name(entries: Vec<(&Value<'_>, Option<Window>)>) -> Option<BTreeMap<String, Window>> {
     let mut first = HashMap::new();
     for (value, window) in entries.iter().filter_map(|(value, read)| Some((value, read.as_ref()?))) {
-        if let Some(line) = first.insert(&window.name, value.line) {
-            let message = format!("has the name `{}`, as the entry in line {line} has", window.name);
-            value.error("config/duplicate", message, "keep one of them");
-        }
+        let name = &window.name;
+        report_double(value, &format!("has the name `{name}`"), first.insert(name, value.line));
     }
     entries.into_iter().map(|(_, read)| read.map(|window| (window.name.clone(), window))).collect()
 }

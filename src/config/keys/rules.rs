@@ -47,63 +47,55 @@ const PER_PUSH: Key = optional(
 );
 const AT_LEAST: Key = optional("at_least", Shape::Map(&LEAST), "What neither annotations nor other rules loosen.");
 
+pub(super) const APPLICATION: Key =
+    optional("application", Shape::Text, "Glob over the Application's name, or over namespace/name if it holds a /.");
+pub(super) const NAMESPACE: Key = optional("namespace", Shape::Text, "Glob over the Application's namespace.");
+pub(super) const PROJECT: Key = optional("project", Shape::Text, "Glob over the Application's project.");
+pub(super) const LABEL: Key = optional("label", Shape::TextMap, "Labels of the Application with exactly these values.");
+
+/// Makes a table of keys of its own, and of all that a rule and an environment can say.
+macro_rules! with_settings {
+    ($($own:expr),* $(,)?) => {
+        Table {
+            keys: &[
+                $($own,)*
+                DELIVERY,
+                OBSERVE,
+                MAY_WRITE,
+                PER,
+                SCHEDULE,
+                PULL,
+                VERIFY,
+                WINDOWS,
+                MIN_AGE,
+                PROMOTE_FROM,
+                SOAK,
+                FOLLOW_ROLLBACK,
+                REGISTRIES,
+                PER_HOUR,
+                PER_PUSH,
+                AT_LEAST,
+            ],
+            unbuilt: &crate::rules::UNBUILT,
+            keeps_unbuilt: true,
+            ..PLAIN
+        }
+    };
+}
+
 /// `rules[]`.
-pub const RULE: Table = Table {
-    keys: &[
-        optional("match", Shape::Map(&MATCH), "What it applies to; all conditions must hold. Default: everything."),
-        optional("environment", Shape::Text, "The environment of what it matches."),
-        optional(
-            "service",
-            Shape::Text,
-            "The service of what it matches. Default: what {service} captures, else the name without the environment.",
-        ),
-        DELIVERY,
-        OBSERVE,
-        MAY_WRITE,
-        PER,
-        SCHEDULE,
-        PULL,
-        VERIFY,
-        WINDOWS,
-        MIN_AGE,
-        PROMOTE_FROM,
-        SOAK,
-        FOLLOW_ROLLBACK,
-        REGISTRIES,
-        PER_HOUR,
-        PER_PUSH,
-        AT_LEAST,
-    ],
-    unbuilt: &crate::rules::UNBUILT,
-    keeps_unbuilt: true,
-    ..PLAIN
-};
+pub const RULE: Table = with_settings![
+    optional("match", Shape::Map(&MATCH), "What it applies to; all conditions must hold. Default: everything."),
+    optional("environment", Shape::Text, "The environment of what it matches."),
+    optional(
+        "service",
+        Shape::Text,
+        "The service of what it matches. Default: what {service} captures, else the name without the environment.",
+    ),
+];
 
 /// `environments[]`.
-pub const ENVIRONMENT: Table = Table {
-    keys: &[
-        required("name", Shape::Text, "Unique name: letters, digits and . _ -"),
-        DELIVERY,
-        OBSERVE,
-        MAY_WRITE,
-        PER,
-        SCHEDULE,
-        PULL,
-        VERIFY,
-        WINDOWS,
-        MIN_AGE,
-        PROMOTE_FROM,
-        SOAK,
-        FOLLOW_ROLLBACK,
-        REGISTRIES,
-        PER_HOUR,
-        PER_PUSH,
-        AT_LEAST,
-    ],
-    unbuilt: &crate::rules::UNBUILT,
-    keeps_unbuilt: true,
-    ..PLAIN
-};
+pub const ENVIRONMENT: Table = with_settings![required("name", Shape::Text, "Unique name: letters, digits and . _ -")];
 
 /// `rules[].at_least` and `environments[].at_least`.
 pub const LEAST: Table = Table {
@@ -131,14 +123,10 @@ pub const MATCH: Table = Table {
             Shape::Text,
             "Glob over the path of the file that would be written; {service} and {environment} take names out of it.",
         ),
-        optional(
-            "application",
-            Shape::Text,
-            "Glob over the Application's name, or over namespace/name if it holds a /.",
-        ),
-        optional("namespace", Shape::Text, "Glob over the Application's namespace."),
-        optional("project", Shape::Text, "Glob over the Application's project."),
-        optional("label", Shape::TextMap, "Labels of the Application with exactly these values."),
+        APPLICATION,
+        NAMESPACE,
+        PROJECT,
+        LABEL,
     ],
     ..PLAIN
 };
