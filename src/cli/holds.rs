@@ -14,7 +14,7 @@ use jiff::Timestamp;
 pub(super) use crate::cli::holds::asked::{Freeze, HoldAsked, OverrideAsked, ResumeAsked, Thaw};
 
 use crate::cli::document::{EntryShown, HeldRepository, HoldsDocument, VERSION};
-use crate::cli::holds::asked::{Expiry, Which, Writing};
+use crate::cli::holds::asked::{Area, Expiry, Writing};
 use crate::cli::holds::scope::{Meant, Named, Usage};
 use crate::cli::render::{self, Palette};
 use crate::cli::{FAILED, FINE, Global, PENDING, usage_problem};
@@ -52,33 +52,35 @@ struct Releases<'a> {
 
 const NOBODY: Named<'_> = Named { application: None, alias: None, is_all: false, is_added: false };
 
-fn scope_of(environment: Option<&Glob>, repository: Option<&Glob>) -> Scope {
-    Scope { environment: environment.cloned(), repository: repository.cloned(), ..Scope::default() }
+fn scope_of(environment: &Option<Glob>, repository: &Option<Glob>) -> Scope {
+    Scope { environment: environment.clone(), repository: repository.clone(), ..Scope::default() }
 }
 
-fn scope_which(which: &Which) -> Scope {
-    scope_of(which.environment.as_ref(), which.repository.as_ref())
+impl Area {
+    fn scope(&self) -> Scope {
+        scope_of(&self.environment, &self.repository)
+    }
 }
 
 pub(super) async fn freeze(global: &Global, asked: &Freeze) -> u8 {
-    let scope = scope_of(asked.environment.as_ref(), asked.repository.as_ref());
-    let what = What::Add { reason: &asked.reason, expiry: &asked.expiry };
-    let (kind, writing) = (HoldKind::Freeze, &asked.writing);
+    let scope = asked.area.scope();
+    let what = What::Add { reason: &asked.entry.reason, expiry: &asked.entry.expiry };
+    let (kind, writing) = (HoldKind::Freeze, &asked.entry.writing);
     run(global, Task { command: "freeze", kind, scope, named: NOBODY, writing, what }).await
 }
 
 pub(super) async fn thaw(global: &Global, asked: &Thaw) -> u8 {
-    let scope = scope_of(asked.environment.as_ref(), asked.repository.as_ref());
+    let scope = scope_of(&asked.environment, &asked.repository);
     let (writing, what) = (&asked.writing, What::TakeOut { releases: None });
     let kind = if asked.overrides { HoldKind::Override } else { HoldKind::Freeze };
     run(global, Task { command: "thaw", kind, scope, named: NOBODY, writing, what }).await
 }
 
 pub(super) async fn hold(global: &Global, asked: &HoldAsked) -> u8 {
-    let what = What::Add { reason: &asked.reason, expiry: &asked.expiry };
+    let what = What::Add { reason: &asked.entry.reason, expiry: &asked.entry.expiry };
     let (application, alias) = (Some(asked.application.as_str()), asked.alias.as_deref());
     let named = Named { application, alias, is_all: asked.which.all, is_added: true };
-    let (kind, scope, writing) = (HoldKind::Hold, scope_which(&asked.which), &asked.writing);
+    let (kind, scope, writing) = (HoldKind::Hold, asked.which.area.scope(), &asked.entry.writing);
     run(global, Task { command: "hold", kind, scope, named, writing, what }).await
 }
 
@@ -87,15 +89,15 @@ pub(super) async fn resume(global: &Global, asked: &ResumeAsked) -> u8 {
     let (application, alias) = (Some(asked.application.as_str()), asked.alias.as_deref());
     let named = Named { application, alias, is_all: asked.which.all, is_added: false };
     let kind = if asked.overrides { HoldKind::Override } else { HoldKind::Hold };
-    let (scope, writing, what) = (scope_which(&asked.which), &asked.writing, What::TakeOut { releases });
+    let (scope, writing, what) = (asked.which.area.scope(), &asked.writing, What::TakeOut { releases });
     run(global, Task { command: "resume", kind, scope, named, writing, what }).await
 }
 
 pub(super) async fn let_through(global: &Global, asked: &OverrideAsked) -> u8 {
     let named =
         Named { application: asked.application.as_deref(), alias: None, is_all: asked.which.all, is_added: true };
-    let what = What::Add { reason: &asked.reason, expiry: &asked.expiry };
-    let (kind, scope, writing) = (HoldKind::Override, scope_which(&asked.which), &asked.writing);
+    let what = What::Add { reason: &asked.entry.reason, expiry: &asked.entry.expiry };
+    let (kind, scope, writing) = (HoldKind::Override, asked.which.area.scope(), &asked.entry.writing);
     run(global, Task { command: "override", kind, scope, named, writing, what }).await
 }
 

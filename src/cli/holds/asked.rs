@@ -30,15 +30,34 @@ pub(in crate::cli) struct Expiry {
     pub(super) span: Option<String>,
 }
 
-/// Which of several Applications of one name is meant.
+/// Where it is.
 #[derive(Debug, Args)]
-pub(in crate::cli) struct Which {
+pub(in crate::cli) struct Area {
     /// Only what the rules put into this environment (glob)
     #[arg(long, value_name = "GLOB")]
     pub(super) environment: Option<Glob>,
     /// Only what stands in this repository (glob)
     #[arg(long, value_name = "GLOB")]
     pub(super) repository: Option<Glob>,
+}
+
+/// What an entry says of itself, and where it goes.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct NewEntry {
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: String,
+    #[command(flatten)]
+    pub(super) expiry: Expiry,
+    #[command(flatten)]
+    pub(super) writing: Writing,
+}
+
+/// Which of several Applications of one name is meant.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Which {
+    #[command(flatten)]
+    pub(super) area: Area,
     /// Every Application of this name, where several bear it
     #[arg(long, requires = "application")]
     pub(super) all: bool,
@@ -47,19 +66,10 @@ pub(in crate::cli) struct Which {
 /// `freeze`
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Freeze {
-    /// Only what the rules put into this environment (glob)
-    #[arg(long, value_name = "GLOB")]
-    pub(super) environment: Option<Glob>,
-    /// Only what stands in this repository (glob)
-    #[arg(long, value_name = "GLOB")]
-    pub(super) repository: Option<Glob>,
-    /// Why
-    #[arg(long, value_name = "TEXT")]
-    pub(super) reason: String,
     #[command(flatten)]
-    pub(super) expiry: Expiry,
+    pub(super) area: Area,
     #[command(flatten)]
-    pub(super) writing: Writing,
+    pub(super) entry: NewEntry,
 }
 
 /// `thaw`
@@ -87,13 +97,8 @@ pub(in crate::cli) struct HoldAsked {
     pub(super) alias: Option<String>,
     #[command(flatten)]
     pub(super) which: Which,
-    /// Why
-    #[arg(long, value_name = "TEXT")]
-    pub(super) reason: String,
     #[command(flatten)]
-    pub(super) expiry: Expiry,
-    #[command(flatten)]
-    pub(super) writing: Writing,
+    pub(super) entry: NewEntry,
 }
 
 /// `resume`
@@ -125,11 +130,6 @@ pub(in crate::cli) struct OverrideAsked {
     pub(super) application: Option<String>,
     #[command(flatten)]
     pub(super) which: Which,
-    /// Why
-    #[arg(long, value_name = "TEXT")]
-    pub(super) reason: String,
     #[command(flatten)]
-    pub(super) expiry: Expiry,
-    #[command(flatten)]
-    pub(super) writing: Writing,
+    pub(super) entry: NewEntry,
 }
