@@ -157,6 +157,16 @@ fn a_release_goes_its_way(landscape: &Landscape<'_>) {
         assert_eq!(landscape.verdicts(&said, service)[..2], [DELIVERED, DELIVERED], "{said:#?}");
     }
 
+    // It holds production too, which now has something to take.
+    assert_eq!(landscape.world.repin(&freeze).code, 0);
+    let (refs, open) = (landscape.refs(), landscape.forge.open_pulls().len());
+    let said = landscape.once_after(50);
+    for service in ["web", "pay"] {
+        assert_eq!(landscape.verdicts(&said, service), [CURRENT, CURRENT, "held gate/frozen"], "{said:#?}");
+    }
+    assert_eq!((landscape.refs(), landscape.forge.open_pulls().len()), (refs, open));
+    assert_eq!(landscape.world.repin(&["thaw", "--by", "paula", "--in", "gitops"]).code, 0);
+
     // What is above the one that was taken back goes on to production; each service has a pull request of its own.
     let said = landscape.once_after(50);
     for service in ["web", "pay"] {
