@@ -88,6 +88,17 @@ pub struct Subject {
 }
 
 impl Subject {
+    /// Gives the environment that the rules give to the place.
+    pub fn environment(&self) -> Option<&str> {
+        self.rule.as_ref().and_then(|rule| rule.environment.as_deref())
+    }
+
+    /// Gives the name of the repository that would be written.
+    pub fn repository(&self) -> &str {
+        let target = self.tracked.target.as_ref();
+        target.map_or(&self.tracked.application.repository, |target| &target.base.repository)
+    }
+
     /// Gives what the rules and the annotations make of each other; nothing where the place is not known.
     pub fn terms(&self) -> Terms {
         self.rule.as_ref().map(|rule| terms(rule, &self.tracked)).unwrap_or_default()
@@ -311,7 +322,6 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
 
 fn outcome(subject: &Subject, judgement: &Judgement) -> Outcome {
     let image = &subject.tracked;
-    let target = image.target.as_ref();
     let file = subject.located.as_ref().map(|located| located.file.to_string());
     let key = shown_key(subject);
     let site = subject.located.as_ref().and_then(|located| located.site.as_ref().ok());
@@ -319,8 +329,8 @@ fn outcome(subject: &Subject, judgement: &Judgement) -> Outcome {
     Outcome {
         id: outcome_id(&image.application, &image.alias, file.as_deref(), key.as_deref()),
         application: image.application.label(),
-        repository: target.map_or(&image.application.repository, |target| &target.base.repository).clone(),
-        environment: subject.rule.as_ref().and_then(|rule| rule.environment.clone()),
+        repository: subject.repository().to_owned(),
+        environment: subject.environment().map(str::to_owned),
         alias: image.alias.clone(),
         image: image.image_text.clone(),
         file,

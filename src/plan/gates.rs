@@ -4,11 +4,11 @@
 //! neither opened nor changed, and the forge does not merge it by itself. Guards are none of this: break-glass lifts gates,
 //! and nothing lifts a guard.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::model::hold::{HeldPlace, Hold, HoldKind};
+use crate::model::hold::{HeldPlace, Hold, HoldKind, Scope};
 use crate::model::outcome::OutcomeResult;
 use crate::model::rule::Delivery;
 use crate::model::text::plain;
@@ -32,14 +32,13 @@ pub const WINDOW: &str = "gate/window";
 
 /// How windows stand, by the sets that a place has.
 #[derive(Default)]
-pub(super) struct Windows(BTreeMap<Vec<Vec<String>>, WindowState>);
+pub(super) struct Windows(BTreeMap<Vec<BTreeSet<String>>, WindowState>);
 
 impl Windows {
     /// Gives how the windows of a place stand now; what was found out for another place with the same ones is not found out
     /// again.
     pub(super) fn state(&mut self, snapshot: &Snapshot, terms: &Terms) -> &WindowState {
-        let names: Vec<Vec<String>> = terms.windows.iter().map(|set| set.iter().cloned().collect()).collect();
-        self.0.entry(names).or_insert_with(|| window_state(snapshot, terms))
+        self.0.entry(terms.windows.clone()).or_insert_with(|| window_state(snapshot, terms))
     }
 }
 
@@ -61,7 +60,7 @@ pub fn hold_of<'s>(snapshot: &'s Snapshot, subject: &Subject) -> Option<&'s Hold
     let mut found: Option<&Hold> = None;
     for hold in holds.filter(|hold| hold.kind != HoldKind::Override && hold.is_in_force(snapshot.now)) {
         let key = |hold: &Hold| (hold.kind == HoldKind::Hold, hold.until.unwrap_or(Timestamp::MAX));
-        if is_about(hold, subject) && found.is_none_or(|other| key(hold) > key(other)) {
+        if is_about(&hold.scope, subject) && found.is_none_or(|other| key(hold) > key(other)) {
             found = Some(hold);
         }
     }
@@ -73,20 +72,21 @@ pub fn override_of<'s>(snapshot: &'s Snapshot, subject: &Subject) -> Option<&'s 
     let repository = &subject.tracked.target.as_ref()?.base.repository;
     let holds = snapshot.holds.get(repository)?.as_ref().ok()?;
     let mut all = holds.iter().filter(|hold| hold.kind == HoldKind::Override && hold.until.is_some());
-    all.find(|hold| hold.is_in_force(snapshot.now) && is_about(hold, subject))
+    all.find(|hold| hold.is_in_force(snapshot.now) && is_about(&hold.scope, subject))
 }
 
-fn is_about(hold: &Hold, subject: &Subject) -> bool {
+/// Tells whether a hold, freeze or override of this scope is about a place.
+pub fn is_about(scope: &Scope, subject: &Subject) -> bool {
     let (image, service) = (&subject.tracked, service_of(subject));
     let place = HeldPlace {
-        repository: image.target.as_ref().map_or(&image.application.repository, |target| &target.base.repository),
-        environment: subject.rule.as_ref().and_then(|rule| rule.environment.as_deref()),
+        repository: subject.repository(),
+        environment: subject.environment(),
         service: &service,
         namespace: &image.application.namespace,
         application: &image.application.name,
         alias: &image.alias,
     };
-    hold.scope.is_match(&place)
+    scope.is_match(&place)
 }
 
 /// Says who lifted what stands in the way of which places, by position.
@@ -164,6 +164,10 @@ impl Judgement {
     /// Lets through what would have waited, and keeps in mind who did that, for the commit and the log.
     pub(super) fn lift(&mut self, lift: &str, code: &str) {
         if self.result != OutcomeResult::Pending {
+            return;
+        }
+        // All that one push brings and what it brings to one environment are one limit.
+        if self.let_through.as_ref().is_some_and(|told| told.contains(code)) {
             return;
         }
         self.let_through = Some(match self.let_through.take() {

@@ -18,7 +18,7 @@ use crate::model::verification::keys_in_words;
 pub use crate::plan::group::made::name_branches;
 pub(super) use crate::plan::group::proposed::Proposed;
 use crate::plan::group::proposed::propose;
-pub(super) use crate::plan::group::unit::{Unit, way};
+pub(super) use crate::plan::group::unit::{Unit, Way, way};
 use crate::plan::judge::{Judgement, delivery, is_within_reach, no_such_branch, rule_hold};
 use crate::plan::locate::{FileState, Located, Site, edit_failure};
 use crate::plan::owners::{Place, Shared, place};

@@ -11,19 +11,15 @@ use crate::plan::{Snapshot, Subject};
 /// Failures and the operator's gaps, each once, so that their hints reach a person.
 pub(super) fn problems(snapshot: &Snapshot, judgements: &[Judgement]) -> Vec<Problem> {
     let mut found = BTreeSet::new();
-    let mut registry_messages = BTreeSet::new();
+    let mut said = BTreeSet::new();
     for (subject, judgement) in snapshot.subjects.iter().zip(judgements) {
         let image = &subject.tracked;
-        let repository = image.target.as_ref().map_or(&image.application.repository, |target| &target.base.repository);
+        let repository = subject.repository();
         let Some(hint) = hint(subject, judgement) else { continue };
-        let is_registry = judgement.code.starts_with("registry/");
-        // One push is one problem, however many places it has.
-        let message = judgement.waits_for.as_ref().filter(|_| judgement.code == PER_PUSH).unwrap_or(&judgement.message);
-        if judgement.code == PER_PUSH && !registry_messages.insert(message) {
-            continue;
-        }
-        // However many Applications track the image: the first one is the place.
-        if is_registry && !registry_messages.insert(&judgement.message) {
+        let (is_registry, is_push) = (judgement.code.starts_with("registry/"), judgement.code == PER_PUSH);
+        let message = judgement.waits_for.as_ref().filter(|_| is_push).unwrap_or(&judgement.message);
+        // However many Applications track the image, and however many places a push has: the first one is the place.
+        if (is_registry || is_push) && !said.insert(message) {
             continue;
         }
         let is_defined_wrong = is_registry || is_of_definition(subject, judgement);
@@ -34,7 +30,7 @@ pub(super) fn problems(snapshot: &Snapshot, judgements: &[Judgement]) -> Vec<Pro
         found.insert(Problem {
             severity: Severity::Error,
             code: judgement.code.clone(),
-            repository: Some(if is_defined_wrong { &image.application.repository } else { repository }.clone()),
+            repository: Some(if is_defined_wrong { &image.application.repository } else { repository }.to_owned()),
             file: if is_defined_wrong || is_repository { definition.map(ToString::to_string) } else { file },
             line: definition.map(|_| image.line).or(judgement.failure.as_ref().and_then(|failure| failure.line)),
             message: message.clone(),

@@ -45,7 +45,7 @@ impl<'a> Hours<'a> {
     pub(super) fn of(snapshot: &'a Snapshot, terms: &[Terms]) -> Self {
         let mut hours: BTreeMap<&str, Hour> = BTreeMap::new();
         for (subject, terms) in snapshot.subjects.iter().zip(terms) {
-            if let Some((environment, most)) = environment_of(subject).zip(terms.max_changes_per_hour) {
+            if let Some((environment, most)) = subject.environment().zip(terms.max_changes_per_hour) {
                 let most = usize::try_from(most).unwrap_or(usize::MAX);
                 let hour =
                     hours.entry(environment).or_insert(Hour { most, lately: Vec::new(), taken: 0, is_full: false });
@@ -105,7 +105,7 @@ pub(super) fn per_hour(
         // What the editor refuses would use up the hour of those that can be written, again and again.
         if is_counted && !is_refused(snapshot, subject) {
             let unit = Unit::of_judged(subject, judgement);
-            units.entry((environment_of(subject), way(subject), unit)).or_default().push(index);
+            units.entry((subject.environment(), way(subject), unit)).or_default().push(index);
         }
     }
     // Each hour another one is the first: nobody is always behind the others.
@@ -165,7 +165,7 @@ fn proposed_lately(snapshot: &Snapshot, environment: &str) -> Vec<Timestamp> {
 /// Gives when repin wrote places of an environment within the last hour, each place and time once.
 fn lately(snapshot: &Snapshot, environment: &str) -> Vec<Timestamp> {
     let mut found: BTreeSet<(Place<'_>, u64, Timestamp)> = BTreeSet::new();
-    for subject in snapshot.subjects.iter().filter(|subject| environment_of(subject) == Some(environment)) {
+    for subject in snapshot.subjects.iter().filter(|subject| subject.environment() == Some(environment)) {
         let Some(place) = place(subject) else { continue };
         let is_late = |time: Timestamp| snapshot.now.duration_since(time) < HOUR;
         let standings = subject.timeline.standings.iter().enumerate();
@@ -176,10 +176,6 @@ fn lately(snapshot: &Snapshot, environment: &str) -> Vec<Timestamp> {
         }
     }
     found.into_iter().map(|(.., time)| time).collect()
-}
-
-fn environment_of(subject: &Subject) -> Option<&str> {
-    subject.rule.as_ref().and_then(|rule| rule.environment.as_deref())
 }
 
 /// Holds all that one push would bring of an environment, or at all, if that is more than it may: what wants to rewrite the
@@ -204,7 +200,7 @@ pub(super) fn per_push(
         // What rules say of one environment holds no other one.
         let mut parts: BTreeMap<Option<&str>, Vec<usize>> = BTreeMap::new();
         for index in &members {
-            let environment = snapshot.subjects.get(*index).and_then(|subject| environment_of(subject));
+            let environment = snapshot.subjects.get(*index).and_then(|subject| subject.environment());
             parts.entry(environment).or_default().push(*index);
         }
         let of_rules = |part: &[usize]| part.iter().filter_map(|index| terms.get(*index)?.max_changes_per_push).min();

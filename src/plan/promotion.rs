@@ -99,7 +99,7 @@ pub(super) fn promoted(
     }
     let (mut streams, mut by_alias) = (Streams::new(), HashMap::<_, Vec<usize>>::new());
     for (index, subject) in snapshot.subjects.iter().enumerate() {
-        let Some(environment) = subject.rule.as_ref().and_then(|rule| rule.environment.as_deref()) else { continue };
+        let Some(environment) = subject.environment() else { continue };
         let alias = subject.tracked.alias.as_str();
         streams.entry((environment, service_of(subject), alias)).or_default().push(index);
         by_alias.entry((environment, alias)).or_default().push(index);
@@ -169,7 +169,7 @@ impl View<'_> {
             |application| format!("an Application called `{application}`"),
         );
         let stop = |code, message| Err(Obstacle { code, message });
-        if upstream.application.is_none() && environment_of(subject) == Some(upstream.environment.as_str()) {
+        if upstream.application.is_none() && subject.environment() == Some(upstream.environment.as_str()) {
             let message = format!("`promote-from: {upstream}` names the environment that the place itself is in");
             return stop("promotion/no-upstream", message);
         }
@@ -344,14 +344,10 @@ fn nothing() -> Obstacle {
     Obstacle { code: "promotion/no-upstream", message: "nothing is upstream".to_owned() }
 }
 
-fn environment_of(subject: &Subject) -> Option<&str> {
-    subject.rule.as_ref().and_then(|rule| rule.environment.as_deref())
-}
-
 /// Names a place: `argocd/web-staging (app, staging) at apps/web.yaml#image.tag`.
 fn place_in_words(subject: &Subject) -> String {
     let application: &ApplicationKey = &subject.tracked.application;
-    let environment = subject.rule.as_ref().and_then(|rule| rule.environment.as_deref()).unwrap_or("no environment");
+    let environment = subject.environment().unwrap_or("no environment");
     let file = subject.located.as_ref().map(|located| format!(" at {}", located.file)).unwrap_or_default();
     format!("{} ({}, {environment}){file}", application.label(), subject.tracked.alias)
 }

@@ -191,7 +191,7 @@ pub fn status(snapshot: &Snapshot, past: &Past, decided: Option<Decided<'_>>, wi
     let order = order(snapshot);
     let is_asked = |subject: &Subject, service: &str| {
         wish.service.is_none_or(|wanted| wanted == service)
-            && wish.environment.is_none_or(|wanted| environment(subject) == Some(wanted))
+            && wish.environment.is_none_or(|wanted| subject.environment() == Some(wanted))
     };
     let mut windows = Windows::default();
     let mut services: BTreeMap<String, Vec<PlaceStatus>> = BTreeMap::new();
@@ -234,12 +234,8 @@ pub fn services(snapshot: &Snapshot) -> BTreeSet<String> {
 /// Gives the environments that rules give, and those that places are in.
 pub fn environments(snapshot: &Snapshot) -> BTreeSet<&str> {
     let of_rules = snapshot.rules.iter().flat_map(|rule| [&rule.environment, &rule.of_environment]);
-    let of_places = snapshot.subjects.iter().filter_map(|subject| environment(subject));
+    let of_places = snapshot.subjects.iter().filter_map(|subject| subject.environment());
     of_rules.filter_map(Option::as_deref).chain(of_places).collect()
-}
-
-fn environment(subject: &Subject) -> Option<&str> {
-    subject.rule.as_ref().and_then(|rule| rule.environment.as_deref())
 }
 
 /// By what the places of a service are ordered: upstream first, what has no environment last.
@@ -256,7 +252,7 @@ fn place(
     found: Option<(&Outcome, &Judgement)>,
 ) -> PlaceStatus {
     let image = &subject.tracked;
-    let repository = image.target.as_ref().map_or(&image.application.repository, |target| &target.base.repository);
+    let repository = subject.repository();
     let site = subject.located.as_ref().and_then(|located| located.site.as_ref().ok());
     let stay = book.stays(subject).into_iter().next();
     let (state, held) = match found {
@@ -265,10 +261,10 @@ fn place(
     };
     let in_file = site.and_then(|site| site.held.digest.clone());
     PlaceStatus {
-        environment: environment(subject).map(str::to_owned),
+        environment: subject.environment().map(str::to_owned),
         application: image.application.label(),
         alias: image.alias.clone(),
-        repository: repository.clone(),
+        repository: repository.to_owned(),
         file: subject.located.as_ref().map(|located| located.file.to_string()),
         key: shown_key(subject),
         image: image.image_text.clone(),

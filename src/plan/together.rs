@@ -3,13 +3,21 @@
 use std::collections::BTreeMap;
 
 use crate::model::outcome::OutcomeResult;
-use crate::plan::Snapshot;
-use crate::plan::group::{Unit, way};
+use crate::plan::group::{Unit, Way, way};
 use crate::plan::judge::{Gate, Judgement};
+use crate::plan::{Snapshot, Subject};
 use crate::rules::terms::Terms;
 
 /// Another one of the group waits.
 pub const GROUP: &str = "promotion/group";
+
+/// What is promoted together: where it goes, the group, the environment, and the Argo CD project, for a text that strangers
+/// write too is no reason to wait for them.
+type Group<'a> = (Way<'a>, Unit<'a>, Option<&'a str>, &'a str);
+
+fn group(subject: &Subject) -> Option<Group<'_>> {
+    Some((way(subject)?, Unit::together(subject), subject.environment(), subject.tracked.project.as_str()))
+}
 
 /// Finds one that is promoted and whose edit was refused although others of its group would be written.
 pub(super) fn broken(snapshot: &Snapshot, indexes: &[usize], judgements: &[Judgement]) -> Option<usize> {
@@ -22,14 +30,7 @@ pub(super) fn broken(snapshot: &Snapshot, indexes: &[usize], judgements: &[Judge
 
 /// Tells whether one is promoted together with another one and would be written.
 fn is_fellow(snapshot: &Snapshot, judgements: &[Judgement], one: usize, other: usize) -> bool {
-    let group = |index: usize| {
-        let subject = snapshot.subjects.get(index)?;
-        Some((
-            way(subject)?,
-            Unit::together(subject),
-            subject.rule.as_ref().and_then(|rule| rule.environment.as_deref()),
-        ))
-    };
+    let group = |index: usize| group(snapshot.subjects.get(index)?);
     let is_wanted = judgements.get(other).is_some_and(|judgement| {
         judgement.is_promoted
             && matches!(judgement.result, OutcomeResult::Pending | OutcomeResult::Current)
@@ -87,12 +88,8 @@ fn blocks(judgement: &Judgement, is_named: bool) -> bool {
 pub(super) fn wait(snapshot: &Snapshot, terms: &[Terms], judgements: &mut [Judgement]) {
     let mut groups: BTreeMap<_, Vec<usize>> = BTreeMap::new();
     for (index, (subject, terms)) in snapshot.subjects.iter().zip(terms).enumerate() {
-        let Some(way) = way(subject) else { continue };
-        if terms.promote_from.is_some() {
-            let environment = subject.rule.as_ref().and_then(|rule| rule.environment.as_deref());
-            // A text that strangers write too is no reason to wait for them.
-            let key = (way, Unit::together(subject), environment, subject.tracked.project.as_str());
-            groups.entry(key).or_default().push(index);
+        if let Some(group) = group(subject).filter(|_| terms.promote_from.is_some()) {
+            groups.entry(group).or_default().push(index);
         }
     }
     for members in groups.into_values().filter(|members| members.len() > 1) {

@@ -29,13 +29,14 @@ fn problems_of<'s>(snapshot: &Snapshot, subjects: impl Iterator<Item = &'s Arc<S
     for subject in subjects {
         let Some(judgement) = before_scan(snapshot, subject).or_else(|| refused(snapshot, subject)) else { continue };
         let (Some(located), Some(hint)) = (&subject.located, hint(subject, &judgement)) else { continue };
-        let (application, target) = (&subject.tracked.application, subject.tracked.target.as_ref());
+        let application = &subject.tracked.application;
         let definition = application.file.as_ref().filter(|_| is_of_definition(subject, &judgement));
-        let written = target.map_or(&application.repository, |target| &target.base.repository);
         problems.push(Problem {
             severity: Severity::Error,
             code: judgement.code.clone(),
-            repository: Some(if definition.is_some() { &application.repository } else { written }.clone()),
+            repository: Some(
+                if definition.is_some() { &application.repository } else { subject.repository() }.to_owned(),
+            ),
             file: Some(definition.unwrap_or(&located.file).to_string()),
             line: definition
                 .map(|_| subject.tracked.line)

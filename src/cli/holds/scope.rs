@@ -7,11 +7,12 @@ use crate::cli::document::HoldsDiff;
 use crate::cli::holds::Writing;
 use crate::cli::{FAILED, USAGE};
 use crate::message::trailers::Resume;
-use crate::model::hold::{HeldPlace, Scope};
+use crate::model::hold::Scope;
 use crate::model::names::ApplicationKey;
 use crate::model::rule::Glob;
 use crate::model::text::plain;
 use crate::plan::Subject;
+use crate::plan::gates::is_about;
 use crate::plan::past::service;
 use crate::reconcile::CycleReport;
 use crate::reconcile::write_holds::HoldsTexts;
@@ -56,7 +57,7 @@ impl Meant {
             .application
             .as_ref()
             .is_some_and(|glob| self.applications.iter().any(|key| is_its_name(key, glob.as_str())));
-        let is_about = |places: &[Arc<Subject>]| places.iter().any(|subject| is_place(subject, scope));
+        let is_met = |places: &[Arc<Subject>]| places.iter().any(|subject| is_about(scope, subject));
         // One that is about nothing that is there is told by its words alone.
         let asked = [
             (&self.scope.repository, &scope.repository),
@@ -64,12 +65,12 @@ impl Meant {
             (&self.scope.alias, &scope.alias),
         ];
         let is_asked = || asked.iter().all(|(asked, said)| asked.is_none() || asked == said);
-        named && !is_about(&self.others) && (is_about(&self.places) || is_asked())
+        named && !is_met(&self.others) && (is_met(&self.places) || is_asked())
     }
 
     /// Tells whether an entry holds something of what is meant.
     pub(super) fn is_held_by(&self, scope: &Scope) -> bool {
-        self.places.iter().any(|subject| is_place(subject, scope))
+        self.places.iter().any(|subject| is_about(scope, subject))
     }
 }
 
@@ -106,7 +107,7 @@ pub(super) fn meant(report: &CycleReport, scope: &Scope, named: Named<'_>) -> Re
         scope.alias = Some(alias.parse().map_err(|error| Usage::new(format!("`{alias}`: {error}"), "give an alias"))?);
     }
     let is_mine = |key: &ApplicationKey| applications.is_empty() || applications.contains(key);
-    let is_meant = |subject: &Arc<Subject>| is_mine(&subject.tracked.application) && is_place(subject, &scope);
+    let is_meant = |subject: &Arc<Subject>| is_mine(&subject.tracked.application) && is_about(&scope, subject);
     let (places, others): (Vec<_>, Vec<_>) = report.snapshot.subjects.iter().cloned().partition(is_meant);
     if let Some(given) = named.application {
         scope.application = match name_in_entries(&applications, given) {
@@ -117,13 +118,13 @@ pub(super) fn meant(report: &CycleReport, scope: &Scope, named: Named<'_>) -> Re
         };
     }
     // `HelmRelease/web` and a file tell Applications apart, and an entry does not.
-    let is_besides = |subject: &&Arc<Subject>| named.is_added && is_place(subject, &scope);
+    let is_besides = |subject: &&Arc<Subject>| named.is_added && is_about(&scope, subject);
     let besides: BTreeSet<_> = others.iter().filter(is_besides).map(|one| &one.tracked.application).collect();
     if !besides.is_empty() {
         let message = format!("an entry for {scope} would be about others too: {}", listed(report, &besides));
         return Err(Usage::new(message, NARROW));
     }
-    let repositories: BTreeSet<String> = places.iter().map(|subject| repository(subject).to_owned()).collect();
+    let repositories: BTreeSet<String> = places.iter().map(|subject| subject.repository().to_owned()).collect();
     Ok(Meant { scope, applications, repositories, places: places.into(), others: others.into() })
 }
 
@@ -141,7 +142,7 @@ fn applications_of(
     if named.is_empty() {
         return Err(nobody(report, name));
     }
-    let places = || report.snapshot.subjects.iter().filter(|subject| is_place(subject, scope));
+    let places = || report.snapshot.subjects.iter().filter(|subject| is_about(scope, subject));
     let is_narrowed = *scope != Scope::default();
     let has_place = |key: &ApplicationKey| places().any(|subject| subject.tracked.application == *key);
     let found: BTreeSet<&ApplicationKey> = named.iter().copied().filter(|key| !is_narrowed || has_place(key)).collect();
@@ -163,7 +164,7 @@ const LISTED: usize = 20;
 fn listed(report: &CycleReport, keys: &BTreeSet<&ApplicationKey>) -> String {
     let one = |key: &&ApplicationKey| {
         let places = report.snapshot.subjects.iter().filter(|subject| subject.tracked.application == **key);
-        let environments: BTreeSet<&str> = places.filter_map(|subject| environment(subject)).collect();
+        let environments: BTreeSet<&str> = places.filter_map(|subject| subject.environment()).collect();
         let environments: Vec<&str> = environments.into_iter().collect();
         match environments.as_slice() {
             [] => key.full_name(),
@@ -238,28 +239,6 @@ fn nobody(report: &CycleReport, name: &str) -> Usage {
     };
     let exit = if report.unread_repositories > 0 { FAILED } else { USAGE };
     Usage { code: "application/unknown", message, hint, exit }
-}
-
-fn repository(subject: &Subject) -> &str {
-    let image = &subject.tracked;
-    image.target.as_ref().map_or(&image.application.repository, |target| &target.base.repository)
-}
-
-fn environment(subject: &Subject) -> Option<&str> {
-    subject.rule.as_ref().and_then(|rule| rule.environment.as_deref())
-}
-
-fn is_place(subject: &Subject, scope: &Scope) -> bool {
-    let key = &subject.tracked.application;
-    let service = service::service_of(subject);
-    scope.is_match(&HeldPlace {
-        repository: repository(subject),
-        environment: environment(subject),
-        service: &service,
-        namespace: &key.namespace,
-        application: &key.name,
-        alias: &subject.tracked.alias,
-    })
 }
 
 /// Gives the repositories whose files are written.

@@ -53,7 +53,7 @@ impl<'a> Unit<'a> {
 
     /// Tells with which others a subject is promoted: those of its group, whatever one commit holds.
     pub(in crate::plan) fn together(subject: &'a Subject) -> Self {
-        let environment = subject.rule.as_ref().and_then(|rule| rule.environment.as_deref());
+        let environment = subject.environment();
         let image = &subject.tracked;
         image.group.as_deref().map_or(Self::Part(&image.application, environment), Self::Group)
     }

@@ -134,7 +134,7 @@ pub fn entries(
 ) -> (Vec<Entry>, usize) {
     let book = Book::open(snapshot, past);
     let is_wanted = |subject: &&Subject| {
-        let environment = environment(subject);
+        let environment = subject.environment();
         let is_there = wish.environment.as_deref().is_none_or(|wanted| environment == Some(wanted));
         is_there && is_meant(subject)
     };
@@ -162,11 +162,6 @@ pub fn entries(
     (found.iter().take(limit).map(shown).collect(), left_out)
 }
 
-/// Gives the environment of a subject's place.
-pub fn environment(subject: &Subject) -> Option<&str> {
-    subject.rule.as_ref().and_then(|rule| rule.environment.as_deref())
-}
-
 fn file(subject: &Subject) -> String {
     subject.located.as_ref().map(|located| located.file.to_string()).unwrap_or_default()
 }
@@ -180,7 +175,7 @@ fn entry(subject: &Subject, stay: &Stay, webs: &Webs, now: Timestamp) -> Entry {
         application: image.application.label(),
         alias: image.alias.clone(),
         image: image.image_text.clone(),
-        environment: environment(subject).map(str::to_owned),
+        environment: subject.environment().map(str::to_owned),
         repository: repository.clone(),
         branch: base.map(|base| base.branch.to_string()).unwrap_or_default(),
         file: file(subject),

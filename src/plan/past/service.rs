@@ -7,7 +7,6 @@
 use std::collections::BTreeSet;
 
 use crate::model::names::ApplicationKey;
-use crate::plan::past::entry::environment;
 use crate::plan::{Snapshot, Subject};
 
 /// One service, whatever environment it runs in.
@@ -28,7 +27,7 @@ impl Service {
     /// Gives the service that a place belongs to.
     pub fn of(subject: &Subject) -> Self {
         let key = &subject.tracked.application;
-        let bare = |name: &str| without(name, environment(subject).unwrap_or_default()).to_owned();
+        let bare = |name: &str| without(name, subject.environment().unwrap_or_default()).to_owned();
         let said = subject.rule.as_ref().and_then(|rule| rule.service.clone());
         Self { namespace: bare(&key.namespace), name: said.unwrap_or_else(|| bare(&key.name)) }
     }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::model::forge::Course;
 use crate::model::history::CommitId;
 use crate::model::text::plain;
-use crate::plan::past::entry::{PullShown, Web, commit, environment, word};
+use crate::plan::past::entry::{PullShown, Web, commit, word};
 use crate::plan::past::{By, Stay};
 use crate::plan::shown_key;
 use crate::plan::trace::facts::{Answer, Question};
@@ -55,7 +55,7 @@ pub(super) fn trace_place(scene: &Scene<'_>, line: &Line<'_>, sought: &Sought) -
     };
     PlaceTrace {
         application: tracked.application.label(),
-        environment: environment(line.subject).map(str::to_owned),
+        environment: line.subject.environment().map(str::to_owned),
         repository: repository.clone(),
         branch: base.map(|base| base.branch.to_string()).unwrap_or_default(),
         file: line.subject.located.as_ref().map(|located| located.file.to_string()),

@@ -60,7 +60,7 @@ pub(super) fn keep_explained(snapshot: &mut Snapshot, name: &str) {
     let environments: HashSet<&str> =
         upstreams.flat_map(|promotion| &promotion.upstreams).map(|upstream| upstream.environment.as_str()).collect();
     let is_upstream = |subject: &Subject| {
-        let environment = subject.rule.as_ref().and_then(|rule| rule.environment.as_deref());
+        let environment = subject.environment();
         environment.is_some_and(|environment| environments.contains(environment))
     };
     let kept: Vec<Arc<Subject>> = snapshot
