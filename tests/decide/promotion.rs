@@ -293,6 +293,12 @@ fn a_soak_counts_from_the_commit_that_brought_the_value_without_a_break() {
             "held promotion/soak 1.1.0",
             &[],
         ),
+        (
+            "who takes the promotion away takes no demanded soak away",
+            Estate::web("at_least: {soak: 1d}", "90:1.0.0 2:1.1.0", "90:1.0.0").note("promote-from: none"),
+            "held promotion/soak 1.1.0",
+            &[],
+        ),
     ]);
     assert_eq!(until(&soak("90:1.0.0 23:+1.1.0")).as_deref(), Some("2026-03-10T13:00:00Z"));
     assert_eq!(until(&soak("90:1.0.0 -3:+1.1.0")).as_deref(), Some("2026-03-11T12:00:00Z"));

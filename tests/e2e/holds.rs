@@ -57,6 +57,16 @@ fn a_freeze_is_a_commit_that_says_who_why_and_until_when() {
     let (code, json) = run(&world, &freeze);
     assert_eq!((code, result(&json), world.remote.log().len()), (0, "unchanged", before + 1), "{json:#}");
 
+    // One that lasts longer is another one, and a shorter one says nothing new.
+    for (until, expected) in [("2099-04-03T08:00:00Z", "written"), ("2099-03-01T08:00:00Z", "unchanged")] {
+        let (code, json) = run(&world, &["freeze", "--environment", "dev", "--reason", "it grows", "--until", until]);
+        assert_eq!((code, result(&json)), (0, expected), "{until}: {json:#}");
+    }
+    let without_end = ["freeze", "--environment", "dev", "--reason", "for good"];
+    assert_eq!(result(&run(&world, &without_end).1), "written");
+    assert_eq!(result(&run(&world, &without_end).1), "unchanged");
+    assert_eq!(world.remote.show(FILE).matches("kind: freeze").count(), 3);
+
     // One of another environment stays.
     let other = ["freeze", "--environment", "production", "--in", "gitops", "--reason", "r"];
     assert_eq!(run(&world, &other).0, 0);

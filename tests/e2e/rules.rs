@@ -316,3 +316,19 @@ fn of_owners_that_agree_the_strictest_rule_counts() {
     // Named, so that a person finds the rule that counts.
     assert!(outcome(&said, "a")["message"].as_str().unwrap().contains("argocd/b"));
 }
+
+#[test]
+fn what_one_environment_may_push_holds_no_other_one_on_the_same_branch() {
+    let world = table::world(&["api", "web", "job"].map(|name| Row::new(name, PLAIN)));
+    let prod = "{match: {path: 'apps/{api,web}/**'}, environment: prod, max_changes_per_push: 1}";
+    let held = ["held limit/per-push prod", "held limit/per-push prod", "pending pending dev"];
+    let each = |said: &Said| ["api", "web", "job"].map(|name| line(said, name));
+    rules(&world, &[DEV, prod]);
+    assert_eq!(each(&world.repin(&["plan"])), held);
+    // What is said for all of a push counts all of it.
+    configure(&world, "max_changes_per_push: 2\n", &format!("rules:\n  - {DEV}\n"));
+    assert_eq!(each(&world.repin(&["plan"])), ["held limit/per-push dev"; 3]);
+    rules(&world, &[DEV, prod]);
+    world.repin(&["once"]);
+    assert_eq!(["api", "web", "job"].map(|name| world.tag(name)), ["1.0.0", "1.0.0", "2.0.0"]);
+}
