@@ -2,6 +2,7 @@
 //! and then traced to the scalar from which it comes: in the template, in an element of a list, or in a file that a
 //! generator read.
 
+use std::cell::LazyCell;
 use std::sync::Arc;
 
 use crate::manifest::argocd::trace::{Trace, Traced};
@@ -16,23 +17,21 @@ use crate::plan::locate::{Failure, FileState, Files, Located, Site, broken, edit
 
 /// Finds the places of an image of a generated Application.
 pub(super) fn locate(image: &TrackedImage, rendered: &Rendered, target: &Target, files: Files<'_>) -> Vec<Located> {
-    let (Some(name), Some(defining), Ok(source)) =
-        (&image.image, &image.application.file, Source::parse(&rendered.text))
-    else {
-        return Vec::new();
-    };
+    let (Some(name), Some(defining)) = (&image.image, &image.application.file) else { return Vec::new() };
     if target.base.repository != image.application.repository {
         // A file that is called so in another repository is another one.
         return search(&target.search, Auto { image, name, files, declared: &target.declared });
     }
     // In the place of the ApplicationSet's file the search sees what it generates.
-    let source = Arc::new(source);
-    let read = |path: &RepoPath| {
-        if path == defining { FileState::Parsed(source.clone()) } else { (files.read)(path) }
-    };
+    let object = LazyCell::new(|| match Source::parse(&rendered.text) {
+        Ok(source) => FileState::Parsed(Arc::new(source)),
+        Err(error) => FileState::Unreadable(Arc::new(error)),
+    });
+    let read = |path: &RepoPath| if path == defining { object.clone() } else { (files.read)(path) };
     let found =
         search(&target.search, Auto { image, name, files: Files { read: &read, ..files }, declared: &target.declared });
-    let trace = Trace::of(rendered);
+    // Most tags stand in other files, and nothing of them is traced.
+    let trace = LazyCell::new(|| Trace::of(rendered));
     let is_rendered = |located: &Located| {
         let address = located.place.as_ref().and_then(Place::address);
         located.file == *defining && address.is_some_and(|address| is_generated(address, image))

@@ -10,6 +10,7 @@ mod images;
 mod object;
 mod others;
 mod patches;
+mod pattern;
 mod tree;
 
 use std::sync::Arc;

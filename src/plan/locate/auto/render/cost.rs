@@ -1,18 +1,9 @@
 //! What one rendering may cost: a few lines of a patch, or of names in bases of bases, can ask for more than any machine has.
 
-use regex::{Regex, RegexBuilder};
-
 /// How many steps one rendering may take: values that patches bring, and looks of patches and entries at objects.
 pub(super) const MAX_STEPS: usize = 4_000_000;
 /// How many bytes of manifests and patches one rendering may hold.
 pub(super) const MAX_HELD: usize = 16 * 1024 * 1024;
-/// How large a compiled expression may get, in bytes.
-const MAX_EXPRESSION: usize = 1 << 18;
-/// How many steps it takes to compile a name, and one that is more than that.
-const PLAIN: usize = 50;
-const EXPRESSION: usize = 4_000;
-/// How long a name is compiled for the price of one.
-const MAX_PLAIN: usize = 1_000;
 
 /// What is left.
 #[derive(Debug)]
@@ -43,17 +34,5 @@ impl Cost {
     /// Tells whether nothing more is looked at.
     pub(super) fn is_spent(&self) -> bool {
         self.steps == 0 || self.bytes == 0
-    }
-
-    /// Compiles an expression of a kustomization between what stands around it.
-    pub(super) fn compile(&mut self, before: &str, text: &str, after: &str) -> Option<Regex> {
-        let is_name = |c: u8| c.is_ascii_alphanumeric() || b".-_/:@".contains(&c);
-        let is_plain = text.len() <= MAX_PLAIN && text.bytes().all(is_name);
-        self.take(if is_plain { PLAIN } else { EXPRESSION })?;
-        RegexBuilder::new(&format!("{before}{text}{after}"))
-            .size_limit(MAX_EXPRESSION)
-            .dfa_size_limit(MAX_EXPRESSION)
-            .build()
-            .ok()
     }
 }

@@ -5,10 +5,9 @@
 
 use std::sync::Arc;
 
-use regex::Regex;
-
 use crate::manifest::place::split_spec;
 use crate::plan::locate::auto::render::cost::Cost;
+use crate::plan::locate::auto::render::pattern::{Pattern, Tail};
 use crate::plan::locate::auto::render::tree::{Leaf, Origin, Reached, Tree};
 use crate::yaml::Node;
 
@@ -19,7 +18,7 @@ pub(super) struct Entry {
     new_tag: Option<String>,
     digest: Option<String>,
     tag_suffix: Option<String>,
-    pattern: Option<Regex>,
+    pattern: Option<Pattern>,
     /// Where the tag stands that it sets.
     from: Arc<Origin>,
 }
@@ -35,7 +34,7 @@ impl Entry {
     pub(super) fn of(node: Node<'_>, place: &dyn Fn(&str) -> Origin, cost: &mut Cost) -> Option<Self> {
         let text = |key: &str| node.get(key).and_then(Node::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
         let name = text("name")?;
-        let pattern = cost.compile("^(?:", &name, ")(:[a-zA-Z0-9_.{}-]*)?(@sha256:[a-zA-Z0-9_.{}-]*)?$");
+        let pattern = Pattern::of(&name, Tail::Version, cost);
         let from = Arc::new(place(&name));
         let (new_name, new_tag, digest) = (text("newName"), text("newTag"), text("digest"));
         Some(Self { new_name, new_tag, digest, tag_suffix: text("tagSuffix"), pattern, from, name })

@@ -1,7 +1,5 @@
 //! Patches of a kustomization: which objects they meet, and what they make of them.
 
-use regex::Regex;
-
 use crate::manifest::Source;
 use crate::manifest::objects::Objects;
 use crate::model::address::{Address, ObjectName, Shown};
@@ -9,6 +7,7 @@ use crate::model::key_path::KeyPath;
 use crate::model::names::RepoPath;
 use crate::plan::locate::auto::render::cost::Cost;
 use crate::plan::locate::auto::render::object::{self, Object};
+use crate::plan::locate::auto::render::pattern::{Pattern, Tail};
 use crate::plan::locate::auto::render::tree::{Ground, Tree};
 use crate::yaml::{Kind, Node};
 
@@ -22,11 +21,11 @@ pub(super) enum Patch {
 
 /// Which objects a patch is for.
 pub(super) struct Target {
-    group: Option<Regex>,
-    version: Option<Regex>,
-    kind: Option<Regex>,
-    name: Option<Regex>,
-    namespace: Option<Regex>,
+    group: Option<Pattern>,
+    version: Option<Pattern>,
+    kind: Option<Pattern>,
+    name: Option<Pattern>,
+    namespace: Option<Pattern>,
     labels: Option<String>,
     annotations: Option<String>,
 }
@@ -35,7 +34,7 @@ impl Target {
     /// Reads a `target`.
     pub(super) fn of(node: Node<'_>, cost: &mut Cost) -> Self {
         let text = |key: &str| node.get(key).and_then(Node::as_str).filter(|text| !text.is_empty());
-        let mut pattern = |key: &str| text(key).and_then(|text| cost.compile("^(?:", text, ")$"));
+        let mut pattern = |key: &str| text(key).and_then(|text| Pattern::of(text, Tail::Nothing, cost));
         Self {
             group: pattern("group"),
             version: pattern("version"),
@@ -49,7 +48,7 @@ impl Target {
 
     /// Tells whether an object is meant, under any name that it has had.
     pub(super) fn meets(&self, object: &Object) -> bool {
-        let is = |pattern: &Option<Regex>, text: &str| pattern.as_ref().is_none_or(|pattern| pattern.is_match(text));
+        let is = |pattern: &Option<Pattern>, text: &str| pattern.as_ref().is_none_or(|pattern| pattern.is_match(text));
         let is_named = object.ids.iter().any(|id| is(&self.name, &id.name) && is(&self.namespace, id.namespace()));
         let selects = |selector: &Option<String>, key: &str| {
             let labels = object.tree.get("metadata").and_then(|metadata| metadata.get(key));
