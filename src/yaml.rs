@@ -5,6 +5,7 @@
 //! in [`scalar`].
 
 mod build;
+mod json;
 pub mod scalar;
 
 use std::ops::Range;

@@ -18,7 +18,7 @@ use crate::model::key_path::KeyPath;
 use crate::model::names::{APPLICATION, RepoPath};
 use crate::model::origin::{Origin, Rendered};
 use crate::model::problem::{Problem, Severity};
-use crate::yaml::{Node, parse_each};
+use crate::yaml::{Document, MAX_BYTES, Node};
 
 /// How many parameter sets that cannot be rendered are reported for one generator.
 const REPORTED: usize = 5;
@@ -296,14 +296,14 @@ fn generate(
             metadata.entry("namespace".to_owned()).or_insert_with(|| Value::text(set.namespace.clone()));
         }
     }
-    let text = application.json().to_string();
+    let object = application.json();
+    let text = object.to_string();
     let mut pieces = Vec::new();
     if let Some(spec) = application.get("spec") {
         note(spec, &At::of(KeyPath::of_key("spec").ok()), &mut pieces);
     }
-    let (documents, _) = parse_each(&text);
     let (known, told) = (reader.applications.len(), reader.problems.len());
-    if let Some(document) = documents.first() {
+    if let Some(document) = Document::of_json(&object).filter(|_| text.len() <= MAX_BYTES) {
         reader.application(document.root(), APPLICATION, DEFAULT_NAMESPACE);
     }
     // Lines are those of the set: what was rendered has none.
