@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod application;
+mod as_text;
 pub mod asking;
 pub mod branch_template;
 pub mod change;

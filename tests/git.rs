@@ -17,6 +17,8 @@ mod sshd;
 mod history;
 #[path = "git/https.rs"]
 mod https;
+#[path = "git/kept.rs"]
+mod kept;
 #[path = "git/made.rs"]
 mod made;
 #[path = "git/mirror.rs"]

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 use git2::Oid;
+use serde::{Deserialize, Serialize};
 
 use crate::git::error::GitError;
 use crate::git::mirror::Mirror;
@@ -18,20 +19,36 @@ use crate::model::history::{BlobId, CommitId};
 const MAX_PATH: usize = 4_096;
 
 /// Which directory it is, by what stands in it: two with the same id hold the same, wherever they are.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct DirectoryId {
+    #[serde(with = "tree_id")]
     tree: Oid,
     /// Where it stands, if something in it is left out because of that.
     cut: Option<Spot>,
 }
 
 /// How far a directory is from the root.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 struct Spot {
     /// Directories above it.
     depth: usize,
     /// Bytes of its path.
     path: usize,
+}
+
+/// An id as its hexadecimal digits.
+mod tree_id {
+    use super::{Deserialize, Oid};
+
+    pub(super) fn serialize<S: serde::Serializer>(id: &Oid, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(id)
+    }
+
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Oid, D::Error> {
+        let text = String::deserialize(from)?;
+        let bytes = hex::decode(&text).map_err(serde::de::Error::custom)?;
+        Oid::from_bytes(&bytes).map_err(serde::de::Error::custom)
+    }
 }
 
 impl Spot {

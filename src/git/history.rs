@@ -1,9 +1,10 @@
 //! The past of a branch: which commit brought which version of a file, along first parents.
 //!
 //! A merge counts as one commit with everything that it brought. Only regular files count; what a file was called before it
-//! moved is in [`moves`]. What is known is kept: only commits since then are read.
+//! moved is in [`moves`]. What is known is kept, also between runs ([`record`]): only commits since then are read.
 
 mod moves;
+mod record;
 mod walk;
 
 use std::collections::HashMap;
@@ -12,12 +13,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::git::error::GitError;
-use crate::git::history::moves::Moves;
-use crate::git::history::walk::Walk;
+use crate::git::history::moves::{Exchange, Moves};
+use crate::git::history::record::Record;
+use crate::git::history::walk::{FileChange, Step, Walk};
 use crate::git::mirror::{Mirror, oid};
 use crate::model::history::{CommitId, CommitInfo, FileVersion};
-use crate::model::names::RepoPath;
+use crate::model::names::{Branch, RepoPath};
 
+pub(in crate::git) use crate::git::history::record::forget_pasts;
 pub(in crate::git) use crate::git::history::walk::lossy_message;
 
 const SECONDS_PER_DAY: i64 = 86_400;
@@ -26,6 +29,8 @@ const SECONDS_PER_DAY: i64 = 86_400;
 #[derive(Clone, Debug, Default)]
 pub struct History {
     limits: HistoryLimits,
+    /// Where it is kept between runs.
+    record: Option<Record>,
     head: Option<CommitId>,
     versions: HashMap<RepoPath, Vec<FileVersion>>,
     noted: Vec<(u64, Arc<CommitInfo>)>,
@@ -65,12 +70,22 @@ impl History {
         Self { limits, ..Self::default() }
     }
 
+    /// Starts a history of a branch that is kept beside its mirror between runs. One with limits is not: from where it is
+    /// read depends on when that is.
+    pub fn kept(limits: HistoryLimits, branch: &Branch) -> Self {
+        let record = (limits == HistoryLimits::default()).then(|| Record::of(branch));
+        Self { limits, record, ..Self::default() }
+    }
+
     /// Reads up to a new head. If the old head is not below it by first parents, everything is read again.
     ///
     /// An error leaves what was known before.
     pub fn advance(&mut self, mirror: &Mirror, head: &CommitId, now: Timestamp) -> Result<(), GitError> {
+        if self.head.is_none() {
+            self.recall(mirror);
+        }
         if self.head == Some(*head) {
-            if self.is_ahead {
+            if self.is_ahead || self.since.is_empty() {
                 self.date(now);
             }
             return Ok(());
@@ -78,48 +93,80 @@ impl History {
         let oldest = self.limits.days.map(|days| {
             now.as_second().saturating_sub(i64::try_from(days).unwrap_or(i64::MAX).saturating_mul(SECONDS_PER_DAY))
         });
-        let known = self.head.map(|id| oid(&id, &mirror.remote)).transpose()?;
+        let is_anew = self.record.as_mut().is_some_and(Record::must_begin_anew);
+        let known = self.head.filter(|_| !is_anew).map(|id| oid(&id, &mirror.remote)).transpose()?;
         let mut walk = Walk::new(mirror);
         let mut next = Some(mirror.named_commit(head)?);
-        let (mut commits, mut cut, mut joined) = (0, false, false);
+        let (mut cut, mut joined) = (false, false);
         while let Some(commit) = next {
             if known == Some(commit.id()) {
                 joined = true;
                 break;
             }
-            let too_many = self.limits.commits.is_some_and(|limit| walk.visited >= limit);
+            let too_many = self.limits.commits.is_some_and(|limit| walk.steps.len() as u64 >= limit);
             // The committer's time: an author's time survives a rebase and says nothing about the branch.
             if too_many || oldest.is_some_and(|oldest| commit.time().seconds() < oldest) {
                 cut = true;
                 break;
             }
             next = walk.step(&commit)?;
-            commits += 1;
         }
-        // Walked from the newest down; positions count from the oldest up.
-        let newest = walk.visited + if joined { self.commits as u64 } else { 0 };
-        walk.versions.values_mut().flatten().for_each(|version| version.at = newest.saturating_sub(version.at));
-        walk.noted.iter_mut().for_each(|(at, _)| *at = newest.saturating_sub(*at));
-        walk.dates.reverse();
-        let exchanges = walk.exchanges.into_iter().map(|(at, exchange)| (newest.saturating_sub(at), exchange));
-        if joined {
-            self.dates.append(&mut walk.dates);
-            self.noted.append(&mut walk.noted);
-            for (path, mut fresh) in walk.versions {
-                let versions = self.versions.entry(path).or_default();
-                fresh.append(versions);
-                *versions = fresh;
-            }
-            self.commits += commits;
-        } else {
-            (self.versions, self.noted, self.commits, self.cut) = (walk.versions, walk.noted, commits, cut);
-            (self.dates, self.since, self.moves) = (walk.dates, Vec::new(), Moves::default());
-            self.readings += 1;
+        let after = self.head.filter(|_| joined);
+        if !joined {
+            self.begin(cut);
         }
-        self.moves.extend(exchanges);
-        self.head = Some(*head);
+        if let Some(record) = &mut self.record {
+            record.write(mirror, after.as_ref(), head, &walk.steps);
+        }
+        self.take(*head, walk.steps);
         self.date(now);
         Ok(())
+    }
+
+    /// Forgets what was read.
+    fn begin(&mut self, cut: bool) {
+        let (limits, record, readings) = (self.limits, self.record.take(), self.readings + 1);
+        *self = Self { limits, record, readings, cut, ..Self::default() };
+    }
+
+    /// Takes over what an earlier process read of this branch.
+    fn recall(&mut self, mirror: &Mirror) {
+        let Some(mut record) = self.record.take() else { return };
+        record.read(mirror, |head, steps| {
+            if self.head.is_none() {
+                self.begin(false);
+            }
+            self.take(head, steps);
+        });
+        self.record = Some(record);
+    }
+
+    /// Takes what commits brought, newest first, up to a new head.
+    fn take(&mut self, head: CommitId, steps: Vec<Step>) {
+        let mut fresh: HashMap<RepoPath, Vec<FileVersion>> = HashMap::new();
+        // Positions count from the oldest up.
+        let newest = (self.commits + steps.len()) as u64;
+        self.commits += steps.len();
+        self.dates.extend(steps.iter().rev().map(Step::date));
+        for (at, step) in (0..newest).rev().map(|before| before + 1).zip(steps) {
+            if let Some(exchange) = Exchange::of(&step.files) {
+                self.moves.note(at, exchange);
+            }
+            if let Some(info) = step.info {
+                for FileChange { path, new, .. } in step.files {
+                    let version = FileVersion { commit: Arc::clone(&info), blob: new, at };
+                    fresh.entry(path).or_default().push(version);
+                }
+                self.noted.extend(step.is_noted.then_some((at, info)));
+            }
+            self.noted.extend(step.merged.into_iter().map(|info| (at, info)));
+        }
+        for (path, mut fresh) in fresh {
+            let versions = self.versions.entry(path).or_default();
+            fresh.append(versions);
+            *versions = fresh;
+        }
+        self.head = Some(head);
     }
 
     /// Dates the commits that are new. Clocks of committers differ, and what came later did not come earlier: a commit came at the

@@ -98,8 +98,8 @@ pub struct Mirror {
 enum Place {
     /// The kept one; the open file holds the lock.
     Kept { directory: PathBuf, lock: File },
-    /// A private one, removed at the end.
-    Private { directory: TempDir, lock: File },
+    /// A private one, removed at the end, beside the kept one that another holds.
+    Private { directory: TempDir, lock: File, kept: PathBuf },
 }
 
 impl Mirror {
@@ -128,7 +128,7 @@ impl Mirror {
         } else {
             let (directory, lock) = private_place(&cache).map_err(|error| disk(&remote, &cache, &error))?;
             let repo = borrow(&directory.path().join(PRIVATE_REPOSITORY), &kept, &remote)?;
-            (Place::Private { directory, lock }, (repo, false, false))
+            (Place::Private { directory, lock, kept }, (repo, false, false))
         };
         let broken = Cell::new(false);
         let limits =
@@ -169,7 +169,7 @@ impl Mirror {
     pub fn is_gone(&self) -> bool {
         let (path, lock) = match &self.place {
             Place::Kept { directory, lock } => (directory.with_extension(LOCK), lock),
-            Place::Private { directory, lock } => (directory.path().join(tidy::OWNER), lock),
+            Place::Private { directory, lock, .. } => (directory.path().join(tidy::OWNER), lock),
         };
         let identity = |data: fs::Metadata| (data.dev(), data.ino());
         let is_ours =
@@ -182,6 +182,14 @@ impl Mirror {
         match &self.place {
             Place::Kept { directory, .. } => directory.clone(),
             Place::Private { directory, .. } => directory.path().join(PRIVATE_REPOSITORY),
+        }
+    }
+
+    /// Gives the directory of the kept mirror, which is another one if this is private.
+    pub(in crate::git) fn kept_directory(&self) -> &Path {
+        match &self.place {
+            Place::Kept { directory, .. } => directory,
+            Place::Private { kept, .. } => kept,
         }
     }
 
@@ -258,8 +266,14 @@ impl Drop for Mirror {
 
 /// Gives the reference of the mirror for a branch. It is a hash, because `a` and `a/b` may both have been branches.
 pub(in crate::git) fn reference(branch: &Branch) -> String {
-    let hash = hex::encode(Sha256::digest(branch.as_str().as_bytes()));
-    format!("{REFERENCES}{}", hash.get(..32).unwrap_or_default())
+    format!("{REFERENCES}{}", branch_name(branch))
+}
+
+/// Gives a name for what belongs to a branch.
+pub(in crate::git) fn branch_name(branch: &Branch) -> String {
+    let mut hash = hex::encode(Sha256::digest(branch.as_str().as_bytes()));
+    hash.truncate(32);
+    hash
 }
 
 /// Gives libgit2's form of a commit id.

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use git2::{AutotagOption, Direction, FetchOptions, Oid};
 
 use crate::git::error::{GitError, plain};
+use crate::git::history::forget_pasts;
 use crate::git::made::{made_branches, made_refspec};
 use crate::git::mirror::{Mirror, commit_id, oid, reference};
 use crate::git::traffic;
@@ -129,6 +130,7 @@ impl Mirror {
         self.filled();
         if is_fetched {
             self.tidy();
+            forget_pasts(self, &advertised);
         }
         let id = |head: Oid| commit_id(head, &self.remote);
         let ids = |heads: Vec<(Branch, Oid)>| {

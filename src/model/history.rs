@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::model::as_text::written_as_text;
+
 /// Why a text is not the id of a Git object.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("`{text}` is no {kind} id: it is 40 or 64 lower case hexadecimal digits")]
@@ -87,7 +89,9 @@ impl ObjectId {
         if !matches!(text.len(), 40 | 64) || text.bytes().any(|c| c.is_ascii_uppercase()) {
             return None;
         }
-        Self::from_bytes(&hex::decode(text).ok()?)
+        let (mut bytes, len) = ([0; MAX_BYTES], text.len() / 2);
+        hex::decode_to_slice(text, bytes.get_mut(..len)?).ok()?;
+        Some(Self { bytes, len })
     }
 
     fn from_bytes(raw: &[u8]) -> Option<Self> {
@@ -152,11 +156,13 @@ macro_rules! object_id {
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct CommitId(ObjectId);
 object_id!(CommitId, "commit");
+written_as_text!(CommitId);
 
 /// The id of a file's content.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct BlobId(ObjectId);
 object_id!(BlobId, "blob");
+written_as_text!(BlobId);
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::model::as_text::written_as_text;
 use crate::model::names::Digest;
 use crate::model::text::is_invisible;
 
@@ -80,17 +81,7 @@ impl fmt::Display for Platform {
     }
 }
 
-impl Serialize for Platform {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Platform {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
-    }
-}
+written_as_text!(Platform);
 
 /// When a build was made, by its own word.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]

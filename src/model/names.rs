@@ -5,6 +5,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::model::as_text::written_as_text;
+
 /// Why a text is not a name.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("`{text}` is no {kind}: {rule}")]
@@ -184,6 +186,7 @@ impl FromStr for ImageName {
 #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct RepoPath(String);
 text_newtype!(RepoPath);
+written_as_text!(RepoPath);
 
 impl RepoPath {
     /// Resolves `relative` from this directory; a leading `/` means the repository's root. `None` if it leaves the

@@ -383,10 +383,12 @@ fn what_is_followed_commit_by_commit_is_what_is_followed_at_once() {
             let head = mirror.sync(None).unwrap();
             warm.advance(&mirror, &head.commit, time()).unwrap();
             let mut cold = all(&mirror, &head.commit);
+            let mut kept = crate::kept::kept(&mirror, &head.commit);
             for (file, path) in files.iter().enumerate() {
                 let Some(path) = path else { continue };
                 let cold = followed(&mirror, &mut cold, path);
                 prop_assert_eq!(&followed(&mirror, &mut warm, path), &cold, "{:?}", &steps[..=number]);
+                prop_assert_eq!(&followed(&mirror, &mut kept, path), &cold, "{:?}", &steps[..=number]);
                 // A name may have been that of another file, before it was gone.
                 prop_assert_eq!(&cold[..told[file].len()], &told[file][..], "{:?}", &steps[..=number]);
             }

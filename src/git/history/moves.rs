@@ -12,6 +12,7 @@ use std::hash::Hasher;
 use std::sync::Arc;
 
 use crate::git::error::GitError;
+use crate::git::history::walk::FileChange;
 use crate::git::mirror::Mirror;
 use crate::model::history::BlobId;
 use crate::model::names::RepoPath;
@@ -41,6 +42,20 @@ pub(super) struct Exchange {
     pub(super) added: Vec<Content>,
 }
 
+impl Exchange {
+    /// Gives what a commit removed and what it brought, if it did both.
+    pub(super) fn of(changes: &[FileChange]) -> Option<Self> {
+        let removed = || changes.iter().filter(|change| change.new.is_none());
+        let added = || changes.iter().filter(|change| change.old.is_none());
+        // Nearly every commit stops here.
+        removed().next().and(added().next())?;
+        Some(Self {
+            removed: removed().filter_map(|change| Some((change.path.clone(), change.old?))).collect(),
+            added: added().filter_map(|change| Some((change.path.clone(), change.new?))).collect(),
+        })
+    }
+}
+
 /// The files that moved, by the position of the commit.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Moves {
@@ -51,9 +66,9 @@ pub(super) struct Moves {
 }
 
 impl Moves {
-    /// Takes commits that removed files and brought others.
-    pub(super) fn extend(&mut self, exchanges: impl Iterator<Item = (u64, Exchange)>) {
-        self.exchanges.extend(exchanges);
+    /// Takes a commit that removed files and brought others.
+    pub(super) fn note(&mut self, at: u64, exchange: Exchange) {
+        self.exchanges.insert(at, exchange);
     }
 
     /// Finds out what moved in a commit.

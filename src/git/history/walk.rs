@@ -8,11 +8,10 @@ use git2::{Commit, Oid, Tree, TreeEntry};
 use jiff::Timestamp;
 
 use crate::git::error::GitError;
-use crate::git::history::moves::Exchange;
 use crate::git::mirror::{Mirror, commit_id};
 use crate::git::traffic;
 use crate::git::tree::{MAX_DEPTH, MAX_ENTRIES, mode_is_file, mode_is_tree, path_below};
-use crate::model::history::{BlobId, CommitId, CommitInfo, FileVersion};
+use crate::model::history::{BlobId, CommitId, CommitInfo};
 use crate::model::names::RepoPath;
 
 /// Longest message that is kept, in bytes; the rest is cut off.
@@ -21,21 +20,33 @@ const MAX_MESSAGE: usize = 1 << 20;
 /// One walk from a head downwards.
 pub(super) struct Walk<'a> {
     mirror: &'a Mirror,
-    pub(super) versions: HashMap<RepoPath, Vec<FileVersion>>,
-    pub(super) noted: Vec<(u64, Arc<CommitInfo>)>,
-    pub(super) dates: Vec<Timestamp>,
-    pub(super) exchanges: Vec<(u64, Exchange)>,
-    /// Commits behind us: the distance from the head.
-    pub(super) visited: u64,
+    /// What each commit brought, newest first.
+    pub(super) steps: Vec<Step>,
     /// The parent's trees that the last step opened: the next step compares them with its own parent's.
     opened: HashMap<Oid, Tree<'a>>,
 }
 
+/// What one commit of the line brought.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Step {
+    /// When it was made, as its committer says, in seconds since 1970.
+    pub(super) date: i64,
+    /// What it says about itself; none if it neither changed files nor has trailers of repin.
+    pub(super) info: Option<Arc<CommitInfo>>,
+    /// It has trailers of repin.
+    pub(super) is_noted: bool,
+    /// What it made of files.
+    pub(super) files: Vec<FileChange>,
+    /// Commits with trailers that it brought as a merge: they count from here on.
+    pub(super) merged: Vec<Arc<CommitInfo>>,
+}
+
 /// What one commit made of one file.
-struct FileChange {
-    path: RepoPath,
-    old: Option<BlobId>,
-    new: Option<BlobId>,
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct FileChange {
+    pub(super) path: RepoPath,
+    pub(super) old: Option<BlobId>,
+    pub(super) new: Option<BlobId>,
 }
 
 /// The changes of one commit.
@@ -48,15 +59,7 @@ struct Changes<'a> {
 
 impl<'a> Walk<'a> {
     pub(super) fn new(mirror: &'a Mirror) -> Self {
-        Self {
-            mirror,
-            versions: HashMap::new(),
-            noted: Vec::new(),
-            dates: Vec::new(),
-            exchanges: Vec::new(),
-            visited: 0,
-            opened: HashMap::new(),
-        }
+        Self { mirror, steps: Vec::new(), opened: HashMap::new() }
     }
 
     /// Notes what a commit changed against its first parent, and gives that parent.
@@ -66,30 +69,17 @@ impl<'a> Walk<'a> {
         let (old, new) = (parent.as_ref().map(Commit::tree_id), commit.tree_id());
         let mut changes = Changes { files: Vec::new(), visited: 0, opened: HashMap::new() };
         self.compare(old, Some(new), "", 0, &mut changes)?;
+        let (files, is_noted) = (changes.files, has_own_trailers(commit.message_bytes()));
+        let is_told = is_noted || !files.is_empty();
+        let info = is_told.then(|| commit_id(commit.id(), &self.mirror.remote).map(|id| Arc::new(info(commit, id))));
+        let merged = if commit.parent_count() > 1 { self.merged(commit)? } else { Vec::new() };
         self.opened = changes.opened;
-        self.dates.push(date(commit));
-        self.exchanges.extend(exchange(&changes.files).map(|exchange| (self.visited, exchange)));
-        let is_noted = has_own_trailers(commit.message_bytes());
-        if is_noted || !changes.files.is_empty() {
-            let info = Arc::new(info(commit, commit_id(commit.id(), &self.mirror.remote)?));
-            for FileChange { path, new, .. } in changes.files {
-                let version = FileVersion { commit: Arc::clone(&info), blob: new, at: self.visited };
-                self.versions.entry(path).or_default().push(version);
-            }
-            if is_noted {
-                self.noted.push((self.visited, info));
-            }
-        }
-        if commit.parent_count() > 1 {
-            self.note_merged(commit)?;
-        }
-        self.visited += 1;
+        self.steps.push(Step { date: commit.time().seconds(), info: info.transpose()?, is_noted, files, merged });
         Ok(parent)
     }
 
-    /// Notes the trailers of what a merge brought: on a protected branch a person can say something only there. They
-    /// count from the merge on.
-    fn note_merged(&mut self, merge: &Commit<'_>) -> Result<(), GitError> {
+    /// Gives the commits with trailers that a merge brought: on a protected branch a person can say something only there.
+    fn merged(&self, merge: &Commit<'_>) -> Result<Vec<Arc<CommitInfo>>, GitError> {
         let damaged = |error: git2::Error| self.mirror.damaged(&error);
         let mut walk = self.mirror.repo.revwalk().map_err(damaged)?;
         for parent in merge.parent_ids().skip(1) {
@@ -98,14 +88,14 @@ impl<'a> Walk<'a> {
         for parent in merge.parent_ids().take(1) {
             walk.hide(parent).map_err(damaged)?;
         }
+        let mut merged = Vec::new();
         for id in walk {
             let commit = id.and_then(|id| self.mirror.repo.find_commit(id)).map_err(damaged)?;
             if has_own_trailers(commit.message_bytes()) {
-                let info = Arc::new(info(&commit, commit_id(commit.id(), &self.mirror.remote)?));
-                self.noted.push((self.visited, info));
+                merged.push(Arc::new(info(&commit, commit_id(commit.id(), &self.mirror.remote)?)));
             }
         }
-        Ok(())
+        Ok(merged)
     }
 
     fn read(&self, tree: Oid) -> Result<Tree<'a>, GitError> {
@@ -181,23 +171,12 @@ fn sort_key<'a>(entry: &'a TreeEntry<'_>) -> impl Iterator<Item = u8> + 'a {
     entry.name_bytes().iter().copied().chain(slash)
 }
 
-/// Gives what a commit removed and what it brought, if it did both.
-fn exchange(changes: &[FileChange]) -> Option<Exchange> {
-    let removed = || changes.iter().filter(|change| change.new.is_none());
-    let added = || changes.iter().filter(|change| change.old.is_none());
-    // Nearly every commit stops here.
-    removed().next().and(added().next())?;
-    Some(Exchange {
-        removed: removed().filter_map(|change| Some((change.path.clone(), change.old?))).collect(),
-        added: added().filter_map(|change| Some((change.path.clone(), change.new?))).collect(),
-    })
-}
-
-/// Gives the committer's date; one that no calendar knows is before or after all others.
-fn date(commit: &Commit<'_>) -> Timestamp {
-    let seconds = commit.time().seconds();
-    let beyond = if seconds < 0 { Timestamp::MIN } else { Timestamp::MAX };
-    Timestamp::from_second(seconds).unwrap_or(beyond)
+impl Step {
+    /// Gives the committer's date; one that no calendar knows is before or after all others.
+    pub(super) fn date(&self) -> Timestamp {
+        let beyond = if self.date < 0 { Timestamp::MIN } else { Timestamp::MAX };
+        Timestamp::from_second(self.date).unwrap_or(beyond)
+    }
 }
 
 /// Trailers of repin all start with the same word; reading them is not done here.

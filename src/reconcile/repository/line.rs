@@ -1,10 +1,13 @@
 //! One branch of a repository as it was last read: its files, and its past.
 
+use std::borrow::Cow;
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use crate::git::{Directory, DirectoryId, EntryKind, GitError, History, HistoryLimits, Mirror, Trees};
 use crate::model::history::{BlobId, CommitId};
-use crate::model::names::RepoPath;
+use crate::model::names::{Branch, RepoPath};
 use crate::reconcile::repository::said::Said;
 use crate::reconcile::repository::words::Word;
 
@@ -21,12 +24,12 @@ pub(in crate::reconcile) struct Line {
 }
 
 /// What a search met on its way: if all of it is the same, so is what the search finds.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) enum Met {
     /// Nothing at this path.
     Missing,
     /// Something that is no regular file.
-    NotRegular(&'static str),
+    NotRegular(Cow<'static, str>),
     /// This content.
     Content(BlobId),
     /// What a directory answered; none = there is no directory.
@@ -34,7 +37,7 @@ pub(super) enum Met {
 }
 
 /// What a search asks of the files below a directory.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) struct Question {
     /// With those in its directories.
     pub(super) is_recursive: bool,
@@ -47,10 +50,12 @@ impl Line {
     pub(super) fn read(
         mirror: &Mirror,
         trees: &mut Trees,
+        branch: &Branch,
         head: CommitId,
         limits: HistoryLimits,
     ) -> Result<Self, GitError> {
-        Ok(Self { head, root: trees.read(mirror, &head)?, history: History::new(limits), said: Said::default() })
+        let history = History::kept(limits, branch);
+        Ok(Self { head, root: trees.read(mirror, &head)?, history, said: Said::default() })
     }
 
     /// Goes on to another head of the same branch; what is known of the past is kept.
@@ -94,7 +99,7 @@ impl Line {
         match self.file(path) {
             Ok(None) => Met::Missing,
             Ok(Some(blob)) => Met::Content(blob),
-            Err(what) => Met::NotRegular(what),
+            Err(what) => Met::NotRegular(Cow::Borrowed(what)),
         }
     }
 }
