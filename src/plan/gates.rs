@@ -113,7 +113,7 @@ fn by_whom(hold: &Hold, what: &str) -> String {
 /// Holds what waits for a gate; the gate of one owner of a place is that of all.
 pub(super) fn close(
     snapshot: &Snapshot,
-    terms: &[Terms],
+    terms: &[&Terms],
     lifted: &BTreeMap<usize, String>,
     shared: &[Shared<'_>],
     judgements: &mut [Judgement],
@@ -126,14 +126,15 @@ pub(super) fn close(
             continue;
         }
         let found = all_gates(snapshot, subject, terms, &mut windows);
-        let Some(gate) = found.first().cloned() else { continue };
-        match lifted.get(&index).filter(|_| gate.code != STOPPED) {
+        let lift = lifted.get(&index);
+        let Some(gate) = lift.and_then(|_| found.iter().find(|gate| is_firm(gate))).or(found.first()) else { continue };
+        match lift.filter(|_| !is_firm(gate)) {
             Some(lift) => {
                 if let Some(judgement) = judgements.get_mut(index) {
                     found.iter().for_each(|gate| judgement.lift(lift, gate.code));
                 }
             }
-            None => drop(gates.insert(index, gate)),
+            None => drop(gates.insert(index, gate.clone())),
         }
     }
     for Shared { owners, .. } in shared {
@@ -153,6 +154,11 @@ pub(super) fn close(
             judgement.wait(gate);
         }
     }
+}
+
+/// Nobody lifts what stops everything: the operator's stop, and a file of which nobody knows what it holds.
+fn is_firm(gate: &Gate) -> bool {
+    matches!(gate.code, STOPPED | UNREADABLE)
 }
 
 /// The stricter the earlier.
@@ -226,8 +232,9 @@ fn all_gates(snapshot: &Snapshot, subject: &Subject, terms: &Terms, windows: &mu
 
 /// Tells whether a gate keeps a place back now, whatever is wanted there.
 pub(super) fn is_closed(snapshot: &Snapshot, subject: &Subject) -> bool {
-    let gates = || all_gates(snapshot, subject, &subject.terms(), &mut Windows::default());
-    override_of(snapshot, subject).is_none() && !gates().is_empty()
+    let gates = all_gates(snapshot, subject, subject.terms(), &mut Windows::default());
+    let is_lifted = override_of(snapshot, subject).is_some();
+    gates.iter().any(|gate| !is_lifted || is_firm(gate))
 }
 
 /// Says of closed windows why, and when they open and close next.

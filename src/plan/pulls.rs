@@ -12,6 +12,7 @@ mod obsolete;
 mod refusal;
 mod state;
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
@@ -76,6 +77,7 @@ pub(super) fn settle<'a>(
         }
     }
     let unsettled = obsolete::unsettled(snapshot, judgements);
+    let owners = LazyCell::new(|| obsolete::owners(snapshot));
     let mut counts: BTreeMap<&str, Counts> = BTreeMap::new();
     let mut wanted: BTreeSet<(&str, Branch)> = BTreeSet::new();
     for mut one in proposed {
@@ -106,7 +108,8 @@ pub(super) fn settle<'a>(
         let open = own.min_by_key(|pull| (pull.base != one.base.branch, pull.number)).copied();
         if let Some(gate) = one.gate(judgements) {
             let head = pulls.heads.get(&branch);
-            let is_stale = open.is_some_and(|pull| one.is_withdrawn(pull, head, promoted));
+            let is_stale =
+                open.is_some_and(|pull| obsolete::is_withdrawn(snapshot, promoted, &owners, repository, (pull, head)));
             if is_stale {
                 // Nobody wants it as it is, whatever keeps the new value back.
                 wanted.remove(&(repository, branch));

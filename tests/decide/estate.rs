@@ -66,6 +66,8 @@ pub(crate) struct Estate {
     pub(crate) texts: BTreeMap<String, String>,
     /// Open pull requests with their branches' heads.
     pub(crate) open: Vec<(PullRequest, Head)>,
+    /// Pull requests that a person closed.
+    pub(crate) refused: Vec<PullRequest>,
     /// When tags were first seen, in hours before now.
     pub(crate) seen: BTreeMap<&'static str, i64>,
     pub(crate) stop: Option<String>,
@@ -219,6 +221,7 @@ impl Estate {
             broken: Vec::new(),
             texts: BTreeMap::new(),
             open: Vec::new(),
+            refused: Vec::new(),
             seen: BTreeMap::new(),
             stop: None,
             now: NOW.parse().unwrap(),
@@ -359,6 +362,10 @@ impl Estate {
         for (pull, head) in &self.open {
             pulls.heads.insert(pull.head.clone(), head.clone());
         }
+        for pull in &self.refused {
+            pulls.closed.entry(pull.head.clone()).or_default().push(pull.clone());
+            pulls.closers.insert(pull.number, Some("ada".to_owned()));
+        }
         snapshot.pulls.insert("locked".to_owned(), Ok(pulls));
         let mut done = Vec::new();
         for image in &self.images {
@@ -444,6 +451,7 @@ impl Estate {
                     located: None,
                     rule: None,
                     timeline: Timeline::default(),
+                    memo: Default::default(),
                 }));
                 continue;
             }
@@ -463,7 +471,13 @@ impl Estate {
             };
             let rule = Some(rules::effective(&Self::rules(settings), false, &subject));
             let timeline = image.timeline(self.now, self.cut);
-            snapshot.subjects.push(Arc::new(Subject { tracked: Arc::new(tracked), located, rule, timeline }));
+            snapshot.subjects.push(Arc::new(Subject {
+                tracked: Arc::new(tracked),
+                located,
+                rule,
+                timeline,
+                memo: Default::default(),
+            }));
         }
     }
 

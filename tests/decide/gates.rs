@@ -1,6 +1,7 @@
 //! What people, windows and limits keep back, and what break-glass lets through.
 
 use repin::model::change::{Chore, Request};
+use repin::model::forge::PullState;
 use repin::model::outcome::OutcomeResult;
 
 use crate::estate::{Estate, outcome, verdict};
@@ -524,4 +525,66 @@ fn a_hold_on_one_of_a_group_closes_what_brings_all_of_it() {
     assert_eq!(outcome(&decision, "production b").code, "promotion/group");
     assert_eq!(outcome(&decision, "production c").code, "gate/hold");
     assert!(closing(&decision.chores).unwrap().contains("leak"), "{:#?}", decision.chores);
+}
+
+#[test]
+fn what_upstream_took_back_is_closed_with_its_group_whatever_keeps_the_others_back() {
+    let pair = |staging: &'static str| {
+        let rule = "delivery: pull-request\nsoak: 24h";
+        let estate =
+            Estate::with(rule).place("staging b", staging).place("production b", "90:1.0.0").note("group: shop");
+        estate.place("staging c", "90:1.0.0 30:+1.1.0").place("production c", "90:1.0.0").note("group: shop")
+    };
+    let before = proposed(pair("90:1.0.0 30:+1.1.0"));
+    let freeze = format!("kind: freeze, environment: production, reason: r, by: p, {SINCE}");
+    for (staging, code) in [
+        ("90:1.0.0 30:+1.1.0 2:+1.2.0", "promotion/soak"),
+        ("90:1.0.0 30:+1.1.0 2:1.0.0", "current"),
+        ("90:1.0.0 30:+1.1.0 2:0.9.0", "promotion/went-back"),
+    ] {
+        let mut estate = pair(staging).held("locked", &freeze);
+        estate.open.clone_from(&before.open);
+        let decision = estate.decide();
+        assert_eq!(outcome(&decision, "production b").code, code);
+        let reason = closing(&decision.chores).unwrap_or_else(|| panic!("{staging}: {:#?}", decision.outcomes));
+        assert!(reason.contains("holds 1.1.0 no more"), "{staging}: {reason}");
+    }
+}
+
+#[test]
+fn an_open_pull_request_is_never_moved_to_what_a_person_refused() {
+    let of = |staging| Estate::web("delivery: pull-request", staging, "90:1.0.0");
+    let (mut closed, _) = proposed(of("90:1.0.0 40:+1.1.0")).open.remove(0);
+    (closed.state, closed.closed) = (PullState::Closed, Some(closed.created));
+    let mut open = proposed(of("90:1.0.0 40:+1.1.0 20:+1.2.0")).open;
+    open[0].0.number = 2;
+    let after = |staging| {
+        let mut estate = of(staging);
+        estate.open.clone_from(&open);
+        estate.refused.push(closed.clone());
+        estate.decide()
+    };
+    // Upstream went back to what was refused: nobody wants the open one any more, and nothing comes in its place.
+    let decision = after("90:1.0.0 40:+1.1.0 20:+1.2.0 2:1.1.0");
+    let found = outcome(&decision, "production web");
+    assert_eq!((verdict(&found).as_str(), decision.changes.len()), ("held guard/refused 1.1.0", 0));
+    let reason = closing(&decision.chores).unwrap();
+    assert!(reason.contains("it would bring app 1.1.0") && reason.contains("ada closed"), "{reason}");
+    // What was not refused moves it, be it lower than what it brought.
+    for (staging, to) in [("90:1.0.0 20:+1.2.0 2:1.1.5", "1.1.5"), ("90:1.0.0 20:+1.2.0 2:+1.3.0", "1.3.0")] {
+        let decision = after(staging);
+        assert_eq!(verdict(&outcome(&decision, "production web")), format!("pending pending {to}"));
+        let request = &decision.changes[0].proposal.as_ref().unwrap().request;
+        assert!(matches!(request, Request::Update(2)), "{request:?}");
+    }
+}
+
+#[test]
+fn break_glass_lifts_nothing_that_nobody_can_read() {
+    for rule in ["", "delivery: pull-request"] {
+        let broken = web(rule).held_badly("gitops").held("locked", LIFT);
+        assert_eq!(broken.verdict("production web"), "held gate/holds-unreadable 1.1.0", "{rule}");
+        let behind_a_hold = broken.note("hold: leak");
+        assert_eq!(behind_a_hold.verdict("production web"), "held gate/holds-unreadable 1.1.0", "{rule}");
+    }
 }

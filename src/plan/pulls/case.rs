@@ -83,6 +83,10 @@ impl<'a> Case<'a, '_> {
             let code = "pull-request/open";
             return Verdict::Hold { pull: Some(pull), code, message, until: None, chores: Vec::new() };
         }
+        let brings = head.map_or_else(|| self.brings_the_same(pull), |head| self.holds(head));
+        if let Some(verdict) = (!brings).then(|| self.refused_instead(pull, head)).flatten() {
+            return verdict;
+        }
         let is_written = !is_forced && head.is_some_and(|head| self.is_up_to_date(head, pull));
         let text = self.text();
         // One that was opened again still says why it was closed.
@@ -111,6 +115,38 @@ impl<'a> Case<'a, '_> {
         Verdict::Write { proposal: Box::new(proposal), pull: Some(pull) }
     }
 
+    /// What the open one would bring now is what a person refused before: then nobody wants it any more.
+    fn refused_instead(&self, pull: &'a PullRequest, head: Option<&Head>) -> Option<Verdict<'a>> {
+        let closed = match self.closed() {
+            Ok(closed) => closed,
+            Err(question) => return Some(Verdict::Ask(question)),
+        };
+        let refusal = refusal::refusal(self.snapshot, self.pulls, closed, self.one)?;
+        let repository = self.one.base.repository.clone();
+        let close = Chore::Close {
+            repository,
+            number: pull.number,
+            branch: pull.head.clone(),
+            head: head.map(|head| head.commit),
+            body: pull.body.clone(),
+            reason: format!("it would bring {}, and {}", self.values().join(", "), refusal.message()),
+        };
+        let (code, message) = ("guard/refused", refusal.message());
+        Some(Verdict::Hold { pull: Some(refusal.pull), code, message, until: None, chores: vec![close] })
+    }
+
+    /// Gives the closed ones of the branch, as far as they refuse something with who closed them.
+    fn closed(&self) -> Result<&'a [PullRequest], Question> {
+        let ask = || Question::Closed(self.one.base.repository.clone(), self.branch.clone());
+        let closed = match self.pulls.closed.get(self.branch) {
+            Some(closed) => closed.as_slice(),
+            None if self.pulls.has_all_closed => &[],
+            None => return Err(ask()),
+        };
+        let is_unknown = by_people(closed).any(|pull| !self.pulls.closers.contains_key(&pull.number));
+        if is_unknown { Err(ask()) } else { Ok(closed) }
+    }
+
     /// The forge was asked to merge it by itself, and what it brings now must not be.
     fn stops_merge(&self, pull: &PullRequest) -> bool {
         let is_asked = || Marker::parse(&pull.body).is_some_and(|marker| marker.told.contains(AUTO_MERGE));
@@ -124,15 +160,10 @@ impl<'a> Case<'a, '_> {
     }
 
     fn without_open(&self, head: Option<&Head>, counts: &mut Counts, hours: Option<&mut Hours<'_>>) -> Verdict<'a> {
-        let ask = || Verdict::Ask(Question::Closed(self.one.base.repository.clone(), self.branch.clone()));
-        let closed = match self.pulls.closed.get(self.branch) {
-            Some(closed) => closed.as_slice(),
-            None if self.pulls.has_all_closed => &[],
-            None => return ask(),
+        let closed = match self.closed() {
+            Ok(closed) => closed,
+            Err(question) => return Verdict::Ask(question),
         };
-        if by_people(closed).any(|pull| !self.pulls.closers.contains_key(&pull.number)) {
-            return ask();
-        }
         let now = self.snapshot.now;
         let merged = closed.iter().find(|pull| pull.state == PullState::Merged);
         let is_fresh = |pull: &&PullRequest| {

@@ -1,19 +1,15 @@
 //! What a group waits for, said to all whose places it writes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::message::pull_request::Marker;
 use crate::model::change::PlannedCommit;
 use crate::model::forge::PullRequest;
 use crate::model::outcome::OutcomeResult;
 use crate::plan::Failure;
 use crate::plan::group::Proposed;
 use crate::plan::judge::{Gate, Judgement};
-use crate::plan::promotion::Promoted;
-use crate::plan::pulls::Head;
-use crate::plan::pulls::obsolete::withdrawn;
 
 impl Proposed<'_> {
     /// Changes the judgements of all whose places it writes; no other is looked at, for there are as many groups as
@@ -35,23 +31,6 @@ impl Proposed<'_> {
     /// Tells whether a person lifted limits for all of its places.
     pub(super) fn is_lifted(&self, judgements: &[Judgement]) -> bool {
         self.commit.subjects.iter().all(|index| judgements.get(*index).is_some_and(|one| one.is_lifted))
-    }
-
-    /// Tells whether an open pull request brings a value that upstream does not hold any more.
-    pub(super) fn is_withdrawn(
-        &self,
-        pull: &PullRequest,
-        head: Option<&Head>,
-        promoted: &BTreeMap<usize, Promoted>,
-    ) -> bool {
-        let marker = Marker::parse(&pull.body).map(|marker| marker.changes);
-        let changes = head.filter(|head| head.is_ours).map(|head| head.changes.clone()).or(marker).unwrap_or_default();
-        let places = self.commit.subjects.iter().zip(&self.commit.text.places);
-        let of_promoted = places.filter_map(|(index, place)| Some((promoted.get(index)?, place)));
-        of_promoted.into_iter().any(|(promoted, place)| {
-            let own = changes.iter().filter(|change| change.file == place.file && change.key == place.key);
-            own.into_iter().any(|change| withdrawn(promoted, change).is_some())
-        })
     }
 
     /// Holds all of them.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::message::pull_request::Marker;
 use crate::message::trailers::Change;
 use crate::model::change::Chore;
+use crate::model::forge::PullRequest;
 use crate::model::names::{Branch, RepoPath};
 use crate::model::outcome::OutcomeResult;
 use crate::model::rule::Delivery;
@@ -16,7 +17,7 @@ use crate::model::tracked::RemoteBranch;
 use crate::plan::gates::{HOLD, is_closed};
 use crate::plan::judge::{Judgement, is_within_reach};
 use crate::plan::promotion::Promoted;
-use crate::plan::pulls::{Pulls, stop_merge};
+use crate::plan::pulls::{Head, Pulls, stop_merge};
 use crate::plan::rollback::tag_of;
 use crate::plan::together::GROUP;
 use crate::plan::{Snapshot, Subject, shown_key};
@@ -42,7 +43,7 @@ const ELSEWHERE: &str = "pull-request/open";
 const MAX_REASONS: usize = 3;
 
 /// Places by repository, file and key path, with the positions of those who want them.
-type Owners<'a> = BTreeMap<(&'a str, &'a str, String), Vec<usize>>;
+pub(super) type Owners<'a> = BTreeMap<(&'a str, &'a str, String), Vec<usize>>;
 
 /// Places of branches: the base, the file and the key path.
 pub(super) type Places<'a> = BTreeSet<(&'a RemoteBranch, &'a str, String)>;
@@ -69,10 +70,24 @@ fn is_settled(code: &str) -> bool {
 }
 
 /// Says that upstream does not hold a change's value any more, if that is known.
-pub(super) fn withdrawn(promoted: &Promoted, change: &Change) -> Option<String> {
+fn withdrawn(promoted: &Promoted, change: &Change) -> Option<String> {
     let pinned = change.digest.as_deref().or_else(|| change.new.split_once('@').map(|(_, digest)| digest));
     let is_gone = promoted.still_holds(tag_of(&change.new), pinned) == Some(false);
     is_gone.then(|| format!("`{}` holds {} no more", promoted.promotion, tag_of(&change.new)))
+}
+
+/// Tells whether an open pull request brings a value that upstream does not hold any more, be it of a place that now waits.
+pub(super) fn is_withdrawn(
+    snapshot: &Snapshot,
+    promoted: &BTreeMap<usize, Promoted>,
+    owners: &Owners<'_>,
+    repository: &str,
+    (pull, head): (&PullRequest, Option<&Head>),
+) -> bool {
+    let marker = || Marker::parse(&pull.body).map(|marker| marker.changes);
+    let own = head.filter(|head| head.is_ours).map(|head| head.changes.clone());
+    let view = View { snapshot, promoted, judgements: &[], owners, repository };
+    own.or_else(marker).unwrap_or_default().iter().any(|change| view.withdrawn(&pull.base, change).is_some())
 }
 
 /// Gives what is to be closed and deleted, given the branches that somebody wants.
@@ -151,7 +166,8 @@ fn applications(head: Option<&crate::plan::pulls::Head>) -> &[(String, Option<St
     head.map_or(&[], |head| &head.applications)
 }
 
-fn owners(snapshot: &Snapshot) -> Owners<'_> {
+/// Finds out who wants which place and may write it.
+pub(super) fn owners(snapshot: &Snapshot) -> Owners<'_> {
     let mut owners = Owners::new();
     for (index, subject) in snapshot.subjects.iter().enumerate().filter(|(_, subject)| is_within_reach(subject)) {
         let (Some(target), Some(located), Some(key)) = (&subject.tracked.target, &subject.located, shown_key(subject))
