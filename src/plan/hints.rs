@@ -83,6 +83,9 @@ pub fn hint(subject: &Subject, judgement: &Judgement) -> Option<String> {
         (OutcomeResult::Held, "promotion/ambiguous") => {
             Some("name one of them: `promote-from: <environment>/<application>`".to_owned())
         }
+        (OutcomeResult::Held, "promotion/circle") => {
+            Some("take one `promote_from` (of a rule) or `promote-from` (of an annotation) out of the circle".to_owned())
+        }
         (OutcomeResult::Held, "promotion/moved") => Some(
             "push a new tag and let it go the same way, or copy the image with the digest that upstream runs".to_owned(),
         ),

@@ -4,6 +4,7 @@
 //! Found before anything is judged, from Git alone: the value that stands upstream, since when without a break, and whether
 //! that is long enough. What the registry says of it, and whether it may go to the place, is for `judge`.
 
+mod circle;
 mod quorum;
 
 use std::cell::Cell;
@@ -15,7 +16,8 @@ use crate::model::interval::in_words;
 use crate::model::names::{ApplicationKey, Digest};
 use crate::model::promotion::{Promotion, Quorum, Upstream};
 use crate::plan::judge::Judgement;
-use crate::plan::past::service::{Service, service_of};
+use crate::plan::past::service::Service;
+use crate::plan::promotion::circle::{circles, in_a_circle};
 use crate::plan::promotion::quorum::{all_hold, any_holds, other_than_first};
 use crate::plan::rollback::{Standing, Stood, tag_of};
 use crate::plan::{Snapshot, Subject};
@@ -83,13 +85,13 @@ impl Promoted {
 }
 
 /// Places by environment, service and alias.
-type Streams<'a> = HashMap<(&'a str, String, &'a str), Vec<usize>>;
+type Streams<'a> = HashMap<(&'a str, &'a str, &'a str), Vec<usize>>;
 
 /// Gives what is upstream of every image that is promoted, by position. For those that are `lifted` a person lets through what
 /// was not there for long enough.
 pub(super) fn promoted(
     snapshot: &Snapshot,
-    all: &[Terms],
+    all: &[&Terms],
     lifted: &BTreeMap<usize, String>,
 ) -> BTreeMap<usize, Promoted> {
     let wanted: Vec<(usize, &Promotion)> =
@@ -98,31 +100,48 @@ pub(super) fn promoted(
         return BTreeMap::new();
     }
     let (mut streams, mut by_alias) = (Streams::new(), HashMap::<_, Vec<usize>>::new());
-    for (index, subject) in snapshot.subjects.iter().enumerate() {
+    let services: Vec<Service> = snapshot.subjects.iter().map(|subject| Service::of(subject)).collect();
+    for (index, (subject, service)) in snapshot.subjects.iter().zip(&services).enumerate() {
         let Some(environment) = subject.environment() else { continue };
         let alias = subject.tracked.alias.as_str();
-        streams.entry((environment, service_of(subject), alias)).or_default().push(index);
+        streams.entry((environment, service.name.as_str(), alias)).or_default().push(index);
         by_alias.entry((environment, alias)).or_default().push(index);
     }
-    let view = View { snapshot, streams: &streams, by_alias: &by_alias, lifted, told: Cell::new(0) };
+    let (services, streams, by_alias) = (&services, &streams, &by_alias);
+    let view = View { snapshot, services, streams, by_alias, lifted, told: Cell::new(0) };
     let of_subject = |(index, promotion): (usize, &Promotion)| {
         let subject = snapshot.subjects.get(index)?;
         let soak = all.get(index)?.soak.and_then(|soak| SignedDuration::try_from(soak).ok()).unwrap_or_default();
         Some((index, view.promoted(index, subject, promotion, soak)))
     };
-    wanted.into_iter().filter_map(of_subject).collect()
+    let mut all: BTreeMap<usize, Promoted> = wanted.into_iter().filter_map(of_subject).collect();
+    // Who takes from any of several is not bound to the one that comes back to it.
+    let is_bound = |promotion: &Promotion| promotion.quorum == Quorum::All || promotion.upstreams.len() == 1;
+    let upstream = |promoted: &Promoted| -> Vec<usize> {
+        let held = promoted.holdings.iter().filter(|_| is_bound(&promoted.promotion));
+        held.map(|held| held.index).collect()
+    };
+    for (index, way) in circles(&all.iter().map(|(index, promoted)| (*index, upstream(promoted))).collect()) {
+        if let Some(promoted) = all.get_mut(&index) {
+            promoted.chosen = Err(in_a_circle(snapshot, &way));
+        }
+    }
+    all
 }
 
 /// Gives what stands upstream of one image, one for each environment that could be read.
 pub fn holdings_of(snapshot: &Snapshot, subject: &Subject) -> Vec<Holding> {
     let is_it = |other: &Subject| std::ptr::eq(other, subject);
-    let terms: Vec<Terms> =
-        snapshot.subjects.iter().map(|other| if is_it(other) { other.terms() } else { Terms::default() }).collect();
+    let none = Terms::default();
+    let terms: Vec<&Terms> =
+        snapshot.subjects.iter().map(|other| if is_it(other) { other.terms() } else { &none }).collect();
     promoted(snapshot, &terms, &BTreeMap::new()).into_values().flat_map(|promoted| promoted.holdings).collect()
 }
 
 struct View<'a> {
     snapshot: &'a Snapshot,
+    /// What service each place is of.
+    services: &'a [Service],
     streams: &'a Streams<'a>,
     /// Places by environment and alias.
     by_alias: &'a HashMap<(&'a str, &'a str), Vec<usize>>,
@@ -163,11 +182,11 @@ impl View<'_> {
         soak: SignedDuration,
     ) -> Result<Holding, Obstacle> {
         let found = self.find(own, subject, upstream);
-        let (alias, service) = (&subject.tracked.alias, service_of(subject));
-        let wanted = upstream.application.as_ref().map_or_else(
-            || format!("the service `{service}`"),
-            |application| format!("an Application called `{application}`"),
-        );
+        let (alias, service) = (&subject.tracked.alias, self.service(own));
+        let wanted = || match &upstream.application {
+            None => format!("the service `{service}`"),
+            Some(application) => format!("an Application called `{application}`"),
+        };
         let stop = |code, message| Err(Obstacle { code, message });
         if upstream.application.is_none() && subject.environment() == Some(upstream.environment.as_str()) {
             let message = format!("`promote-from: {upstream}` names the environment that the place itself is in");
@@ -177,14 +196,16 @@ impl View<'_> {
             // It may stand in what could not be read.
             if let Some((repository, failure)) = self.snapshot.repository_failures.iter().next() {
                 let message = format!(
-                    "`promote-from: {upstream}` finds no place of {wanted} with the alias `{alias}` in what could be read, and `{repository}` could not: {}",
+                    "`promote-from: {upstream}` finds no place of {} with the alias `{alias}` in what could be read, and `{repository}` could not: {}",
+                    wanted(),
                     failure.message
                 );
                 return stop("promotion/unknown", message);
             }
-            let elsewhere = self.elsewhere(upstream, alias, &service);
+            let elsewhere = self.elsewhere(upstream, alias, service);
             let message = format!(
-                "`promote-from: {upstream}` finds no place of {wanted} with the alias `{alias}` in the environment `{}`{elsewhere}",
+                "`promote-from: {upstream}` finds no place of {} with the alias `{alias}` in the environment `{}`{elsewhere}",
+                wanted(),
                 upstream.environment
             );
             return stop("promotion/no-upstream", message);
@@ -205,7 +226,8 @@ impl View<'_> {
         };
         if !found.iter().all(is_first) {
             let message = format!(
-                "`promote-from: {upstream}` finds several Applications of {wanted} with the alias `{alias}`: {}; name one of them as `{}/<application>`",
+                "`promote-from: {upstream}` finds several Applications of {} with the alias `{alias}`: {}; name one of them as `{}/<application>`",
+                wanted(),
                 names(&found),
                 upstream.environment
             );
@@ -219,7 +241,8 @@ impl View<'_> {
         let first = held.first().cloned().ok_or_else(nothing)?;
         if other_than_first(&held).is_some() {
             let message = format!(
-                "the places of {wanted} in `{}` hold different values: {}",
+                "the places of {} in `{}` hold different values: {}",
+                wanted(),
                 upstream.environment,
                 names(&found)
             );
@@ -231,6 +254,10 @@ impl View<'_> {
         Ok(Holding { digest, ..latest })
     }
 
+    fn service(&self, index: usize) -> &str {
+        self.services.get(index).map_or("", |service| &service.name)
+    }
+
     fn find(&self, own: usize, subject: &Subject, upstream: &Upstream) -> Vec<usize> {
         let (environment, alias) = (upstream.environment.as_str(), subject.tracked.alias.as_str());
         let get = |index: &usize| self.snapshot.subjects.get(*index);
@@ -239,13 +266,11 @@ impl View<'_> {
             let all = self.by_alias.get(&(environment, alias)).into_iter().flatten().copied();
             return all.filter(|index| *index != own && is_named(index)).collect();
         }
-        let all = self.streams.get(&(environment, service_of(subject), alias));
+        let all = self.streams.get(&(environment, self.service(own), alias));
         let found: Vec<usize> = all.into_iter().flatten().copied().filter(|index| *index != own).collect();
         // Teams may call their services the same, each in namespaces of its own.
-        let namespace = |subject: &Subject| Service::of(subject).namespace;
-        let own = namespace(subject);
-        let near: Vec<usize> =
-            found.iter().copied().filter(|index| get(index).is_some_and(|other| namespace(other) == own)).collect();
+        let namespace = |index: usize| self.services.get(index).map(|service| &service.namespace);
+        let near: Vec<usize> = found.iter().copied().filter(|index| namespace(*index) == namespace(own)).collect();
         if near.is_empty() { found } else { near }
     }
 
@@ -253,7 +278,7 @@ impl View<'_> {
     fn elsewhere(&self, upstream: &Upstream, alias: &str, service: &str) -> String {
         let in_it = self.streams.keys().filter(|(environment, ..)| *environment == upstream.environment);
         let mut aliases: Vec<&str> =
-            in_it.clone().filter(|(_, name, _)| name == service).map(|(_, _, other)| *other).collect();
+            in_it.clone().filter(|(_, name, _)| *name == service).map(|(_, _, other)| *other).collect();
         aliases.sort_unstable();
         aliases.dedup();
         if in_it.clone().next().is_none() {
@@ -266,7 +291,7 @@ impl View<'_> {
         if self.told.replace(self.told.get() + 1) >= TOLD {
             return String::new();
         }
-        let nearest = in_it.map(|(_, name, _)| name).max_by(|one, other| {
+        let nearest = in_it.map(|(_, name, _)| *name).max_by(|one, other| {
             let like = |name: &str| strsim::jaro_winkler(name, service);
             like(one).total_cmp(&like(other)).then_with(|| other.cmp(one))
         });

@@ -67,6 +67,45 @@ fn the_place_upstream_is_the_one_of_the_same_service_and_alias() {
             &[],
         ),
         (
+            "an annotation that sends it round in a circle",
+            Estate::with("")
+                .place("production web", "72:1.0.0")
+                .place("staging web", "26:+1.1.0")
+                .note("promote-from: production"),
+            "held promotion/circle -",
+            &["in a circle: argocd/web-production (app, production)", "from argocd/web-staging (app, staging)"],
+        ),
+        (
+            "a rule that does, by way of two",
+            Estate::with("")
+                .top("  - match: {path: \"services/web/staging/**\"}\n    promote_from: canary\n  - match: {path: \"services/web/canary/**\"}\n    promote_from: production\n")
+                .place("production web", "72:1.0.0")
+                .place("staging web", "72:1.0.0")
+                .place("canary web", "72:1.0.0"),
+            "held promotion/circle -",
+            &["web-production (app, production) at", "from argocd/web-staging", "from argocd/web-canary"],
+        ),
+        (
+            "what comes from a circle waits for nobody to break it",
+            Estate::with("")
+                .top("  - match: {path: \"services/web/staging/**\"}\n    promote_from: canary\n  - match: {path: \"services/web/canary/**\"}\n    promote_from: staging\n")
+                .place("production web", "72:1.0.0")
+                .place("staging web", "72:1.1.0")
+                .place("canary web", "72:1.1.0"),
+            "pending pending 1.1.0",
+            &[],
+        ),
+        (
+            "who takes from any of several is in none",
+            Estate::with("")
+                .top("  - match: {path: \"services/web/staging/**\"}\n    promote_from: {any: [dev, production]}\n")
+                .place("production web", "72:1.0.0")
+                .place("staging web", "26:1.1.0")
+                .place("dev web", "26:1.1.0"),
+            "pending pending 1.1.0",
+            &[],
+        ),
+        (
             "no such alias",
             with("staging").place("staging web.proxy", "9:1.1.0").place("staging web.cache", "9:1.1.0"),
             "held promotion/no-upstream -",
