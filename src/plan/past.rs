@@ -6,7 +6,7 @@
 pub mod entry;
 pub mod service;
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
@@ -20,7 +20,7 @@ use crate::model::history::{CommitId, CommitInfo};
 use crate::model::policy::Policy;
 use crate::model::source::Source;
 use crate::model::tracked::RemoteBranch;
-use crate::plan::rollback::{Stood, replaces, tag_of};
+use crate::plan::rollback::{Standing, Stood, replaces, tag_of};
 use crate::plan::{Snapshot, Subject};
 use crate::selection::{self, Builds};
 
@@ -147,6 +147,20 @@ struct Read {
     sources: Vec<Option<Source>>,
 }
 
+/// When the value of a place turned into another one, oldest first.
+struct Turns<'t> {
+    all: Vec<Turn<'t>>,
+    /// What was there before the first of them, if it was seen.
+    began: Option<&'t Stood>,
+}
+
+struct Turn<'t> {
+    standing: &'t Standing,
+    before: Option<&'t Stood>,
+    /// The turn that brought this value the last time.
+    stood_at: Option<usize>,
+}
+
 /// Everything that was read of the past of a snapshot's places.
 pub struct Book<'s> {
     past: &'s Past,
@@ -168,54 +182,65 @@ impl<'s> Book<'s> {
 
     /// Gives what stood at a place, newest first; states that could not be read are passed over.
     pub fn stays(&self, subject: &Subject) -> Vec<Stay> {
-        let Some(target) = &subject.tracked.target else { return Vec::new() };
+        let turns = self.turns(subject);
+        (0..turns.all.len()).rev().filter_map(|number| self.stay(subject, &turns, number)).collect()
+    }
+
+    /// Gives the first of them alone.
+    pub fn newest(&self, subject: &Subject) -> Option<Stay> {
+        let turns = self.turns(subject);
+        self.stay(subject, &turns, turns.all.len().checked_sub(1)?)
+    }
+
+    /// Finds out when the value of a place turned into another one.
+    fn turns<'t>(&self, subject: &'t Subject) -> Turns<'t> {
         let is_absent = |stood: &Stood| matches!(stood, Stood::NoFile | Stood::NoKey);
-        let mut began: Option<&Stood> = None;
-        let mut stays: Vec<Stay> = Vec::new();
+        let mut turns = Turns { all: Vec::new(), began: None };
         // Where each value stood last.
-        let mut stood: HashMap<Stood, usize> = HashMap::new();
-        let timeline = &subject.timeline;
-        for standing in timeline.standings.iter().rev().filter(|standing| standing.stood != Stood::Unreadable) {
-            let last = stays.last().map(|stay| &stay.stood).or(began).cloned();
-            if last.as_ref() == Some(&standing.stood) {
+        let mut last_at: HashMap<&Stood, usize> = HashMap::new();
+        let is_read = |standing: &&Standing| standing.stood != Stood::Unreadable;
+        for standing in subject.timeline.standings.iter().rev().filter(is_read) {
+            let before = turns.all.last().map(|turn: &Turn<'_>| &turn.standing.stood).or(turns.began);
+            if before == Some(&standing.stood) {
                 continue;
             }
-            if stays.is_empty() && is_absent(&standing.stood) {
-                began = Some(&standing.stood);
+            if turns.all.is_empty() && is_absent(&standing.stood) {
+                turns.began = Some(&standing.stood);
                 continue;
             }
-            let since = standing.since.min(self.now);
-            let is_first = stays.is_empty();
-            if let Some(last) = stays.last_mut() {
-                last.until = Some(since);
-            }
-            let note = self.note(subject, &target.base, standing.at, &standing.commit, &standing.stood);
-            // What repin wrote over this very value took nothing back; a commit of it that somebody picked again may have.
-            let is_own = |note: &Note| last.as_ref().is_none_or(|last| replaces(&note.change, last));
-            let took_back = match &note {
-                Some(note) if is_own(note) => Vec::new(),
-                _ => {
-                    let before = stood.get(&standing.stood).copied();
-                    took_back(&subject.tracked.policy, &stays, before, began, &standing.stood)
-                }
-            };
-            stood.insert(standing.stood.clone(), stays.len());
-            stays.push(Stay {
-                at: standing.at,
-                commit: standing.commit.clone(),
-                stood: standing.stood.clone(),
-                before: last,
-                since,
-                until: None,
-                by: self.by(&standing.commit, note.is_some()),
-                note,
-                pull: self.pull(&standing.commit),
-                took_back,
-                is_cut: is_first && began.is_none() && timeline.is_cut,
-            });
+            let stood_at = last_at.insert(&standing.stood, turns.all.len());
+            turns.all.push(Turn { standing, before, stood_at });
         }
-        stays.reverse();
-        stays
+        turns
+    }
+
+    /// Tells of the stay that one turn began.
+    fn stay(&self, subject: &Subject, turns: &Turns<'_>, number: usize) -> Option<Stay> {
+        let base = &subject.tracked.target.as_ref()?.base;
+        let Turn { standing, before, stood_at } = turns.all.get(number)?;
+        let note = self.note(subject, base, standing.at, &standing.commit, &standing.stood);
+        // What repin wrote over this very value took nothing back; a commit of it that somebody picked again may have.
+        let is_own = |note: &Note| before.is_none_or(|before| replaces(&note.change, before));
+        let took_back = match &note {
+            Some(note) if is_own(note) => Vec::new(),
+            _ => {
+                let past = turns.all.get(..number).unwrap_or_default();
+                took_back(&subject.tracked.policy, past, *stood_at, turns.began, &standing.stood)
+            }
+        };
+        Some(Stay {
+            at: standing.at,
+            commit: standing.commit.clone(),
+            stood: standing.stood.clone(),
+            before: before.cloned(),
+            since: standing.since.min(self.now),
+            until: turns.all.get(number + 1).map(|next| next.standing.since.min(self.now)),
+            by: self.by(&standing.commit, note.is_some()),
+            note,
+            pull: self.pull(&standing.commit),
+            took_back,
+            is_cut: number == 0 && turns.began.is_none() && subject.timeline.is_cut,
+        })
     }
 
     /// Forges that squash may leave out the trailers, and keep the author.
@@ -244,7 +269,7 @@ impl<'s> Book<'s> {
     ) -> Option<Note> {
         let located = subject.located.as_ref()?;
         let place = located.place.as_ref()?;
-        let shown = stood.shown()?;
+        let (shown, names_of_place) = (stood.shown()?, OnceCell::new());
         let brought = self.past.branches.get(base).and_then(|notes| notes.noted.get(&at));
         let commits = std::iter::once(commit).chain(brought.into_iter().flatten());
         commits.filter(|one| one.message.contains("Repin-Change:")).find_map(|one| {
@@ -254,7 +279,7 @@ impl<'s> Book<'s> {
             let is_it = |index: &&usize| {
                 read.trailers.changes.get(**index).is_some_and(|change| {
                     let is_value = change.new == shown || stood.tag().is_some_and(|tag| tag_of(&change.new) == tag);
-                    is_value && place.was_called(&change.key)
+                    is_value && names_of_place.get_or_init(|| place.names()).contains(&change.key)
                 })
             };
             let index = *of_file.iter().find(is_it)?;
@@ -322,14 +347,14 @@ fn last_part(path: &str) -> &str {
 /// Gives the values that a state took back, newest first: empty if it is no step back.
 fn took_back(
     policy: &Policy,
-    past: &[Stay],
+    past: &[Turn<'_>],
     stood_at: Option<usize>,
     began: Option<&Stood>,
     now: &Stood,
 ) -> Vec<String> {
-    let Some(last) = past.last() else { return Vec::new() };
+    let Some(last) = past.last().map(|turn| &turn.standing.stood) else { return Vec::new() };
     let order = |one: &str, other: &str| selection::compare(policy, &Builds::new(), one, other);
-    let is_back = match (now, last.stood.tag(), now.tag()) {
+    let is_back = match (now, last.tag(), now.tag()) {
         (Stood::Tag { .. }, Some(old), Some(new)) => match order(new, old) {
             Some(Ordering::Less) => true,
             Some(Ordering::Greater) => false,
@@ -337,18 +362,20 @@ fn took_back(
             Some(Ordering::Equal) | None => stood_at.is_some(),
         },
         (Stood::NoKey | Stood::Other, Some(_), _) => stood_at.is_some() || began == Some(now),
-        (Stood::Tag { .. }, ..) => matches!(last.stood, Stood::Tag { .. }) && stood_at.is_some(),
+        (Stood::Tag { .. }, ..) => matches!(last, Stood::Tag { .. }) && stood_at.is_some(),
         (Stood::NoKey | Stood::Other | Stood::NoFile | Stood::Unreadable, ..) => false,
     };
     if !is_back {
         return Vec::new();
     }
-    let since = past.iter().enumerate().rev().take_while(|(index, stay)| match stood_at {
+    let since = past.iter().enumerate().rev().take_while(|(index, turn)| match stood_at {
         Some(at) => *index > at,
-        None => now.tag().is_none_or(|new| stay.tag().is_some_and(|old| order(old, new) != Some(Ordering::Less))),
+        None => now
+            .tag()
+            .is_none_or(|new| turn.standing.stood.tag().is_some_and(|old| order(old, new) != Some(Ordering::Less))),
     });
     let mut seen = BTreeSet::new();
-    let values = since.filter_map(|(_, stay)| stay.stood.shown());
+    let values = since.filter_map(|(_, turn)| turn.standing.stood.shown());
     values.filter(|value| seen.insert(value.clone())).take(MAX_TAKEN).collect()
 }
 

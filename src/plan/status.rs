@@ -254,7 +254,7 @@ fn place(
     let image = &subject.tracked;
     let repository = subject.repository();
     let site = subject.located.as_ref().and_then(|located| located.site.as_ref().ok());
-    let stay = book.stays(subject).into_iter().next();
+    let stay = book.newest(subject);
     let (state, held) = match found {
         Some((outcome, judgement)) => (State::of(outcome), held_by(outcome, judgement)),
         None => unasked(snapshot, subject),
@@ -316,7 +316,7 @@ fn unasked(snapshot: &Snapshot, subject: &Subject) -> (State, Option<Held>) {
 
 /// What a person holds stays as it is, whatever would come next.
 fn kept(snapshot: &Snapshot, subject: &Subject) -> (State, Option<Held>) {
-    let wish = subject.terms().hold.filter(|wish| wish.until.is_none_or(|until| snapshot.now < until));
+    let wish = subject.terms().hold.as_ref().filter(|wish| wish.until.is_none_or(|until| snapshot.now < until));
     let of_wish = wish.map(|wish| (plain(&wish.reason), wish.until));
     let of_file = hold_of(snapshot, subject).filter(|hold| hold.kind == HoldKind::Hold);
     let of_file = of_file.map(|hold| (plain(&format!("hold by {}: {}", hold.actor, hold.reason)), hold.until));

@@ -28,8 +28,8 @@ pub(super) fn order(snapshot: &Snapshot) -> Order {
 
 fn upstreams(subject: &Subject) -> Vec<(String, String)> {
     let environment = subject.rule.as_ref().and_then(|rule| rule.environment.clone());
-    let (Some(environment), Some(promotion)) = (environment, subject.terms().promote_from) else { return Vec::new() };
-    promotion.upstreams.into_iter().map(|upstream| (upstream.environment, environment.clone())).collect()
+    let (Some(environment), Some(promotion)) = (environment, &subject.terms().promote_from) else { return Vec::new() };
+    promotion.upstreams.iter().map(|upstream| (upstream.environment.clone(), environment.clone())).collect()
 }
 
 /// Gives the longest way to each environment. A ring has no first one: its members stop at as many steps as there are.

@@ -46,7 +46,7 @@ impl Windows {
             return None;
         }
         let shown = self.0.entry(terms.windows.clone()).or_insert_with(|| {
-            let state = window_state(snapshot, &terms);
+            let state = window_state(snapshot, terms);
             WindowShown {
                 open: state.is_open,
                 reason: state.reason.as_deref().map(plain),
