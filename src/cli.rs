@@ -27,6 +27,7 @@ mod text_file;
 mod trace;
 
 use std::ffi::OsString;
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -282,10 +283,11 @@ impl Global {
         }
     }
 
-    /// Reads the configuration and runs one cycle.
-    async fn cycle(&self, command: &str, mode: &Mode) -> Result<(CycleReport, Settings), u8> {
-        let (report, settings, _) = self.looked(command, mode).await?;
-        Ok((report, settings))
+    /// Reads the configuration and runs one cycle. What it found is not taken down piece by piece: the process ends with it.
+    async fn cycle(&self, command: &str, mode: &Mode) -> Result<(ManuallyDrop<CycleReport>, Settings), u8> {
+        let (report, settings, reconciler) = self.looked(command, mode).await?;
+        reconciler.leave();
+        Ok((ManuallyDrop::new(report), settings))
     }
 
     /// The same, and gives who ran it for what is asked besides.

@@ -28,7 +28,7 @@ pub mod trial;
 pub mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 
@@ -38,7 +38,7 @@ use crate::model::history::CommitId;
 use crate::model::hold::Hold;
 use crate::model::metadata::{Described, Labels, Needs};
 use crate::model::names::{Branch, Digest, ImageName, RepoPath, Tag};
-use crate::model::outcome::{Outcome, outcome_id};
+use crate::model::outcome::{Outcome, OutcomeResult, outcome_id};
 use crate::model::policy::Strategy;
 use crate::model::problem::Problem;
 use crate::model::rule::Rule;
@@ -74,7 +74,7 @@ pub struct Listed {
     pub memo: Memo,
 }
 
-/// A tracked image with what was gathered about its place.
+/// A tracked image with what was gathered about its place. Nothing in it is changed in place: another one is made.
 #[derive(Clone, Debug)]
 pub struct Subject {
     /// The image.
@@ -85,6 +85,18 @@ pub struct Subject {
     pub rule: Option<EffectiveRule>,
     /// What stood at the place.
     pub timeline: Timeline,
+    /// What was made of the rules and the annotations.
+    pub memo: TermsMemo,
+}
+
+/// The terms of a subject, made once. A copy has none yet: what they are made from may be changed in it.
+#[derive(Debug, Default)]
+pub struct TermsMemo(OnceLock<Terms>);
+
+impl Clone for TermsMemo {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 impl Subject {
@@ -100,8 +112,8 @@ impl Subject {
     }
 
     /// Gives what the rules and the annotations make of each other; nothing where the place is not known.
-    pub fn terms(&self) -> Terms {
-        self.rule.as_ref().map(|rule| terms(rule, &self.tracked)).unwrap_or_default()
+    pub fn terms(&self) -> &Terms {
+        self.memo.0.get_or_init(|| self.rule.as_ref().map(|rule| terms(rule, &self.tracked)).unwrap_or_default())
     }
 }
 
@@ -122,7 +134,7 @@ pub struct Snapshot {
     pub rules: Arc<[Rule]>,
     /// Every branch that the remotes have, by repository.
     pub advertised: BTreeMap<String, Arc<BTreeMap<Branch, CommitId>>>,
-    /// Files that hold located places, and what was asked for by [`Question::File`].
+    /// Files that were asked for by [`Question::File`].
     pub files: BTreeMap<(RemoteBranch, RepoPath), FileState>,
     /// The places of tracked images, and images whose place is not known.
     pub subjects: Vec<Arc<Subject>>,
@@ -218,7 +230,7 @@ pub enum Question {
     Verification(ImageName, Digest, BTreeSet<KeyName>),
     /// What the image behind a digest says of its sources. It is for texts only: "unknown" is an answer too.
     Labels(ImageName, Digest),
-    /// A file at the head of another branch than those that targets read.
+    /// A file at the head of a branch: one that is about to be written, or of a branch that no target reads.
     File(RemoteBranch, RepoPath),
     /// The closed and merged pull requests of a branch in a repository.
     Closed(String, Branch),
@@ -263,7 +275,7 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     let shared = owners::shared(snapshot);
     let waits = owners::waits(snapshot, &shared);
     let keys = owners::keys(snapshot, &shared);
-    let terms: Vec<Terms> = snapshot.subjects.iter().map(|subject| subject.terms()).collect();
+    let terms: Vec<&Terms> = snapshot.subjects.iter().map(|subject| subject.terms()).collect();
     let lifted = gates::let_through(snapshot);
     let promoted = promotion::promoted(snapshot, &terms, &lifted);
     for (index, subject) in snapshot.subjects.iter().enumerate() {
@@ -276,10 +288,19 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
         };
         match judge(snapshot, subject, demands) {
             Ok(judgement) => {
+                if judgement.result == OutcomeResult::Pending {
+                    questions.extend(unread_file(snapshot, subject));
+                }
                 let (is_promoted, is_lifted) = (promoted.contains_key(&index), lifted.contains_key(&index));
                 judgements.push(Judgement { is_promoted, is_lifted, ..judgement });
             }
-            Err(asked) => questions.extend(asked),
+            Err(asked) => {
+                // Whoever asks for more than the tags may be about to write.
+                if asked.iter().any(|question| !matches!(question, Question::Listing(_))) {
+                    questions.extend(unread_file(snapshot, subject));
+                }
+                questions.extend(asked);
+            }
         }
     }
     if !questions.is_empty() {
@@ -318,6 +339,14 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     problems.extend(stand_ins);
     problems.extend(capped::capped(snapshot));
     Decision { outcomes, judgements, changes, chores, questions: Vec::new(), problems }
+}
+
+/// Asks for the file of a place, if it was not read.
+fn unread_file(snapshot: &Snapshot, subject: &Subject) -> Option<Question> {
+    let base = &subject.tracked.target.as_ref()?.base;
+    let located = subject.located.as_ref().filter(|located| located.place.is_some() && located.site.is_ok())?;
+    let key = (base.clone(), located.file.clone());
+    (!snapshot.files.contains_key(&key)).then_some(Question::File(key.0, key.1))
 }
 
 fn outcome(subject: &Subject, judgement: &Judgement) -> Outcome {

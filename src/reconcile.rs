@@ -231,6 +231,13 @@ impl Reconciler {
         })
     }
 
+    /// Closes what is open, and leaves the rest to the end of the process.
+    pub fn leave(mut self) {
+        self.repositories.iter_mut().for_each(Repository::close);
+        self.cache = Cache::in_memory();
+        std::mem::forget(self);
+    }
+
     /// Takes changed options over. What did not change is kept: the open cache, and each repository with its mirror and
     /// what was read of it.
     ///

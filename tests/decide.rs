@@ -215,7 +215,13 @@ impl World {
                 let now = located.as_ref().and_then(|located| located.site.as_ref().ok()).and_then(Site::shown);
                 let timeline = self.timeline(now);
                 let tracked = Arc::new(tracked);
-                snapshot.subjects.push(Arc::new(Subject { tracked, located, rule, timeline }));
+                snapshot.subjects.push(Arc::new(Subject {
+                    tracked,
+                    located,
+                    rule,
+                    timeline,
+                    memo: Default::default(),
+                }));
             }
         }
         if self.reversed {

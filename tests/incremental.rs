@@ -6,8 +6,9 @@
 mod registry;
 #[path = "support/remote.rs"]
 mod remote;
+#[path = "support/seen.rs"]
+mod seen;
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -16,8 +17,8 @@ use proptest::test_runner::{Config, TestRunner};
 use registry::FakeRegistry;
 use remote::{BareRemote, NewCommit};
 use repin::config;
-use repin::plan::locate::FileState;
 use repin::reconcile::{CycleReport, Due, Mode, Reconciler};
+use seen::{difference, seen};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -486,33 +487,13 @@ fn in_app(app: usize, file: &str) -> String {
     format!("apps/{}/{file}", NAMES[app])
 }
 
-/// Everything that a decision rests on and what was decided, as text.
-fn seen(report: &CycleReport) -> String {
-    let snapshot = &report.snapshot;
-    let mut text = format!("{:#?}\n{:#?}\n{:#?}\n", snapshot.heads, snapshot.advertised, snapshot.repository_failures);
-    writeln!(text, "{:#?}", snapshot.branch_failures).unwrap();
-    for subject in &snapshot.subjects {
-        writeln!(text, "{:#?}\n{:#?}\n{:#?}", subject.tracked, subject.located, subject.rule).unwrap();
-        writeln!(text, "{:#?}", subject.timeline).unwrap();
-    }
-    for (place, state) in &snapshot.files {
-        let content = match state {
-            FileState::Parsed(source) => source.text().to_owned(),
-            other => format!("{other:?}"),
-        };
-        writeln!(text, "{place:?}: {content}").unwrap();
-    }
-    writeln!(text, "{:#?}\n{:#?}\n{:#?}", report.problems, report.outcomes, report.unparsed_templates).unwrap();
-    text
-}
-
 #[test]
 fn what_is_gathered_on_top_of_the_last_cycle_equals_what_is_gathered_from_nothing() {
     let cases = std::env::var("REPIN_HEAVY").map_or(10, |_| 200);
     let config = Config { cases, max_shrink_iters: 60, failure_persistence: None, ..Config::default() };
     let result = TestRunner::new(config).run(&proptest::collection::vec(event(), 1..10), |events| {
         let world = World::new();
-        let cache = tempfile::tempdir().unwrap();
+        let (cache, kept) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let mut incremental = world.reconciler(cache.path());
         world.cycle(&mut incremental, &Mode::Plan);
         for (number, event) in events.iter().enumerate() {
@@ -525,14 +506,13 @@ fn what_is_gathered_on_top_of_the_last_cycle_equals_what_is_gathered_from_nothin
             let nowhere = tempfile::tempdir().unwrap();
             let cold = seen(&world.cycle(&mut world.reconciler(nowhere.path()), &Mode::Plan));
             prop_assert!(warm == cold, "after {:?}:\n{}", &events[..=number], difference(&warm, &cold));
+            // A process that starts anew has what earlier ones kept on disk.
+            let anew = seen(&world.cycle(&mut world.reconciler(kept.path()), &Mode::Plan));
+            prop_assert!(anew == cold, "after {:?}, anew:\n{}", &events[..=number], difference(&anew, &cold));
         }
         Ok(())
     });
     if let Err(error) = result {
         panic!("{error}");
     }
-}
-
-fn difference(warm: &str, cold: &str) -> String {
-    similar::TextDiff::from_lines(warm, cold).unified_diff().context_radius(4).header("warm", "cold").to_string()
 }

@@ -7,6 +7,8 @@
 //! Argo CD merges by keys as they are written, and then decodes without regard to their case: `Helm` is another key than the
 //! `helm` of the Application, and of the two either may win. So a key that differs in its case alone is refused.
 
+use serde::{Deserialize, Serialize};
+
 use crate::manifest::error::EditError;
 use crate::manifest::locate::OF_KUSTOMIZATIONS;
 use crate::manifest::place::{Current, Held, Place, Wanted};
@@ -19,7 +21,7 @@ use crate::model::names::ImageName;
 use crate::yaml::{Kind, Node, Style, scalar};
 
 /// An entry of the file.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum Override {
     /// A Helm parameter.
     Parameter {

@@ -5,6 +5,8 @@
 mod scalars;
 mod version;
 
+use serde::{Deserialize, Serialize};
+
 use crate::manifest::error::EditError;
 use crate::manifest::overrides::Override;
 use crate::manifest::place::scalars::{
@@ -22,7 +24,7 @@ use crate::yaml::scalar;
 const SHOWN: usize = 160;
 
 /// A place, by which it is found again in every version of its file.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum Place {
     /// The tag alone; a key `digest` beside it holds the digest.
     Tag(Address),
@@ -67,7 +69,7 @@ pub enum Place {
 }
 
 /// The text at a place.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Current {
     /// Nothing, and the key can be inserted there.
     Absent,
@@ -78,7 +80,7 @@ pub enum Current {
 }
 
 /// What stands at a place.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Held {
     /// The text as it stands.
     pub current: Current,
@@ -151,20 +153,20 @@ impl Place {
         matches!(self, Self::Override(_))
     }
 
-    /// Tells whether this was the place's key, as people read it, in this or another version of its file: a file may gain
-    /// or lose other documents, and an entry a tag.
-    pub fn was_called(&self, key: &str) -> bool {
-        let is_it = |address: &Address| address.names().iter().any(|name| name == key);
+    /// Gives what the place's key is called, as people read it, in this and in other versions of its file: a file may gain or
+    /// lose other documents, and an entry a tag.
+    pub fn names(&self) -> Vec<String> {
         match self {
             Self::Tag(address) | Self::Spec(address) | Self::Version(address) | Self::Parts { tag: address, .. } => {
-                is_it(address)
+                address.names()
             }
             Self::Entry { list, name, .. } => {
-                ["newTag", "digest"].iter().any(|field| is_it(&kustomization::shown(list, name, field)))
+                let of_field = |field: &str| kustomization::shown(list, name, field).names();
+                ["newTag", "digest"].into_iter().flat_map(of_field).collect()
             }
-            Self::Parameter { list, name, .. } => is_it(&parameter(list, name)),
-            Self::Image { list, name } => is_it(&image_string(list, name)),
-            Self::Override(entry) => entry.there().is_ok_and(|place| place.was_called(key)),
+            Self::Parameter { list, name, .. } => parameter(list, name).names(),
+            Self::Image { list, name } => image_string(list, name).names(),
+            Self::Override(entry) => entry.there().map(|place| place.names()).unwrap_or_default(),
         }
     }
 

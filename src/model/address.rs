@@ -7,10 +7,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::key_path::{KeyPath, KeyPathError};
 
 /// One place of a file, by which it is found again in every version of it.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Address {
     /// What the key path starts in; none is the first document.
     pub object: Option<ObjectName>,
@@ -21,7 +23,7 @@ pub struct Address {
 }
 
 /// An object of a file: a document of its own, or an item of a `List`.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum ObjectName {
     /// The object of this kind and name.
     Named {
@@ -37,7 +39,7 @@ pub enum ObjectName {
 }
 
 /// How much of an object's name people need to read.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum Shown {
     /// Nothing: the file has no other object.
     Key,
@@ -72,8 +74,12 @@ impl Address {
     }
 
     /// Gives every form that people may have read, according to what else stood in the file.
-    pub fn names(&self) -> [String; 3] {
-        [Shown::Key, Shown::Name, Shown::Namespace].map(|shown| self.name(shown))
+    pub fn names(&self) -> Vec<String> {
+        let mut names = vec![self.name(Shown::Key)];
+        if self.object.is_some() {
+            names.extend([self.name(Shown::Name), self.name(Shown::Namespace)]);
+        }
+        names
     }
 }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::address::ObjectName;
 use crate::model::key_path::KeyPath;
 use crate::model::manifest_files::ManifestFiles;
@@ -88,7 +90,7 @@ pub struct Inline {
 }
 
 /// A Helm parameter.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Parameter {
     /// `name`, in the syntax of `helm --set`.
     pub name: String,

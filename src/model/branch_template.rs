@@ -12,20 +12,20 @@ const MAX_BYTES: usize = 4096;
 const ANY: char = '*';
 
 /// A parsed template. Equal if written the same.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct BranchTemplate {
     source: String,
     parts: Vec<Part>,
 }
 
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 enum Part {
     Text(String),
     Sha256,
     Images(Vec<OfImage>),
 }
 
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 enum OfImage {
     Text(String),
     Name,

@@ -9,7 +9,7 @@ use crate::model::key_path::{KeyPath, KeyPathError};
 const EACH: &str = "[*]";
 
 /// A field of a kind that holds an image.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct ImageField {
     /// `kind` of the objects.
     pub kind: String,
@@ -20,7 +20,7 @@ pub struct ImageField {
 }
 
 /// How an image stands in an object.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum FieldPlace {
     /// As one text, with tag and digest.
     Whole(FieldPath),
@@ -36,7 +36,7 @@ pub enum FieldPlace {
 }
 
 /// A key path in which `[*]` stands for every item of a list.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct FieldPath {
     first: KeyPath,
     each: Vec<Option<KeyPath>>,

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::model::as_text::written_as_text;
+
 /// Longest key path, in bytes.
 pub const MAX_BYTES: usize = 512;
 
@@ -166,6 +168,8 @@ impl Segment {
         }
     }
 }
+
+written_as_text!(KeyPath);
 
 impl FromStr for KeyPath {
     type Err = KeyPathError;

@@ -5,7 +5,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use crate::model::names::RepoPath;
 
 /// The files of a directory of manifests that count.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub struct ManifestFiles {
     /// `directory.recurse`: those below subdirectories count as well.
     pub is_recursive: bool,

@@ -9,7 +9,7 @@ use crate::model::names::RepoPath;
 use crate::model::tracked::RemoteBranch;
 
 /// A scalar of a file.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Origin {
     /// The repository and branch; none = where the ApplicationSet is defined.
     pub base: Option<RemoteBranch>,
@@ -29,7 +29,7 @@ impl Origin {
 }
 
 /// A part of a rendered text that is a whole scalar of a file.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Piece {
     /// Its bytes in the rendered text.
     pub range: Range<usize>,
@@ -38,7 +38,7 @@ pub struct Piece {
 }
 
 /// An Application as its ApplicationSet makes it.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Rendered {
     /// The object, as JSON.
     pub text: String,

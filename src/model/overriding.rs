@@ -4,7 +4,7 @@ use crate::model::key_path::{KeyPath, Segment};
 use crate::model::tracked::Layer;
 
 /// A value that an Application has in itself.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Overriding {
     /// Its key path, as values files have it.
     pub key: KeyPath,

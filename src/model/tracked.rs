@@ -4,6 +4,7 @@ mod tool;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,7 +51,7 @@ pub struct RemoteBranch {
 }
 
 /// Where the tag may stand.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Target {
     /// The branch that is read, and written unless one is made for the change.
     pub base: RemoteBranch,
@@ -67,7 +68,7 @@ pub struct Target {
 }
 
 /// A branch that is created from the head of the base, once for each change.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct MadeBranch {
     /// What its name is made of.
     pub template: BranchTemplate,
@@ -84,7 +85,7 @@ impl Target {
 }
 
 /// Where a tag is looked for.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Search {
     /// At a key path of Helm values.
     Helm(HelmSearch),
@@ -114,7 +115,7 @@ pub enum Search {
 }
 
 /// An entry of the file that overrides a source for one Application.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct OverrideSearch {
     /// What the file may be called: the first that is there, else the first of all.
     pub files: Vec<RepoPath>,
@@ -133,7 +134,7 @@ pub struct OverrideSearch {
 }
 
 /// A list of image strings as Argo CD has them: `[name=]image[:tag][@digest]`.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct ImageStrings {
     /// The file.
     pub file: RepoPath,
@@ -195,7 +196,7 @@ impl Layer {
 }
 
 /// Layers of values in which the image is looked for by its name.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct ValuesSearch {
     /// Layers that may hold the tag, in Helm's order.
     pub files: Vec<Layer>,
@@ -210,7 +211,7 @@ pub struct ValuesSearch {
 }
 
 /// A source whose own files say where the image stands.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct AutoSearch {
     /// The source path.
     pub path: RepoPath,
@@ -223,7 +224,7 @@ pub struct AutoSearch {
 }
 
 /// A key path, and the layers of values that may hold it.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct HelmSearch {
     /// Layers that may hold the key, in Helm's order: the last that holds it is the one.
     pub files: Vec<Layer>,
@@ -242,7 +243,7 @@ pub struct HelmSearch {
 }
 
 /// A key path of a file of manifests.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct AddressSearch {
     /// The file.
     pub file: RepoPath,
@@ -255,7 +256,7 @@ pub struct AddressSearch {
 }
 
 /// An object that carries its annotations itself and is what they are about.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct ObjectSearch {
     /// The file that defines it.
     pub file: RepoPath,
@@ -362,4 +363,32 @@ pub struct TrackedImage {
     pub key: Option<KeyPath>,
     /// Holds the image before anything was looked at.
     pub refusal: Option<Refusal>,
+}
+
+impl TrackedImage {
+    /// Gives all that decides where its tag is looked for: two with equal ones are found at the same places of the same files.
+    pub fn sought(&self) -> impl Hash + '_ {
+        // Whoever adds a field says here whether it is one of them.
+        let Self {
+            application,
+            rendered,
+            line,
+            project,
+            labels,
+            alias,
+            image_text,
+            image,
+            asked,
+            target,
+            key,
+            policy: _,
+            interval: _,
+            group: _,
+            delivery: _,
+            pull_request: _,
+            wishes: _,
+            refusal: _,
+        } = self;
+        ((application, rendered, line, project, labels), (alias, image_text, image, asked, target, key))
+    }
 }

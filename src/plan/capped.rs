@@ -12,7 +12,7 @@ use crate::rules::terms::{Capped, cuts, demanding};
 /// Gives the wishes of one image that are cut at its place.
 pub fn of(snapshot: &Snapshot, subject: &Subject) -> Vec<Capped> {
     let Some(rule) = &subject.rule else { return Vec::new() };
-    cuts(&subject.terms(), rule, &subject.tracked, &snapshot.windows)
+    cuts(subject.terms(), rule, &subject.tracked, &snapshot.windows)
 }
 
 /// Reports every wish that is cut, once for each annotation.

@@ -146,7 +146,7 @@ pub fn explain(snapshot: &Snapshot, subject: &Subject, judgement: &Judgement, ne
         candidates,
         gates: gates(judgement),
         upstream: upstream(snapshot, subject),
-        windows: windows(snapshot, &subject.terms()),
+        windows: windows(snapshot, subject.terms()),
         target: ExplainedTarget {
             file: subject.located.as_ref().map(|located| located.file.to_string()),
             key: shown_key(subject),
@@ -160,7 +160,7 @@ pub fn explain(snapshot: &Snapshot, subject: &Subject, judgement: &Judgement, ne
 /// Says what is taken.
 fn policy(subject: &Subject) -> String {
     let own = selection::describe(&subject.tracked.policy);
-    match subject.terms().promote_from {
+    match &subject.terms().promote_from {
         Some(promotion) => format!("what `{promotion}` holds, within {own}"),
         None => own,
     }

@@ -245,8 +245,11 @@ pub(super) fn rule_hold(rule: &EffectiveRule, delivery: Delivery, file: &RepoPat
 
 /// Says that the rules do not allow images of this registry at a place, if they do not.
 fn registry_hold(subject: &Subject, image: &TrackedImage, file: &RepoPath) -> Option<Judgement> {
-    let name = image.image.as_ref()?.without_pull_secret().to_string();
     let terms = subject.terms();
+    if terms.registries.is_empty() {
+        return None;
+    }
+    let name = image.image.as_ref()?.without_pull_secret().to_string();
     let refusing = terms.registries.iter().find(|set| !set.iter().any(|prefix| prefix.holds(&name)))?;
     let allowed: Vec<&str> = refusing.iter().map(|prefix| prefix.as_str()).collect();
     let message = format!("{name} is none of the `registries` that the rules allow for {file}: {}", allowed.join(", "));

@@ -42,7 +42,7 @@ struct Hour {
 
 impl<'a> Hours<'a> {
     /// Counts what there was, for environments that have a limit: what repin wrote, and what it proposed and is still open.
-    pub(super) fn of(snapshot: &'a Snapshot, terms: &[Terms]) -> Self {
+    pub(super) fn of(snapshot: &'a Snapshot, terms: &[&Terms]) -> Self {
         let mut hours: BTreeMap<&str, Hour> = BTreeMap::new();
         for (subject, terms) in snapshot.subjects.iter().zip(terms) {
             if let Some((environment, most)) = subject.environment().zip(terms.max_changes_per_hour) {
@@ -182,7 +182,7 @@ fn lately(snapshot: &Snapshot, environment: &str) -> Vec<Timestamp> {
 /// world is looked at by a person first.
 pub(super) fn per_push(
     snapshot: &Snapshot,
-    terms: &[Terms],
+    terms: &[&Terms],
     lifted: &BTreeMap<usize, String>,
     judgements: &mut [Judgement],
 ) {

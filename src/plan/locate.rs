@@ -10,6 +10,8 @@ mod values;
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::diagnostic::Diagnostic;
 use crate::manifest::place::{Current, Held, Place, Wanted};
 use crate::manifest::{EditError, Found, Source};
@@ -62,7 +64,7 @@ pub enum FileState {
 }
 
 /// Why something could not be done, with its code and what to do.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Failure {
     /// Stable code.
     pub code: String,
@@ -75,7 +77,7 @@ pub struct Failure {
 }
 
 /// A located image: the file that counts, the place in it, and what stands there or why it cannot be said.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Located {
     /// The file that would be written.
     pub file: RepoPath,
@@ -90,7 +92,7 @@ pub struct Located {
 }
 
 /// What stands at a located place.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Site {
     /// What stands at the place itself.
     pub held: Held,

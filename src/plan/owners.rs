@@ -3,7 +3,7 @@
 //!
 //! Knows places and who may write there; what becomes of owners that do not agree is for `group`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use crate::model::names::RepoPath;
@@ -37,22 +37,20 @@ pub(super) fn place(subject: &Subject) -> Option<Place<'_>> {
 
 /// Places that several images want. Who may not write there is no owner, and holds nobody.
 pub(super) fn shared(snapshot: &Snapshot) -> Vec<Shared<'_>> {
-    let of_subject = |(index, subject)| Some((place(subject)?, index));
-    let mut places: Vec<(Place<'_>, usize)> = snapshot
-        .subjects
-        .iter()
-        .map(AsRef::as_ref)
-        .enumerate()
-        .filter_map(|(index, subject)| of_subject((index, subject)))
-        .collect();
-    places.sort_unstable();
-    let of_one = places.chunk_by(|(one, _), (other, _)| one == other).filter(|chunk| chunk.len() > 1);
-    let owners = of_one.filter_map(|chunk| {
-        let may_write = |index: &usize| snapshot.subjects.get(*index).is_some_and(|subject| is_within_reach(subject));
-        let owners: Vec<usize> = chunk.iter().map(|(_, index)| *index).filter(may_write).collect();
-        chunk.first().map(|(place, _)| Shared { place: *place, owners })
-    });
-    owners.filter(|shared| shared.owners.len() > 1).collect()
+    let mut places: HashMap<Place<'_>, Vec<usize>> = HashMap::with_capacity(snapshot.subjects.len());
+    for (index, subject) in snapshot.subjects.iter().enumerate() {
+        if let Some(place) = place(subject) {
+            places.entry(place).or_default().push(index);
+        }
+    }
+    let may_write = |index: &usize| snapshot.subjects.get(*index).is_some_and(|subject| is_within_reach(subject));
+    // Nearly every place is of one image.
+    let of_several = places.into_iter().filter(|(_, images)| images.len() > 1);
+    let owners =
+        |(place, images): (_, Vec<usize>)| Shared { place, owners: images.into_iter().filter(may_write).collect() };
+    let mut shared: Vec<Shared<'_>> = of_several.map(owners).filter(|shared| shared.owners.len() > 1).collect();
+    shared.sort_unstable_by_key(|shared| shared.place);
+    shared
 }
 
 /// Another image whose place is the same, be it at another key path: anchors and merge keys show one value at several.
@@ -153,7 +151,7 @@ fn own_age(subject: &Subject) -> Option<Duration> {
 }
 
 fn own_keys(subject: &Subject) -> BTreeSet<KeyName> {
-    if subject.rule.is_some() { subject.terms().verify } else { subject.tracked.policy.verify.clone() }
+    if subject.rule.is_some() { subject.terms().verify.clone() } else { subject.tracked.policy.verify.clone() }
 }
 
 /// Gives the keys with which images must be signed: those of their annotations and rules, and those of every other owner

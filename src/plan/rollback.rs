@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::message::trailers::{Change, Resume};
 use crate::model::history::CommitInfo;
@@ -22,7 +23,7 @@ use crate::plan::locate::shown;
 use crate::selection::{self, Builds};
 
 /// What stood at a place after a commit.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub enum Stood {
     /// A tag, empty where a digest stands alone and no commit says for which tag, and the digest that pinned it. Texts that
     /// name another image are [`Stood::Other`].

@@ -85,7 +85,7 @@ struct Teller<'a> {
     snapshot: &'a Snapshot,
     subject: &'a Subject,
     rule: &'a EffectiveRule,
-    terms: Terms,
+    terms: &'a Terms,
     cut: Vec<Capped>,
 }
 

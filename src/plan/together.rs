@@ -1,6 +1,6 @@
 //! Atomic groups: what is promoted together arrives together, or not yet.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use crate::model::outcome::OutcomeResult;
 use crate::plan::group::{Unit, Way, way};
@@ -85,13 +85,14 @@ fn blocks(judgement: &Judgement, is_named: bool) -> bool {
 
 /// Holds what is promoted as long as another member of its group wants to come along and may not. `terms` say which images
 /// are promoted.
-pub(super) fn wait(snapshot: &Snapshot, terms: &[Terms], judgements: &mut [Judgement]) {
-    let mut groups: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+pub(super) fn wait(snapshot: &Snapshot, terms: &[&Terms], judgements: &mut [Judgement]) {
+    let mut groups: HashMap<_, Vec<usize>> = HashMap::with_capacity(terms.len());
     for (index, (subject, terms)) in snapshot.subjects.iter().zip(terms).enumerate() {
         if let Some(group) = group(subject).filter(|_| terms.promote_from.is_some()) {
             groups.entry(group).or_default().push(index);
         }
     }
+    // Nothing of one group depends on another one.
     for members in groups.into_values().filter(|members| members.len() > 1) {
         let is_named = members
             .iter()

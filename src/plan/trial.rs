@@ -22,7 +22,7 @@ use crate::model::tracked::{Form, HelmSearch, Layer, RemoteBranch, Search, Targe
 use crate::plan::explain::{ExplainedTag, Gate, candidates, gates};
 use crate::plan::locate::{FileState, Files, Located, locate};
 use crate::plan::rollback::{Standing, Stood, Timeline, tag_of};
-use crate::plan::{Decision, Question, Snapshot, Subject};
+use crate::plan::{Decision, Question, Snapshot, Subject, TermsMemo};
 use crate::rules::EffectiveRule;
 use crate::selection;
 
@@ -107,7 +107,8 @@ impl Trial<'_> {
         }
         let rule = EffectiveRule { delivery: Delivery::Commit, matched: true, ..EffectiveRule::default() };
         let timeline = self.timeline(located.as_ref());
-        let subject = Subject { tracked: Arc::new(tracked), located, rule: Some(rule), timeline };
+        let subject =
+            Subject { tracked: Arc::new(tracked), located, rule: Some(rule), timeline, memo: TermsMemo::default() };
         snapshot.subjects.push(Arc::new(subject));
         snapshot
     }

@@ -5,7 +5,7 @@
 
 mod explained;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -18,14 +18,13 @@ use crate::model::problem::Problem;
 use crate::model::remote_url::RemoteUrl;
 use crate::model::tracked::{RemoteBranch, TrackedImage};
 use crate::model::verification::KeyName;
-use crate::plan::locate::FileState;
 use crate::plan::rollback::Timeline;
-use crate::plan::{Failure, Question, Snapshot, Subject, shown_key};
+use crate::plan::{Failure, Question, Snapshot, Subject, TermsMemo, shown_key};
 use crate::reconcile::configured::in_configuration;
 use crate::reconcile::gather::explained::{depends_on_others, explained, keep_explained};
 use crate::reconcile::generate::repository_problem;
 use crate::reconcile::past::keep_meant;
-use crate::reconcile::repository::{Ground, Reading, failure_of};
+use crate::reconcile::repository::{Ground, Reading, Repository, failure_of};
 use crate::reconcile::workers::{defect, on_each};
 use crate::reconcile::{CycleReport, Due, Mode, Reconciler};
 use crate::resolve::{Configured, KnownRepository, resolve};
@@ -53,7 +52,6 @@ struct Placed {
     images: Vec<Arc<TrackedImage>>,
     grounds: Vec<GroundOf>,
     subjects: Vec<Arc<Subject>>,
-    files: BTreeMap<(RemoteBranch, RepoPath), FileState>,
     unconfigured: BTreeSet<ImageName>,
 }
 
@@ -112,6 +110,9 @@ impl Reconciler {
         keep_meant(&mut images, mode);
         self.open_branches(&images, &mut snapshot).await;
         self.place_all(images, &mut snapshot, matches!(mode, Mode::Explain(_) | Mode::Past(_))).await;
+        if matches!(mode, Mode::Check | Mode::Past(_)) {
+            self.read_files(&mut snapshot, mode).await;
+        }
         if let (Mode::Explain(name), true) = (mode, is_dependent) {
             keep_explained(&mut snapshot, name);
         }
@@ -243,7 +244,6 @@ impl Reconciler {
         let is_same = |placed: &&Placed| placed.grounds == grounds && same_images(&placed.images, &images);
         if let Some(placed) = self.gathered.placed.as_ref().filter(is_same) {
             snapshot.subjects.clone_from(&placed.subjects);
-            snapshot.files.clone_from(&placed.files);
             snapshot.unconfigured.clone_from(&placed.unconfigured);
             return;
         }
@@ -252,6 +252,9 @@ impl Reconciler {
             if !self.registries.is_configured(image) {
                 snapshot.unconfigured.insert(image.clone());
             }
+        }
+        if !is_part {
+            self.remember().await;
         }
         if is_part || !whole {
             self.gathered.placed = None;
@@ -266,9 +269,21 @@ impl Reconciler {
             images,
             grounds,
             subjects: snapshot.subjects.clone(),
-            files: snapshot.files.clone(),
             unconfigured: snapshot.unconfigured.clone(),
         });
+    }
+
+    /// Has the repositories keep for the next process what is worth it.
+    async fn remember(&mut self) {
+        let pieces: Vec<bool> = self.repositories.iter().map(Repository::is_worth_keeping).collect();
+        if pieces.contains(&true) {
+            on_each(&mut self.repositories, pieces, |repository, is_worth_it| {
+                if is_worth_it {
+                    repository.remember();
+                }
+            })
+            .await;
+        }
     }
 
     /// Places every image. Tells whether all repositories could be read for it.
@@ -321,18 +336,18 @@ impl Reconciler {
             // Two targets of one image may turn out to be the same place, or both to be none.
             snapshot.subjects.extend(placed.into_iter().filter(|subject| seen.insert(place_identity(subject))));
         }
-        for subject in &snapshot.subjects {
-            let (Some(target), Some(located)) = (&subject.tracked.target, &subject.located) else { continue };
-            let key = (target.base.clone(), located.file.clone());
-            let named = self.repositories.iter().find(|repository| repository.options.name == target.base.repository);
-            if let (Some(repository), false) = (named, snapshot.files.contains_key(&key)) {
-                let state = repository.state(&target.base.branch, &located.file);
-                if matches!(state, FileState::Parsed(_) | FileState::Missing) {
-                    snapshot.files.insert(key, state);
-                }
-            }
-        }
         is_whole
+    }
+
+    /// Reads the files of places, of which nobody asks without a decision: of those whose past is known only for `check`.
+    async fn read_files(&mut self, snapshot: &mut Snapshot, mode: &Mode) {
+        let is_meant = |subject: &&Arc<Subject>| *mode == Mode::Check || subject.timeline.standings.is_empty();
+        let question = |subject: &Arc<Subject>| {
+            let (target, located) = (subject.tracked.target.as_ref()?, subject.located.as_ref()?);
+            Some(Question::File(target.base.clone(), located.file.clone()))
+        };
+        let asked: BTreeSet<Question> = snapshot.subjects.iter().filter(is_meant).filter_map(question).collect();
+        self.answer_from_git(&asked.into_iter().collect::<Vec<_>>(), snapshot).await;
     }
 }
 
@@ -365,7 +380,7 @@ fn place_identity(subject: &Subject) -> (ApplicationKey, String, Option<RepoPath
 }
 
 fn unplaced(tracked: Arc<TrackedImage>) -> Subject {
-    Subject { tracked, located: None, rule: None, timeline: Timeline::default() }
+    Subject { tracked, located: None, rule: None, timeline: Timeline::default(), memo: TermsMemo::default() }
 }
 
 /// Gives every tag list that `explain` shows of the Applications of this name, held images included.

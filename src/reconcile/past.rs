@@ -118,6 +118,7 @@ impl Repository {
                     Some(state) => state,
                     None => parsed(mirror, &blob)?,
                 };
+                self.kept.fresh += 1;
                 for (place, image) in missing {
                     self.stood.insert((blob, (*place).clone(), (*image).clone()), stood(&state, place, image));
                 }

@@ -6,6 +6,7 @@
 mod discovery;
 pub(super) mod files;
 mod index;
+mod kept;
 pub(super) mod line;
 pub(super) mod made;
 mod options;
@@ -31,10 +32,10 @@ use crate::model::names::{Branch, ImageName, RepoPath};
 use crate::model::problem::Problem;
 use crate::model::remote_url::RemoteUrl;
 use crate::plan::Failure;
-use crate::plan::locate::{FileState, may_be_manifest};
+use crate::plan::locate::FileState;
 use crate::plan::rollback::Stood;
-use crate::reconcile::repository::discovery::{Discoveries, Survey};
-use crate::reconcile::repository::files::{Discovered, discover_file, parsed};
+use crate::reconcile::repository::discovery::Survey;
+use crate::reconcile::repository::files::parsed;
 use crate::reconcile::repository::index::Index;
 use crate::reconcile::repository::line::{Line, Met};
 use crate::reconcile::repository::places::Placed;
@@ -72,6 +73,8 @@ pub struct Repository {
     pub(super) turned: HashMap<(BlobId, BlobId, ImageName), Option<bool>>,
     /// What was found for each image, by the address of the image, which is kept with it.
     placed: HashMap<usize, Placed>,
+    /// What earlier processes found.
+    pub(super) kept: kept::Kept,
     /// The last reading that went well.
     last: Option<Arc<Reading>>,
     /// The last look went well, and we pushed nothing since.
@@ -117,6 +120,7 @@ impl Repository {
             stood: HashMap::new(),
             turned: HashMap::new(),
             placed: HashMap::new(),
+            kept: kept::Kept::default(),
             last: None,
             may_rest: false,
             looked: None,
@@ -193,7 +197,7 @@ impl Repository {
         };
         let look = mirror.look_at(self.head.as_ref().map(|head| &head.branch), &new)?;
         for (branch, head) in look.others {
-            match Line::read(mirror, &mut self.trees, head, self.options.history) {
+            match Line::read(mirror, &mut self.trees, &branch, head, self.options.history) {
                 Ok(line) => drop(self.lines.insert(branch, line)),
                 Err(error) => note_unread(&mut self.unread, &self.options.name, branch, head, error)?,
             }
@@ -269,7 +273,9 @@ impl Repository {
                     let known = mirror.known_head(self.options.branch.as_ref());
                     // What is wrong with the remote is told, whatever the mirror is worth.
                     let (trees, limits) = (&mut self.trees, self.options.history);
-                    let read = |head: Head| Line::read(mirror, trees, head.commit, limits).map(|line| (head, line));
+                    let read = |head: Head| {
+                        Line::read(mirror, trees, &head.branch, head.commit, limits).map(|line| (head, line))
+                    };
                     if let Some(Ok((head, line))) = known.map(read) {
                         self.lines.insert(head.branch.clone(), line);
                         self.head = Some(head);
@@ -289,7 +295,8 @@ impl Repository {
         match self.lines.get_mut(&look.head.branch) {
             Some(line) => line.advance(mirror, &mut self.trees, look.head.commit)?,
             None => {
-                let line = Line::read(mirror, &mut self.trees, look.head.commit, self.options.history)?;
+                let (branch, limits) = (&look.head.branch, self.options.history);
+                let line = Line::read(mirror, &mut self.trees, branch, look.head.commit, limits)?;
                 self.lines.insert(look.head.branch.clone(), line);
             }
         }
@@ -300,31 +307,6 @@ impl Repository {
         self.head = Some(look.head);
         self.looked = Some(started);
         Ok(())
-    }
-
-    fn discover(&mut self) -> Result<Arc<Reading>, GitError> {
-        let (Some(mirror), Some(head)) = (&self.mirror, &self.head) else {
-            return Err(not_open(&self.options.url));
-        };
-        if let Some(last) = self.last.as_ref().filter(|last| last.head == *head) {
-            return Ok(last.clone());
-        }
-        let Some(line) = self.lines.get(&head.branch) else { return Err(not_open(&self.options.url)) };
-        let index = self.index.get_mut();
-        let mut discover = |path: &RepoPath, blob: &BlobId| {
-            if !self.options.discover.iter().any(|glob| glob.is_match(path.as_str())) {
-                return Ok(Discovered::default());
-            }
-            discover_file(mirror, &self.options.name, path, blob, |content| {
-                if may_be_manifest(path.as_str()) {
-                    index.note(*blob, content);
-                }
-            })
-        };
-        let survey = Survey::new(&line.root, &RepoPath::default(), self.survey.take(), &mut discover)?;
-        let Discoveries { applications, sets, problems, unparsed_templates } = survey.discoveries();
-        self.survey = Some(survey);
-        Ok(Arc::new(Reading { head: head.clone(), applications, sets, problems, unparsed_templates }))
     }
 
     /// Gives a file as it stands at the head of a branch in use.
@@ -359,6 +341,11 @@ impl Repository {
         let alive: HashSet<BlobId> = met.filter_map(content).collect();
         self.sources.get_mut().retain(|blob, _| alive.contains(blob));
         self.index.get_mut().forget();
+    }
+
+    /// Closes the mirror; whoever waits for it may have it.
+    pub fn close(&mut self) {
+        self.mirror = None;
     }
 
     /// Gives the open mirror.

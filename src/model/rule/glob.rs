@@ -4,6 +4,7 @@
 //! stands for a part of a path or a piece of one, as long as it can be; named twice it is twice the same.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -348,6 +349,12 @@ impl PartialEq for Glob {
 }
 
 impl Eq for Glob {}
+
+impl Hash for Glob {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.source.hash(state);
+    }
+}
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

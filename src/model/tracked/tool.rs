@@ -4,7 +4,7 @@ use crate::model::names::RepoPath;
 use crate::model::tracked::AutoSearch;
 
 /// What a source is rendered with.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Tool {
     /// A chart.
     Helm,

@@ -8,7 +8,7 @@ use crate::plan::Subject;
 use crate::plan::judge::Judgement;
 
 /// The changes that are committed together. Units of one branch are committed in their order.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(in crate::plan) enum Unit<'a> {
     /// One Application.
     Application(&'a ApplicationKey),

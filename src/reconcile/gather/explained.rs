@@ -36,7 +36,7 @@ pub(super) fn depends_on_others(
 /// is looked at: they are decided on by nobody, so no registry is asked for them. Where a limit counts, all that is
 /// changed counts, and nothing is left out.
 pub(super) fn keep_explained(snapshot: &mut Snapshot, name: &str) {
-    let terms: Vec<Terms> = snapshot.subjects.iter().map(|subject| subject.terms()).collect();
+    let terms: Vec<&Terms> = snapshot.subjects.iter().map(|subject| subject.terms()).collect();
     let is_named = |subject: &Subject| subject.tracked.application.is_named(name);
     let named = || snapshot.subjects.iter().zip(&terms).filter(|(subject, _)| is_named(subject));
     let bases: HashSet<&RemoteBranch> = named().filter_map(|(subject, _)| base(subject)).collect();

@@ -8,8 +8,10 @@ use crate::model::application::Application;
 use crate::model::history::BlobId;
 use crate::model::names::RepoPath;
 use crate::model::problem::Problem;
-use crate::reconcile::repository::files::Discovered;
+use crate::plan::locate::may_be_manifest;
+use crate::reconcile::repository::files::{Discovered, discover_file};
 use crate::reconcile::repository::index::is_templates;
+use crate::reconcile::repository::{Reading, Repository, not_open};
 
 /// What was found in a directory and below it.
 pub(super) struct Survey {
@@ -36,6 +38,44 @@ pub(super) struct Discoveries {
     pub(super) problems: Vec<Problem>,
     /// Chart templates that are no YAML.
     pub(super) unparsed_templates: usize,
+}
+
+impl Repository {
+    /// Finds the Applications at the head; only what changed is looked at.
+    ///
+    /// # Errors
+    /// A file that the mirror lost.
+    pub(super) fn discover(&mut self) -> Result<Arc<Reading>, GitError> {
+        let (Some(mirror), Some(head)) = (&self.mirror, &self.head) else {
+            return Err(not_open(&self.options.url));
+        };
+        if let Some(last) = self.last.as_ref().filter(|last| last.head == *head) {
+            return Ok(last.clone());
+        }
+        let Some(line) = self.lines.get(&head.branch) else { return Err(not_open(&self.options.url)) };
+        let (index, kept) = (self.index.get_mut(), &mut self.kept);
+        kept.read(mirror);
+        let mut discover = |path: &RepoPath, blob: &BlobId| {
+            let is_meant = || self.options.discover.iter().any(|glob| glob.is_match(path.as_str()));
+            if kept.is_nothing(blob) || !is_meant() {
+                return Ok(Discovered::default());
+            }
+            let found = discover_file(mirror, &self.options.name, path, blob, |content| {
+                if may_be_manifest(path.as_str()) {
+                    index.note(*blob, content);
+                }
+            })?;
+            Ok(found.unwrap_or_else(|| {
+                kept.note_nothing(*blob);
+                Discovered::default()
+            }))
+        };
+        let survey = Survey::new(&line.root, &RepoPath::default(), self.survey.take(), &mut discover)?;
+        let Discoveries { applications, sets, problems, unparsed_templates } = survey.discoveries();
+        self.survey = Some(survey);
+        self.kept.forget_nothing(&[&line.root]);
+        Ok(Arc::new(Reading { head: head.clone(), applications, sets, problems, unparsed_templates }))
+    }
 }
 
 impl Survey {

@@ -52,14 +52,14 @@ impl Repository {
     }
 }
 
-/// Reads the Applications of a file; its content is shown to `note` too.
+/// Reads the Applications of a file; its content is shown to `note` too. None if it holds nothing, wherever it stands.
 pub(super) fn discover_file(
     mirror: &Mirror,
     repository: &str,
     file: &RepoPath,
     blob: &BlobId,
     note: impl FnOnce(&[u8]),
-) -> Result<Discovered, GitError> {
+) -> Result<Option<Discovered>, GitError> {
     let bytes = match mirror.read(blob, MAX_BYTES as u64) {
         Ok(bytes) => bytes,
         Err(GitError::TooLarge { size, limit, .. }) => {
@@ -67,23 +67,23 @@ pub(super) fn discover_file(
                 .read(blob, SEARCHED_BYTES)
                 .is_ok_and(|bytes| bytes.windows(IMAGE_LIST.len()).any(|found| found == IMAGE_LIST))
                 .then(|| too_large(repository, file, &size, &limit));
-            return Ok(Discovered { problems: problems.into_iter().collect(), ..Discovered::default() });
+            return Ok(Some(Discovered { problems: problems.into_iter().collect(), ..Discovered::default() }));
         }
         Err(error) => return Err(error),
     };
     note(&bytes);
     if !may_hold_applications(&bytes) {
-        return Ok(Discovered::default());
+        return Ok(None);
     }
     let text = String::from_utf8_lossy(&bytes);
-    Ok(guarded(|| read_applications(repository, file, &text)).map_or_else(
+    Ok(Some(guarded(|| read_applications(repository, file, &text)).map_or_else(
         || Discovered { problems: vec![defect(repository, file)], ..Discovered::default() },
         |Definitions { applications, sets, problems }| Discovered {
             applications: applications.into_iter().map(Arc::new).collect(),
             sets: sets.into_iter().map(Arc::new).collect(),
             problems,
         },
-    ))
+    )))
 }
 
 /// Reads a blob as YAML. What the mirror lost is an error and never taken for an absent file.

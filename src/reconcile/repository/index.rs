@@ -24,6 +24,8 @@ pub(super) struct Index {
     pairs: usize,
     /// How many there may be.
     room: usize,
+    /// Files that were read for their words alone.
+    pub(super) read: usize,
 }
 
 /// What is known of a directory as long as it is there.
@@ -57,7 +59,7 @@ struct Contents {
 
 impl Default for Index {
     fn default() -> Self {
-        Self { words: HashMap::new(), directories: HashMap::new(), pairs: 0, room: MAX_PAIRS }
+        Self { words: HashMap::new(), directories: HashMap::new(), pairs: 0, room: MAX_PAIRS, read: 0 }
     }
 }
 
@@ -204,6 +206,7 @@ impl Index {
             Err(GitError::TooLarge { .. }) => Words::default(),
             Err(error) => return Err(error),
         };
+        self.read += 1;
         let words = Arc::new(words);
         self.words.insert(*blob, words.clone());
         Ok(words)

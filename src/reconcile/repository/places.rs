@@ -14,10 +14,11 @@ use crate::manifest::place::Place;
 use crate::model::names::{ImageName, RepoPath};
 use crate::model::rule::{Glob, Rule};
 use crate::model::tracked::{Target, TrackedImage};
-use crate::plan::Subject;
 use crate::plan::locate::{FileState, Files, Located, locate};
 use crate::plan::rollback::{Stood, Timeline};
+use crate::plan::{Subject, TermsMemo};
 use crate::reconcile::past::below;
+use crate::reconcile::repository::kept::Recalled;
 use crate::reconcile::repository::line::{Line, Met, Question};
 use crate::reconcile::repository::words::Word;
 use crate::reconcile::repository::{Repository, StoodKey};
@@ -38,10 +39,10 @@ pub(in crate::reconcile) struct Ground {
 /// An image with its places, and what they were found from.
 pub(super) struct Placed {
     /// Keeps the address by which this is found.
-    image: Arc<TrackedImage>,
+    pub(super) image: Arc<TrackedImage>,
     ground: Ground,
     pub(super) met: Vec<(RepoPath, Met)>,
-    subjects: Vec<Arc<Subject>>,
+    pub(super) subjects: Vec<Arc<Subject>>,
     /// Whether what stood there was read.
     is_past_read: bool,
 }
@@ -88,6 +89,7 @@ impl Repository {
         with_past: bool,
         now: Timestamp,
     ) -> Result<Vec<Vec<Arc<Subject>>>, GitError> {
+        self.kept.is_whole = false;
         if with_past {
             self.read_past(now)?;
         }
@@ -97,9 +99,18 @@ impl Repository {
             let last = old.remove(&address(image));
             found.push(match last.and_then(|mut last| self.still_stands(&mut last, ground).then_some(last)) {
                 Some(last) => last,
-                None => self.search(image, ground)?,
+                None => match self.recalled(image)? {
+                    Some(recalled) => self.placed_as(image, ground, recalled),
+                    None => {
+                        let placed = self.search(image, ground)?;
+                        // What is nowhere is not kept, and is no reason to keep the others again.
+                        self.kept.fresh += placed.subjects.len();
+                        placed
+                    }
+                },
             });
         }
+        self.kept.release();
         if with_past {
             let mut late: Vec<&mut Placed> =
                 found.iter_mut().filter(|placed| !placed.is_past_read || !self.is_past_same(placed)).collect();
@@ -119,6 +130,7 @@ impl Repository {
                         located: located.clone(),
                         rule: rule.clone(),
                         timeline,
+                        memo: TermsMemo::default(),
                     });
                 }
             }
@@ -131,21 +143,16 @@ impl Repository {
             let standings = subjects().map(|subject| subject.timeline.standings.len()).sum();
             forget(&mut self.stood, standings, || subjects().filter_map(place).collect());
         }
+        self.kept.is_whole = with_past;
         let subjects = found.iter().map(|placed| placed.subjects.clone()).collect();
         self.placed = found.into_iter().map(|placed| (address(&placed.image), placed)).collect();
         Ok(subjects)
     }
 
     fn search(&self, image: &Arc<TrackedImage>, ground: &Ground) -> Result<Placed, GitError> {
-        let mut placed = Placed {
-            image: image.clone(),
-            ground: ground.clone(),
-            met: Vec::new(),
-            subjects: Vec::new(),
-            is_past_read: false,
-        };
-        let Some(target) = &image.target else { return Ok(placed) };
-        let Some(line) = self.lines.get(&target.base.branch) else { return Ok(placed) };
+        let nothing = || self.placed_as(image, ground, Recalled { met: Vec::new(), located: Vec::new() });
+        let Some(target) = &image.target else { return Ok(nothing()) };
+        let Some(line) = self.lines.get(&target.base.branch) else { return Ok(nothing()) };
         let seen = Seen { repository: self, line, image, met: RefCell::default(), lost: RefCell::default() };
         let files = Files {
             read: &|path| seen.read(path),
@@ -157,13 +164,18 @@ impl Repository {
         if let Some(error) = seen.lost.into_inner() {
             return Err(error);
         }
-        placed.met = seen.met.into_inner();
+        Ok(self.placed_as(image, ground, Recalled { met: seen.met.into_inner(), located }))
+    }
+
+    /// Puts together what a search found, and what the rules say of it.
+    fn placed_as(&self, image: &Arc<TrackedImage>, ground: &Ground, found: Recalled) -> Placed {
         let subject = |located: Located| {
             let rule = Some(effective(ground, &self.options.may_write, image, &located));
-            Arc::new(Subject { tracked: image.clone(), located: Some(located), rule, timeline: Timeline::default() })
+            let (timeline, memo) = (Timeline::default(), TermsMemo::default());
+            Arc::new(Subject { tracked: image.clone(), located: Some(located), rule, timeline, memo })
         };
-        placed.subjects = located.into_iter().map(subject).collect();
-        Ok(placed)
+        let subjects = found.located.into_iter().map(subject).collect();
+        Placed { image: image.clone(), ground: ground.clone(), met: found.met, subjects, is_past_read: false }
     }
 
     /// Tells whether a search would find the same.
@@ -173,23 +185,25 @@ impl Repository {
         Arc::ptr_eq(&placed.ground.rules, &ground.rules)
             && placed.ground.observe == ground.observe
             && is_found
-            && placed.met.iter_mut().all(|(path, met)| line.is_some_and(|line| self.is_same(line, path, met)))
+            // What cannot be read now is met, and said, by the search.
+            && placed.met.iter_mut().all(|(path, met)| line.is_some_and(|line| self.is_same(line, path, met).unwrap_or(false)))
     }
 
     /// Tells whether a search would meet the same at a path. A directory that changed may answer as before; then it need
     /// not be asked again until it changes the next time.
-    fn is_same(&self, line: &Line, path: &RepoPath, met: &mut Met) -> bool {
-        let Met::Below(id, question, answer) = met else { return line.meet(path) == *met };
+    ///
+    /// # Errors
+    /// A file that the mirror lost.
+    pub(super) fn is_same(&self, line: &Line, path: &RepoPath, met: &mut Met) -> Result<bool, GitError> {
+        let Met::Below(id, question, answer) = met else { return Ok(line.meet(path) == *met) };
         let now = line.directory(path).map(|directory| directory.id());
         if now != *id {
-            // What cannot be read now is met, and said, by the search.
-            let is_same = self.ask(line, path, *question).is_ok_and(|files| files.answer() == *answer);
-            if !is_same {
-                return false;
+            if self.ask(line, path, *question)?.answer() != *answer {
+                return Ok(false);
             }
             *id = now;
         }
-        true
+        Ok(true)
     }
 
     /// Asks for the files below a directory.

@@ -1,5 +1,6 @@
 //! What the commits of a branch say in their trailers. Each commit is read once, however many places it changed.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -79,14 +80,9 @@ impl Said {
         names: impl Iterator<Item = &'f RepoPath>,
         place: &Place,
     ) -> Claims<'s> {
-        let mut keys: HashMap<&str, bool> = HashMap::new();
-        let mut found = Vec::new();
-        for claim in names.filter_map(|name| self.claims.get(name.as_str())).flatten() {
-            let key = claim.1.key.as_str();
-            if *keys.entry(key).or_insert_with(|| place.was_called(key)) {
-                found.push(claim);
-            }
-        }
+        let called = LazyCell::new(|| place.names());
+        let claims = names.filter_map(|name| self.claims.get(name.as_str())).flatten();
+        let mut found: Vec<_> = claims.filter(|(_, change)| called.contains(&change.key)).collect();
         // Of one commit those for today's name stay first.
         found.sort_by_key(|(at, _)| *at);
         Claims(found)

@@ -4,13 +4,15 @@
 //! such character follows. Only escapes in double quotes begin a name inside a run, or put one together from several;
 //! where that may be, every image may be named. What has a colon and a space behind it is a key, and no image.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::names::ImageName;
 
 /// Words of one file that are kept; one with more may name every image.
 const MAX_WORDS: usize = 65_536;
 
 /// What stands for a word. Two words seldom share one, and then a file is looked into in vain.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub(super) struct Word(u32);
 
 impl Word {
