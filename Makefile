@@ -34,6 +34,7 @@ test-heavy: prepare ## What takes long: contention, histories of random events, 
 		pulls::people::github pulls::asking::github --test-threads 2; \
 	$(CARGO) test --locked --features failpoints --test interop pulp; \
 	$(CARGO) test --locked --features failpoints --test incremental; \
+	$(CARGO) test --locked --features failpoints --test year; \
 	$(CARGO) test --locked --features failpoints --test readers; \
 	$(CARGO) test --locked --features failpoints --test texts; \
 	$(CARGO) test --locked --features failpoints --test editing
