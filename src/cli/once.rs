@@ -16,15 +16,7 @@ pub(super) async fn run(global: &Global, emergency: Option<String>) -> u8 {
         let palette = Palette::of_stdout();
         render::out(&render::outcomes(&report.outcomes, palette));
         render::talk(&render::problems(&report.problems, Palette::plain()));
-        let count = |result| report.outcomes.iter().filter(|outcome| outcome.result == result).count();
-        render::talk(&format!(
-            "{} delivered, {} current, {} held, {} failed; {} problems\n",
-            count(OutcomeResult::Delivered),
-            count(OutcomeResult::Current),
-            count(OutcomeResult::Held),
-            count(OutcomeResult::Failed),
-            report.problems.len()
-        ));
+        render::talk(&render::counts(&report.outcomes, OutcomeResult::Delivered, &report.problems));
     }
     if report.has_failed() { FAILED } else { FINE }
 }

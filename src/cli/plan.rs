@@ -1,8 +1,8 @@
-//! `repin plan`: what a cycle would write.
+//! `repin plan`: what a cycle would write, and what keeps it from writing more.
 
 use crate::cli::render::{self, Palette};
 use crate::cli::{FAILED, FINE, Global, PENDING};
-use crate::model::outcome::OutcomeResult;
+use crate::model::outcome::{Outcome, OutcomeResult};
 use crate::reconcile::Mode;
 
 /// Exit 0 if nothing would change, 4 if something would, 1 if something failed. The diff is stdout, the rest stderr.
@@ -14,8 +14,12 @@ pub(super) async fn run(global: &Global) -> u8 {
     global.print(&report);
     if !global.is_json() {
         render::out(&render::diff(&report.changes, Palette::of_stdout()));
-        render::talk(&render::outcomes(&report.outcomes, Palette::plain()));
+        // What stays as it is is counted: nobody looks for it among a thousand lines.
+        let is_news = |outcome: &&Outcome| outcome.result != OutcomeResult::Current;
+        let news: Vec<Outcome> = report.outcomes.iter().filter(is_news).cloned().collect();
+        render::talk(&render::outcomes(&news, Palette::plain()));
         render::talk(&render::problems(&report.problems, Palette::plain()));
+        render::talk(&render::counts(&report.outcomes, OutcomeResult::Pending, &report.problems));
     }
     if report.has_failed() {
         FAILED

@@ -110,6 +110,16 @@ pub fn result(result: OutcomeResult) -> (&'static str, Paint) {
     }
 }
 
+/// Counts what became of all places, what moved first: `1 delivered, 0 current, 0 held, 0 failed; 0 problems`.
+pub fn counts(outcomes: &[Outcome], moved: OutcomeResult, problems: &[Problem]) -> String {
+    let all = [moved, OutcomeResult::Current, OutcomeResult::Held, OutcomeResult::Failed];
+    let counted = all.map(|one| {
+        let count = outcomes.iter().filter(|outcome| outcome.result == one).count();
+        format!("{count} {}", result(one).0)
+    });
+    format!("{}; {} problems\n", counted.join(", "), problems.len())
+}
+
 /// Lists outcomes: who, what became of it, from and to, why.
 pub fn outcomes(list: &[Outcome], palette: Palette) -> String {
     let mut text = String::new();

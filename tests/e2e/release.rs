@@ -60,9 +60,20 @@ fn plan_shows_the_diff_and_writes_nothing(world: &World) {
     let diff = String::from_utf8(output.stdout).unwrap();
     assert!(diff.contains("--- a/apps/web/values.yaml\n+++ b/apps/web/values.yaml\n"), "{diff}");
     assert!(diff.contains("-    tag: \"1.0.0\"\n+    tag: \"1.1.0\"\n"), "{diff}");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("argocd/web app  pending    1.0.0 -> 1.1.0"), "{told}");
+    assert!(told.ends_with("\n1 pending, 0 current, 0 held, 0 failed; 0 problems\n"), "{told}");
     let said = world.repin(&["plan"]);
     assert_eq!((said.code, said.json["outcomes"][0]["result"].as_str()), (4, Some("pending")));
     assert_eq!(world.remote.head(), head);
+    // What stays as it is is counted only; the document has it.
+    world.once();
+    let output = world.command(&["plan"]).output().unwrap();
+    let told =
+        (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    let counted = "0 pending, 1 current, 0 held, 0 failed; 0 problems\n".to_owned();
+    assert_eq!(told, (Some(0), String::new(), counted));
+    assert_eq!(world.repin(&["plan"]).json["outcomes"][0]["result"], "current");
 }
 
 #[test]
