@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::SignedDuration;
 
 use crate::message::pull_request::Marker;
+use crate::message::trailers::Change;
 use crate::model::change::{ChangeSet, Chore};
 use crate::model::forge::{PullRequest, PullState};
 use crate::model::names::Branch;
@@ -106,10 +107,11 @@ pub(super) fn settle<'a>(
         // People may open a second one for another base.
         let own = open.get(&(repository, &branch)).into_iter().flatten();
         let open = own.min_by_key(|pull| (pull.base != one.base.branch, pull.number)).copied();
+        let base = one.base;
+        let is_withdrawn = |change: &Change| obsolete::is_withdrawn(snapshot, promoted, &owners, base, change);
         if let Some(gate) = one.gate(judgements) {
             let head = pulls.heads.get(&branch);
-            let is_stale =
-                open.is_some_and(|pull| obsolete::is_withdrawn(snapshot, promoted, &owners, repository, (pull, head)));
+            let is_stale = open.is_some_and(|pull| obsolete::brings(pull, head, &is_withdrawn));
             if is_stale {
                 // Nobody wants it as it is, whatever keeps the new value back.
                 wanted.remove(&(repository, branch));
@@ -119,7 +121,8 @@ pub(super) fn settle<'a>(
             one.hold(judgements, open.filter(|_| !is_stale), gate.code, &gate.message, gate.until);
             continue;
         }
-        let case = Case { snapshot, pulls, open, unsettled: &unsettled, branch: &branch, one: &one };
+        let (unsettled, is_withdrawn) = (&unsettled, &is_withdrawn);
+        let case = Case { snapshot, pulls, open, unsettled, is_withdrawn, branch: &branch, one: &one };
         let is_lifted = one.is_lifted(judgements);
         match case.verdict(counts, Some(&mut *hours).filter(|_| !is_lifted)) {
             Verdict::Ask(question) => settled.questions.push(question),

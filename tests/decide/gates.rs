@@ -588,3 +588,24 @@ fn break_glass_lifts_nothing_that_nobody_can_read() {
         assert_eq!(behind_a_hold.verdict("production web"), "held gate/holds-unreadable 1.1.0", "{rule}");
     }
 }
+
+#[test]
+fn what_upstream_took_back_leaves_a_pull_request_that_brings_other_services_too() {
+    let of = |staging: &'static str| {
+        Estate::with("delivery: pull-request\nper: environment\nsoak: 24h")
+            .place("staging a", staging)
+            .place("production a", "90:1.0.0")
+            .place("staging b", "90:1.0.0 30:+1.1.0")
+            .place("production b", "90:1.0.0")
+    };
+    let before = proposed(of("90:1.0.0 30:+1.1.0"));
+    let mut estate = of("90:1.0.0 30:+1.1.0 2:+1.2.0");
+    estate.open.clone_from(&before.open);
+    let decision = estate.decide();
+    assert_eq!(verdict(&outcome(&decision, "production a")), "held promotion/soak 1.2.0");
+    assert_eq!(verdict(&outcome(&decision, "production b")), GO);
+    let [set] = decision.changes.as_slice() else { panic!("{:#?}", decision.outcomes) };
+    assert!(matches!(set.proposal.as_ref().unwrap().request, Request::Update(1)));
+    let files: Vec<&str> = set.commits[0].files.iter().map(|file| file.path.as_str()).collect();
+    assert_eq!(files, ["services/b/production/values.yaml"]);
+}

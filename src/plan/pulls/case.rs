@@ -44,6 +44,8 @@ pub(super) struct Case<'a, 'p> {
     pub(super) open: Option<&'a PullRequest>,
     /// Places of which nobody knows what they want.
     pub(super) unsettled: &'p Places<'a>,
+    /// Says of a change that upstream does not hold its value any more.
+    pub(super) is_withdrawn: &'p dyn Fn(&Change) -> bool,
     pub(super) branch: &'p Branch,
     pub(super) one: &'p Proposed<'a>,
 }
@@ -269,13 +271,18 @@ impl<'a> Case<'a, '_> {
         self.holds(head) && (is_on_base || may_stay)
     }
 
-    /// Finds a place that the branch changes and that would be lost because nobody knows what it wants.
+    /// Finds a place that the branch changes and that would be lost because nobody knows what it wants. What upstream took back
+    /// is no loss.
     fn lost(&self, head: &Head) -> Option<String> {
         let wanted = self.changes();
         let is_wanted = |change: &Change| wanted.iter().any(|one| one.file == change.file && one.key == change.key);
         let is_unsettled =
             |change: &&Change| self.unsettled.contains(&(self.one.base, change.file.as_str(), change.key.clone()));
-        let lost = head.changes.iter().filter(|change| !is_wanted(change)).find(is_unsettled)?;
+        let lost = head
+            .changes
+            .iter()
+            .filter(|change| !is_wanted(change) && !(self.is_withdrawn)(change))
+            .find(is_unsettled)?;
         Some(format!("`{}` of {}", lost.key, lost.file))
     }
 

@@ -76,18 +76,24 @@ fn withdrawn(promoted: &Promoted, change: &Change) -> Option<String> {
     is_gone.then(|| format!("`{}` holds {} no more", promoted.promotion, tag_of(&change.new)))
 }
 
-/// Tells whether an open pull request brings a value that upstream does not hold any more, be it of a place that now waits.
+/// Tells whether an open pull request brings a change of which this says that upstream does not hold its value any more, be it
+/// of a place that now waits.
+pub(super) fn brings(pull: &PullRequest, head: Option<&Head>, is_withdrawn: &dyn Fn(&Change) -> bool) -> bool {
+    let marker = || Marker::parse(&pull.body).map(|marker| marker.changes);
+    let own = head.filter(|head| head.is_ours).map(|head| head.changes.clone());
+    own.or_else(marker).unwrap_or_default().iter().any(is_withdrawn)
+}
+
+/// Tells whether upstream does not hold the value of a change to a base any more.
 pub(super) fn is_withdrawn(
     snapshot: &Snapshot,
     promoted: &BTreeMap<usize, Promoted>,
     owners: &Owners<'_>,
-    repository: &str,
-    (pull, head): (&PullRequest, Option<&Head>),
+    base: &RemoteBranch,
+    change: &Change,
 ) -> bool {
-    let marker = || Marker::parse(&pull.body).map(|marker| marker.changes);
-    let own = head.filter(|head| head.is_ours).map(|head| head.changes.clone());
-    let view = View { snapshot, promoted, judgements: &[], owners, repository };
-    own.or_else(marker).unwrap_or_default().iter().any(|change| view.withdrawn(&pull.base, change).is_some())
+    let view = View { snapshot, promoted, judgements: &[], owners, repository: &base.repository };
+    view.withdrawn(&base.branch, change).is_some()
 }
 
 /// Gives what is to be closed and deleted, given the branches that somebody wants.
