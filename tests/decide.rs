@@ -10,6 +10,8 @@ mod gates;
 mod orders;
 #[path = "decide/promotion.rs"]
 mod promotion;
+#[path = "support/pure.rs"]
+mod pure;
 #[path = "decide/signatures.rs"]
 mod signatures;
 #[path = "decide/status.rs"]

@@ -12,6 +12,8 @@ mod estate;
 mod gather;
 #[path = "year/law.rs"]
 mod law;
+#[path = "support/pure.rs"]
+mod pure;
 #[path = "year/world.rs"]
 mod world;
 

@@ -10,22 +10,22 @@ use repin::config::{Surroundings, parse};
 use repin::manifest::Source;
 use repin::manifest::argocd::{Definitions, read_applications};
 use repin::manifest::holds;
-use repin::message::pull_request::{self, Marker};
 use repin::message::trailers::{Change, Resume, Trailers};
 use repin::model::change::ChangeSet;
-use repin::model::forge::{PullRequest, PullState};
+use repin::model::forge::PullRequest;
 use repin::model::history::{CommitId, CommitInfo};
-use repin::model::names::{Branch, Digest, RepoPath};
+use repin::model::names::{Digest, RepoPath};
 use repin::model::outcome::{Outcome, OutcomeResult};
 use repin::model::rule::Rule;
-use repin::model::tracked::{RemoteBranch, Target};
+use repin::model::tracked::RemoteBranch;
 use repin::model::verification::{KeyName, Unverified, Verification};
-use repin::plan::locate::{FileState, Files, locate};
+use repin::plan::locate::FileState;
 use repin::plan::pulls::{Head, Pulls};
 use repin::plan::rollback::{Release, Standing, Stood, Timeline};
 use repin::plan::{Decision, Failure, Listed, Question, Snapshot, Subject, decide};
-use repin::resolve::{Configured, KnownRepository, resolve};
-use repin::rules;
+use repin::resolve::{Configured, resolve};
+
+use crate::pure::{known, main, opened, placed};
 
 /// A Tuesday, noon in Berlin plus one hour.
 pub(crate) const NOW: &str = "2026-03-10T12:00:00Z";
@@ -78,10 +78,6 @@ pub(crate) struct Estate {
 /// Gives a digest of one digit.
 pub(crate) fn digest(digit: &str) -> Digest {
     format!("sha256:{}", digit.repeat(64)).parse().unwrap()
-}
-
-fn main() -> Branch {
-    "main".parse().unwrap()
 }
 
 fn repository(environment: &str) -> &'static str {
@@ -415,16 +411,7 @@ impl Estate {
         let Definitions { applications, problems, .. } =
             read_applications(repository, &"apps.yaml".parse().unwrap(), &manifest);
         assert_eq!(problems, [], "{manifest}");
-        let known: Vec<KnownRepository> = REPOSITORIES
-            .iter()
-            .map(|name| KnownRepository {
-                name: (*name).to_owned(),
-                branch: main(),
-                branches: Vec::new(),
-                default: None,
-                urls: vec![format!("git.example/acme/{name}")],
-            })
-            .collect();
+        let known = known(&REPOSITORIES);
         let keys: Vec<KeyName> = vec!["release".parse().unwrap()];
         let names: Vec<String> = ["dev", "staging", "canary", "production"].map(str::to_owned).into();
         let configured = Configured {
@@ -455,29 +442,9 @@ impl Estate {
                 }));
                 continue;
             }
-            let read = |path: &RepoPath| if *path == file { state.clone() } else { FileState::Missing };
-            let files =
-                Files { read: &read, count: &|_, _| 0, naming: &|_, _| Vec::new(), holding: &|_, _, _| Vec::new() };
-            let located = tracked.target.as_ref().and_then(|target| locate(&tracked, target, files).pop());
-            let branch = tracked.target.as_ref().map(Target::written_branch).unwrap();
-            let subject = rules::Subject {
-                repository,
-                branch: &branch,
-                path: Some(&file),
-                application: &tracked.application.name,
-                namespace: "argocd",
-                project: "default",
-                labels: &BTreeMap::new(),
-            };
-            let rule = Some(rules::effective(&Self::rules(settings), false, &subject));
-            let timeline = image.timeline(self.now, self.cut);
-            snapshot.subjects.push(Arc::new(Subject {
-                tracked: Arc::new(tracked),
-                located,
-                rule,
-                timeline,
-                memo: Default::default(),
-            }));
+            let (rules, timeline) = (Self::rules(settings), image.timeline(self.now, self.cut));
+            let subject = placed(Arc::new(tracked), (repository, &file), &state, &rules, timeline);
+            snapshot.subjects.push(Arc::new(subject));
         }
     }
 
@@ -539,46 +506,16 @@ impl Estate {
     pub(crate) fn proposes(&mut self, decision: &Decision, hours: i64) {
         for set in decision.changes.iter().filter(|set| set.proposal.is_some()) {
             let number = self.open.len() as u64 + 1;
-            let pull = opened(set, number, self.now - SignedDuration::from_hours(hours));
+            let pull = opened_with_head(set, number, self.now - SignedDuration::from_hours(hours));
             self.open.push(pull);
         }
     }
 }
 
-fn opened(set: &ChangeSet, number: u64, created: Timestamp) -> (PullRequest, Head) {
-    let proposal = set.proposal.as_ref().unwrap();
-    let marker = Marker {
-        format: 1,
-        branch: set.branch.to_string(),
-        changes: pull_request::changes(&proposal.text),
-        more: 0,
-        text: pull_request::key(&proposal.text),
-        closed: None,
-        told: proposal.auto_merge.iter().map(|_| "auto-merge".to_owned()).collect(),
-        by: String::new(),
-    };
-    let rendered = pull_request::render(&proposal.text, &marker);
+fn opened_with_head(set: &ChangeSet, number: u64, created: Timestamp) -> (PullRequest, Head) {
     let trailers = Trailers::parse(&set.commits[0].message);
     let commit: CommitId = format!("{number:040x}").parse().unwrap();
-    let pull = PullRequest {
-        number,
-        url: format!("https://git.example/acme/locked/pulls/{number}"),
-        title: rendered.title,
-        body: rendered.body,
-        state: PullState::Open,
-        head: set.branch.clone(),
-        head_commit: Some(commit),
-        base: main(),
-        is_draft: false,
-        labels: std::collections::BTreeSet::new(),
-        author: "repin".to_owned(),
-        created,
-        updated: created,
-        closed: None,
-        merge_commit: None,
-        has_conflict: Some(false),
-        is_auto_merged: Some(proposal.auto_merge.is_some()),
-    };
+    let pull = opened(set, number, commit, created);
     let head = Head {
         commit,
         parents: vec![head(&set.repository)],

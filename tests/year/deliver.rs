@@ -1,14 +1,15 @@
 //! What was decided is done, as Git and a forge would do it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use repin::message::pull_request::{self, Marker};
 use repin::message::trailers::{Change, Trailers};
 use repin::model::change::{ChangeSet, Chore, Notice, PlannedCommit, Request};
 use repin::model::forge::{PullRequest, PullState};
 
-use crate::estate::{REPOSITORIES, Value, key, main, parts_of};
+use crate::estate::{REPOSITORIES, Value, key, parts_of};
 use crate::law::Write;
+use crate::pure::opened;
 use crate::world::{Open, World, id};
 
 impl World {
@@ -90,17 +91,6 @@ impl World {
         let [commit] = set.commits.as_slice() else { panic!("one commit for a pull request") };
         assert_eq!(set.head, self.head("locked"));
         self.numbers += 1;
-        let marker = Marker {
-            format: 1,
-            branch: set.branch.to_string(),
-            changes: pull_request::changes(&proposal.text),
-            more: 0,
-            text: pull_request::key(&proposal.text),
-            closed: None,
-            told: BTreeSet::new(),
-            by: String::new(),
-        };
-        let rendered = pull_request::render(&proposal.text, &marker);
         let known = self.open.iter().position(|open| open.pull.head == set.branch);
         let was = known.map(|at| self.open.remove(at));
         let writes = self.writes_of(commit);
@@ -131,25 +121,8 @@ impl World {
                 number
             }
         };
-        let pull = PullRequest {
-            number,
-            url: format!("https://git.example/acme/locked/pulls/{number}"),
-            title: rendered.title,
-            body: rendered.body,
-            state: PullState::Open,
-            head: set.branch.clone(),
-            head_commit: Some(id(self.numbers)),
-            base: main(),
-            is_draft: false,
-            labels: BTreeSet::new(),
-            author: "repin".to_owned(),
-            created: was.as_ref().map_or(self.now, |open| open.pull.created),
-            updated: self.now,
-            closed: None,
-            merge_commit: None,
-            has_conflict: Some(false),
-            is_auto_merged: Some(false),
-        };
+        let created = was.as_ref().map_or(self.now, |open| open.pull.created);
+        let pull = PullRequest { updated: self.now, ..opened(set, number, id(self.numbers), created) };
         let files = commit.files.iter().map(|file| (file.path.to_string(), file.after.clone())).collect();
         let (head, parent) = (id(self.numbers), self.head("locked"));
         self.open.push(Open { pull, head, parent, message: commit.message.clone(), files, values });

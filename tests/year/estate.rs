@@ -8,14 +8,15 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use repin::manifest::argocd::{Definitions, read_applications};
-use repin::model::names::Branch;
 use repin::model::promotion::Promotion;
 use repin::model::rule::{AtLeast, Delivery, Glob, Match, Rule};
 use repin::model::schedule::cron::Cron;
 use repin::model::tracked::TrackedImage;
 use repin::model::version::Version;
 use repin::model::window::{Window, WindowKind};
-use repin::resolve::{Configured, KnownRepository, resolve};
+use repin::resolve::{Configured, resolve};
+
+use crate::pure::known;
 
 pub(crate) const ENVIRONMENTS: [&str; 3] = ["dev", "staging", "production"];
 pub(crate) const REPOSITORIES: [&str; 2] = ["gitops", "locked"];
@@ -87,10 +88,6 @@ impl fmt::Display for Value {
 
 pub(crate) fn order(one: &str, other: &str) -> Ordering {
     one.parse::<Version>().unwrap().cmp(&other.parse::<Version>().unwrap())
-}
-
-pub(crate) fn main() -> Branch {
-    "main".parse().unwrap()
 }
 
 /// Gives the repository and the file of a part in one environment.
@@ -211,16 +208,7 @@ pub(crate) fn tracked(part: usize, environment: usize) -> TrackedImage {
     let Definitions { applications, problems, .. } =
         read_applications(repository, &"apps.yaml".parse().unwrap(), &manifest);
     assert_eq!(problems, []);
-    let known: Vec<KnownRepository> = REPOSITORIES
-        .iter()
-        .map(|name| KnownRepository {
-            name: (*name).to_owned(),
-            branch: main(),
-            branches: Vec::new(),
-            default: None,
-            urls: vec![format!("git.example/acme/{name}")],
-        })
-        .collect();
+    let known = known(&REPOSITORIES);
     let configured = Configured { repositories: &known, ..Configured::default() };
     let images = resolve(&applications[0], &configured).0;
     images.into_iter().find(|image| image.alias.as_str() == PARTS[part].alias).unwrap()

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use repin::manifest::Source;
 use repin::message::trailers::Trailers;
 use repin::model::names::{ImageName, RepoPath, Tag};
-use repin::model::tracked::{RemoteBranch, Target};
-use repin::plan::locate::{FileState, Files, Site, locate};
+use repin::model::tracked::RemoteBranch;
+use repin::plan::locate::{FileState, Site};
 use repin::plan::pulls::{Head, Pulls};
 use repin::plan::rollback::Timeline;
 use repin::plan::{Decision, Failure, Listed, Question, Snapshot, Subject, decide};
-use repin::rules;
 
-use crate::estate::{ENVIRONMENTS, PARTS, REPOSITORIES, main, place};
+use crate::estate::{ENVIRONMENTS, PARTS, REPOSITORIES, place};
+use crate::pure::{main, placed};
 use crate::world::World;
 
 fn failure(code: &str) -> Failure {
@@ -64,24 +64,11 @@ impl World {
         let file: RepoPath = path.parse().unwrap();
         let state = self.state(part, environment);
         let tracked = self.tracked[&(part, environment)].clone();
-        let read = |path: &RepoPath| if *path == file { state.clone() } else { FileState::Missing };
-        let files = Files { read: &read, count: &|_, _| 0, naming: &|_, _| Vec::new(), holding: &|_, _, _| Vec::new() };
-        let located = tracked.target.as_ref().and_then(|target| locate(&tracked, target, files).pop());
-        assert!(located.as_ref().and_then(|one| one.site.as_ref().ok()).and_then(Site::shown).is_some());
-        let branch = tracked.target.as_ref().map(Target::written_branch).unwrap();
-        let subject = rules::Subject {
-            repository,
-            branch: &branch,
-            path: Some(&file),
-            application: &tracked.application.name,
-            namespace: "argocd",
-            project: "default",
-            labels: &BTreeMap::new(),
-        };
-        let rule = Some(rules::effective(&self.rules, false, &subject));
         let releases = self.repositories[repository].releases.clone();
         let timeline = Timeline { releases, ..self.timelines[&(part, environment)].clone() };
-        let subject = Arc::new(Subject { tracked, located, rule, timeline, memo: Default::default() });
+        let subject = Arc::new(placed(tracked, (repository, &file), &state, &self.rules, timeline));
+        let site = subject.located.as_ref().and_then(|located| located.site.as_ref().ok());
+        assert!(site.and_then(Site::shown).is_some());
         self.subjects.insert((part, environment), subject.clone());
         subject
     }
