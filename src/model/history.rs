@@ -52,6 +52,13 @@ pub struct CommitInfo {
     pub message: String,
 }
 
+impl CommitInfo {
+    /// Names it for people: `7157aaa3c6 on 2026-11-27 ("Update web")`.
+    pub fn in_words(&self) -> String {
+        format!("{} on {} (\"{}\")", self.id.short(), self.time.strftime("%Y-%m-%d"), self.subject)
+    }
+}
+
 /// The head of a branch that repin made, or that somebody committed to since.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct MadeHead {

@@ -264,11 +264,9 @@ impl Judge<'_> {
         };
         let now = Some(self.now_shown()).filter(|now| now != "\"\"").unwrap_or_else(|| "none".to_owned());
         let message = format!(
-            "{} took {mark} back to {now} in {} on {} (\"{}\"); {next}, or what a commit with the trailer `Repin-Resume: {}` releases",
+            "{} took {mark} back to {now} in {}; {next}, or what a commit with the trailer `Repin-Resume: {}` releases",
             commit.author_name,
-            commit.id.short(),
-            commit.time.strftime("%Y-%m-%d"),
-            commit.subject,
+            commit.in_words(),
             self.tracked.application.label(),
         );
         Judgement::held("guard/rolled-back", message)

@@ -70,11 +70,9 @@ impl Judge<'_> {
         let (application, alias) = (&self.tracked.application, &self.tracked.alias);
         if let Some(refusal) = refusal(application, alias, &self.subject.timeline, tag.as_str(), digest) {
             let message = format!(
-                "{} replaced {tag} here in {} on {} (\"{}\"); only another value is taken, or what a commit with the trailer `Repin-Resume: {}` releases",
+                "{} replaced {tag} here in {}; only another value is taken, or what a commit with the trailer `Repin-Resume: {}` releases",
                 refusal.author_name,
-                refusal.id.short(),
-                refusal.time.strftime("%Y-%m-%d"),
-                refusal.subject,
+                refusal.in_words(),
                 application.label(),
             );
             return Ok(Judgement::held("guard/rolled-back", message).with(to, None));
