@@ -230,7 +230,7 @@ pub enum Question {
     Verification(ImageName, Digest, BTreeSet<KeyName>),
     /// What the image behind a digest says of its sources. It is for texts only: "unknown" is an answer too.
     Labels(ImageName, Digest),
-    /// A file at the head of a branch: one that is about to be written, or of a branch that no target reads.
+    /// A file at the head of a branch: one that may be about to be written, or of a branch that no target reads.
     File(RemoteBranch, RepoPath),
     /// The closed and merged pull requests of a branch in a repository.
     Closed(String, Branch),
@@ -275,15 +275,14 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     let shared = owners::shared(snapshot);
     let waits = owners::waits(snapshot, &shared);
     let keys = owners::keys(snapshot, &shared);
-    let terms: Vec<&Terms> = snapshot.subjects.iter().map(|subject| subject.terms()).collect();
     let lifted = gates::let_through(snapshot);
-    let promoted = promotion::promoted(snapshot, &terms, &lifted);
+    let promoted = promotion::promoted(snapshot, &lifted);
     for (index, subject) in snapshot.subjects.iter().enumerate() {
         let demands = Demands {
             wait: waits.get(&index),
             keys: keys.get(&index),
             promoted: promoted.get(&index),
-            follows_rollback: terms.get(index).is_some_and(|terms| terms.follow_rollback),
+            follows_rollback: subject.terms().follow_rollback,
             let_through: lifted.get(&index).map(String::as_str),
         };
         match judge(snapshot, subject, demands) {
@@ -311,12 +310,12 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     owners::tell(snapshot, &shared, &mut judgements);
     group::observe(snapshot, &mut judgements);
     schedule::wait(snapshot, &mut judgements);
-    gates::close(snapshot, &terms, &lifted, &shared, &mut judgements);
-    together::wait(snapshot, &terms, &mut judgements);
-    let mut hours = Hours::of(snapshot, &terms);
+    gates::close(snapshot, &lifted, &shared, &mut judgements);
+    together::wait(snapshot, &mut judgements);
+    let mut hours = Hours::of(snapshot);
     limits::per_hour(snapshot, &mut hours, &lifted, &mut judgements);
-    limits::per_push(snapshot, &terms, &lifted, &mut judgements);
-    together::wait(snapshot, &terms, &mut judgements);
+    limits::per_push(snapshot, &lifted, &mut judgements);
+    together::wait(snapshot, &mut judgements);
     let made = match group::name_branches(snapshot, &mut judgements) {
         Ok(made) => made,
         Err(questions) => return Decision { questions, ..Decision::default() },

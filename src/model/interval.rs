@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
 
 /// Reads a span of time.
@@ -40,6 +42,11 @@ pub fn as_written(span: Duration) -> String {
         rest %= factor;
     }
     if text.is_empty() { "0s".to_owned() } else { text }
+}
+
+/// Gives a time as people read it, which stays right when it is read later: `2026-03-10 12:00 UTC`.
+pub fn to_the_minute(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// Gives a span as people say it, in its two largest units: `3d`, `1h 30m`, `45s`.

@@ -1,14 +1,15 @@
 //! Gates: what keeps a wanted change back for a while. The emergency stop, holds and freezes of people, windows.
 //!
 //! They come after the decision what is wanted, so that everybody sees what waits. A commit is held; a pull request is
-//! neither opened nor changed, and the forge does not merge it by itself. Guards are none of this: break-glass lifts gates,
-//! and nothing lifts a guard.
+//! neither opened nor changed, and the forge does not merge it by itself. Break-glass lifts them, but for the stop and for what
+//! cannot be read. Guards are none of this: nothing lifts a guard.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use crate::model::hold::{HeldPlace, Hold, HoldKind, Scope};
+use crate::model::interval::to_the_minute;
 use crate::model::outcome::OutcomeResult;
 use crate::model::rule::Delivery;
 use crate::model::text::plain;
@@ -105,15 +106,13 @@ pub(super) fn let_through(snapshot: &Snapshot) -> BTreeMap<usize, String> {
 
 /// Says who did it, why and until when: `freeze by paula since … until …: end of quarter`.
 fn by_whom(hold: &Hold, what: &str) -> String {
-    let time = |time: Timestamp| time.strftime("%Y-%m-%d %H:%M UTC").to_string();
-    let until = hold.until.map(|until| format!(" until {}", time(until))).unwrap_or_default();
-    format!("{what} by {} since {}{until}: {}", plain(&hold.actor), time(hold.since), plain(&hold.reason))
+    let until = hold.until.map(|until| format!(" until {}", to_the_minute(until))).unwrap_or_default();
+    format!("{what} by {} since {}{until}: {}", plain(&hold.actor), to_the_minute(hold.since), plain(&hold.reason))
 }
 
 /// Holds what waits for a gate; the gate of one owner of a place is that of all.
 pub(super) fn close(
     snapshot: &Snapshot,
-    terms: &[&Terms],
     lifted: &BTreeMap<usize, String>,
     shared: &[Shared<'_>],
     judgements: &mut [Judgement],
@@ -121,20 +120,13 @@ pub(super) fn close(
     let mut windows = Windows::default();
     let is_pending = |judgement: Option<&Judgement>| judgement.is_some_and(|one| one.result == OutcomeResult::Pending);
     let mut gates: BTreeMap<usize, Gate> = BTreeMap::new();
-    for (index, (subject, terms)) in snapshot.subjects.iter().zip(terms).enumerate() {
-        if !is_pending(judgements.get(index)) {
-            continue;
-        }
-        let found = all_gates(snapshot, subject, terms, &mut windows);
-        let lift = lifted.get(&index);
-        let Some(gate) = lift.and_then(|_| found.iter().find(|gate| is_firm(gate))).or(found.first()) else { continue };
-        match lift.filter(|_| !is_firm(gate)) {
-            Some(lift) => {
-                if let Some(judgement) = judgements.get_mut(index) {
-                    found.iter().for_each(|gate| judgement.lift(lift, gate.code));
-                }
-            }
-            None => drop(gates.insert(index, gate.clone())),
+    for (index, subject) in snapshot.subjects.iter().enumerate() {
+        let Some(judgement) = judgements.get_mut(index).filter(|one| is_pending(Some(one))) else { continue };
+        let (found, lift) = (all_gates(snapshot, subject, &mut windows), lifted.get(&index));
+        match (strictest(&found, lift.is_some()), lift) {
+            (Some(gate), _) => drop(gates.insert(index, gate.clone())),
+            (None, Some(lift)) => found.iter().for_each(|gate| judgement.lift(lift, gate.code)),
+            (None, None) => {}
         }
     }
     for Shared { owners, .. } in shared {
@@ -156,9 +148,10 @@ pub(super) fn close(
     }
 }
 
-/// Nobody lifts what stops everything: the operator's stop, and a file of which nobody knows what it holds.
-fn is_firm(gate: &Gate) -> bool {
-    matches!(gate.code, STOPPED | UNREADABLE)
+/// Gives the strictest of the gates that a person did not lift. Nobody lifts what stops everything: the operator's stop, and a
+/// file of which nobody knows what it holds.
+fn strictest(gates: &[Gate], is_lifted: bool) -> Option<&Gate> {
+    gates.iter().find(|gate| !is_lifted || matches!(gate.code, STOPPED | UNREADABLE))
 }
 
 /// The stricter the earlier.
@@ -196,13 +189,13 @@ impl Judgement {
 }
 
 /// Says what keeps a place back now, the strictest first.
-fn all_gates(snapshot: &Snapshot, subject: &Subject, terms: &Terms, windows: &mut Windows) -> Vec<Gate> {
-    let mut gates = Vec::new();
+fn all_gates(snapshot: &Snapshot, subject: &Subject, windows: &mut Windows) -> Vec<Gate> {
+    let (terms, mut gates) = (subject.terms(), Vec::new());
     if let Some(reason) = &snapshot.stop {
         return vec![Gate { code: STOPPED, message: format!("everything is stopped: {}", plain(reason)), until: None }];
     }
     if let Some(hold) = terms.hold.as_ref().filter(|hold| hold.until.is_none_or(|until| snapshot.now < until)) {
-        let until = hold.until.map(|until| format!(" until {}", until.strftime("%Y-%m-%d %H:%M UTC")));
+        let until = hold.until.map(|until| format!(" until {}", to_the_minute(until)));
         let message = format!("the annotation `hold` holds it{}: {}", until.unwrap_or_default(), plain(&hold.reason));
         gates.push(Gate { code: HOLD, message, until: hold.until });
     }
@@ -232,14 +225,13 @@ fn all_gates(snapshot: &Snapshot, subject: &Subject, terms: &Terms, windows: &mu
 
 /// Tells whether a gate keeps a place back now, whatever is wanted there.
 pub(super) fn is_closed(snapshot: &Snapshot, subject: &Subject) -> bool {
-    let gates = all_gates(snapshot, subject, subject.terms(), &mut Windows::default());
-    let is_lifted = override_of(snapshot, subject).is_some();
-    gates.iter().any(|gate| !is_lifted || is_firm(gate))
+    let gates = all_gates(snapshot, subject, &mut Windows::default());
+    strictest(&gates, override_of(snapshot, subject).is_some()).is_some()
 }
 
 /// Says of closed windows why, and when they open and close next.
 fn closed(state: &WindowState) -> String {
-    let time = |time: Option<Timestamp>| time.map(|time| time.strftime("%Y-%m-%d %H:%M UTC").to_string());
+    let time = |time: Option<Timestamp>| time.map(to_the_minute);
     let reason = state.reason.as_deref().unwrap_or("no window is open");
     let open = time(state.next_open)
         .map_or_else(|| "; it does not open within two years".to_owned(), |open| format!("; opens {open}"));

@@ -15,7 +15,6 @@ use crate::plan::locate::{FileState, refused_edit};
 use crate::plan::owners::{Place, place};
 use crate::plan::rollback::{before, is_written};
 use crate::plan::{Snapshot, Subject};
-use crate::rules::terms::Terms;
 
 /// Changes of an environment within an hour.
 pub const PER_HOUR: &str = "limit/per-hour";
@@ -42,10 +41,10 @@ struct Hour {
 
 impl<'a> Hours<'a> {
     /// Counts what there was, for environments that have a limit: what repin wrote, and what it proposed and is still open.
-    pub(super) fn of(snapshot: &'a Snapshot, terms: &[&Terms]) -> Self {
+    pub(super) fn of(snapshot: &'a Snapshot) -> Self {
         let mut hours: BTreeMap<&str, Hour> = BTreeMap::new();
-        for (subject, terms) in snapshot.subjects.iter().zip(terms) {
-            if let Some((environment, most)) = subject.environment().zip(terms.max_changes_per_hour) {
+        for subject in &snapshot.subjects {
+            if let Some((environment, most)) = subject.environment().zip(subject.terms().max_changes_per_hour) {
                 let most = usize::try_from(most).unwrap_or(usize::MAX);
                 let hour =
                     hours.entry(environment).or_insert(Hour { most, lately: Vec::new(), taken: 0, is_full: false });
@@ -180,12 +179,7 @@ fn lately(snapshot: &Snapshot, environment: &str) -> Vec<Timestamp> {
 
 /// Holds all that one push would bring of an environment, or at all, if that is more than it may: what wants to rewrite the
 /// world is looked at by a person first.
-pub(super) fn per_push(
-    snapshot: &Snapshot,
-    terms: &[&Terms],
-    lifted: &BTreeMap<usize, String>,
-    judgements: &mut [Judgement],
-) {
+pub(super) fn per_push(snapshot: &Snapshot, lifted: &BTreeMap<usize, String>, judgements: &mut [Judgement]) {
     let mut pushes: BTreeMap<_, Vec<usize>> = BTreeMap::new();
     for (index, subject) in snapshot.subjects.iter().enumerate() {
         let Some(judgement) = judgements.get(index).filter(|one| one.result == OutcomeResult::Pending) else {
@@ -203,7 +197,8 @@ pub(super) fn per_push(
             let environment = snapshot.subjects.get(*index).and_then(|subject| subject.environment());
             parts.entry(environment).or_default().push(*index);
         }
-        let of_rules = |part: &[usize]| part.iter().filter_map(|index| terms.get(*index)?.max_changes_per_push).min();
+        let of_rule = |index: &usize| snapshot.subjects.get(*index)?.terms().max_changes_per_push;
+        let of_rules = |part: &[usize]| part.iter().filter_map(of_rule).min();
         let limited = parts.into_iter().map(|(environment, part)| (environment, of_rules(&part), part));
         let whole = (None, snapshot.max_changes_per_push, members.clone());
         for (environment, most, part) in limited.chain([whole]) {

@@ -6,22 +6,22 @@
 
 mod circle;
 mod quorum;
+mod words;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::interval::in_words;
-use crate::model::names::{ApplicationKey, Digest};
+use crate::model::names::Digest;
 use crate::model::promotion::{Promotion, Quorum, Upstream};
-use crate::plan::judge::Judgement;
 use crate::plan::past::service::Service;
 use crate::plan::promotion::circle::{circles, in_a_circle};
 use crate::plan::promotion::quorum::{all_hold, any_holds, other_than_first};
+use crate::plan::promotion::words::place_in_words;
+pub(in crate::plan) use crate::plan::promotion::words::soaking;
 use crate::plan::rollback::{Standing, Stood, tag_of};
 use crate::plan::{Snapshot, Subject};
-use crate::rules::terms::Terms;
 
 /// How many places upstream a message names.
 const NAMED: usize = 5;
@@ -89,19 +89,34 @@ type Streams<'a> = HashMap<(&'a str, &'a str, &'a str), Vec<usize>>;
 
 /// Gives what is upstream of every image that is promoted, by position. For those that are `lifted` a person lets through what
 /// was not there for long enough.
-pub(super) fn promoted(
+pub(super) fn promoted(snapshot: &Snapshot, lifted: &BTreeMap<usize, String>) -> BTreeMap<usize, Promoted> {
+    promoted_of(snapshot, lifted, &|_| true)
+}
+
+/// Gives what stands upstream of one image, one for each environment that could be read.
+pub fn holdings_of(snapshot: &Snapshot, subject: &Subject) -> Vec<Holding> {
+    let found = promoted_of(snapshot, &BTreeMap::new(), &|other| std::ptr::eq(other, subject));
+    found.into_values().flat_map(|promoted| promoted.holdings).collect()
+}
+
+fn promoted_of(
     snapshot: &Snapshot,
-    all: &[&Terms],
     lifted: &BTreeMap<usize, String>,
+    is_meant: &dyn Fn(&Subject) -> bool,
 ) -> BTreeMap<usize, Promoted> {
-    let wanted: Vec<(usize, &Promotion)> =
-        all.iter().enumerate().filter_map(|(index, terms)| Some((index, terms.promote_from.as_ref()?))).collect();
+    let subjects = || snapshot.subjects.iter().map(AsRef::as_ref).enumerate();
+    let meant = subjects().filter(|(_, subject)| is_meant(subject));
+    let promotion = |(index, subject): (usize, _)| {
+        let subject: &Subject = subject;
+        Some((index, subject, subject.terms().promote_from.as_ref()?))
+    };
+    let wanted: Vec<(usize, &Subject, &Promotion)> = meant.filter_map(promotion).collect();
     if wanted.is_empty() {
         return BTreeMap::new();
     }
     let (mut streams, mut by_alias) = (Streams::new(), HashMap::<_, Vec<usize>>::new());
-    let services: Vec<Service> = snapshot.subjects.iter().map(|subject| Service::of(subject)).collect();
-    for (index, (subject, service)) in snapshot.subjects.iter().zip(&services).enumerate() {
+    let services: Vec<Service> = subjects().map(|(_, subject)| Service::of(subject)).collect();
+    for ((index, subject), service) in subjects().zip(&services) {
         let Some(environment) = subject.environment() else { continue };
         let alias = subject.tracked.alias.as_str();
         streams.entry((environment, service.name.as_str(), alias)).or_default().push(index);
@@ -109,33 +124,15 @@ pub(super) fn promoted(
     }
     let (services, streams, by_alias) = (&services, &streams, &by_alias);
     let view = View { snapshot, services, streams, by_alias, lifted, told: Cell::new(0) };
-    let of_subject = |(index, promotion): (usize, &Promotion)| {
-        let subject = snapshot.subjects.get(index)?;
-        let soak = all.get(index)?.soak.and_then(|soak| SignedDuration::try_from(soak).ok()).unwrap_or_default();
-        Some((index, view.promoted(index, subject, promotion, soak)))
-    };
-    let mut all: BTreeMap<usize, Promoted> = wanted.into_iter().filter_map(of_subject).collect();
-    // Who takes from any of several is not bound to the one that comes back to it.
-    let is_bound = |promotion: &Promotion| promotion.quorum == Quorum::All || promotion.upstreams.len() == 1;
-    let upstream = |promoted: &Promoted| -> Vec<usize> {
-        let held = promoted.holdings.iter().filter(|_| is_bound(&promoted.promotion));
-        held.map(|held| held.index).collect()
-    };
-    for (index, way) in circles(&all.iter().map(|(index, promoted)| (*index, upstream(promoted))).collect()) {
+    let mut all: BTreeMap<usize, Promoted> =
+        wanted.iter().map(|(index, subject, promotion)| (*index, view.promoted(*index, subject, promotion))).collect();
+    let upstream = wanted.iter().map(|(index, subject, promotion)| (*index, view.bound_to(*index, subject, promotion)));
+    for (index, way) in circles(&upstream.collect()) {
         if let Some(promoted) = all.get_mut(&index) {
             promoted.chosen = Err(in_a_circle(snapshot, &way));
         }
     }
     all
-}
-
-/// Gives what stands upstream of one image, one for each environment that could be read.
-pub fn holdings_of(snapshot: &Snapshot, subject: &Subject) -> Vec<Holding> {
-    let is_it = |other: &Subject| std::ptr::eq(other, subject);
-    let none = Terms::default();
-    let terms: Vec<&Terms> =
-        snapshot.subjects.iter().map(|other| if is_it(other) { other.terms() } else { &none }).collect();
-    promoted(snapshot, &terms, &BTreeMap::new()).into_values().flat_map(|promoted| promoted.holdings).collect()
 }
 
 struct View<'a> {
@@ -151,7 +148,8 @@ struct View<'a> {
 }
 
 impl View<'_> {
-    fn promoted(&self, index: usize, subject: &Subject, promotion: &Promotion, soak: SignedDuration) -> Promoted {
+    fn promoted(&self, index: usize, subject: &Subject, promotion: &Promotion) -> Promoted {
+        let soak = subject.terms().soak.and_then(|soak| SignedDuration::try_from(soak).ok()).unwrap_or_default();
         let (mut holdings, mut obstacles) = (Vec::new(), Vec::new());
         for upstream in &promotion.upstreams {
             match self.holding(index, subject, upstream, soak) {
@@ -173,6 +171,15 @@ impl View<'_> {
         Promoted { promotion: promotion.clone(), holdings, chosen }
     }
 
+    /// Gives all places without which this one gets nothing, whatever can be read of them. Who takes from any of several is not
+    /// bound to one of them.
+    fn bound_to(&self, index: usize, subject: &Subject, promotion: &Promotion) -> Vec<usize> {
+        let is_bound = promotion.quorum == Quorum::All || promotion.upstreams.len() == 1;
+        let upstreams = promotion.upstreams.iter().filter(|upstream| is_bound && !is_own(subject, upstream));
+        let found = upstreams.map(|upstream| self.find(index, subject, upstream));
+        found.filter(|found| self.is_of_one_application(found)).flatten().collect()
+    }
+
     /// Gives what one environment holds for the same service and alias.
     fn holding(
         &self,
@@ -188,11 +195,11 @@ impl View<'_> {
             Some(application) => format!("an Application called `{application}`"),
         };
         let stop = |code, message| Err(Obstacle { code, message });
-        if upstream.application.is_none() && subject.environment() == Some(upstream.environment.as_str()) {
+        if is_own(subject, upstream) {
             let message = format!("`promote-from: {upstream}` names the environment that the place itself is in");
             return stop("promotion/no-upstream", message);
         }
-        let Some(first) = found.first().and_then(|index| self.snapshot.subjects.get(*index)) else {
+        if found.is_empty() {
             // It may stand in what could not be read.
             if let Some((repository, failure)) = self.snapshot.repository_failures.iter().next() {
                 let message = format!(
@@ -220,11 +227,7 @@ impl View<'_> {
             }
             names.join("; ")
         };
-        let is_first = |index: &usize| {
-            let other = self.snapshot.subjects.get(*index);
-            other.is_some_and(|other| other.tracked.application == first.tracked.application)
-        };
-        if !found.iter().all(is_first) {
+        if !self.is_of_one_application(&found) {
             let message = format!(
                 "`promote-from: {upstream}` finds several Applications of {} with the alias `{alias}`: {}; name one of them as `{}/<application>`",
                 wanted(),
@@ -256,6 +259,12 @@ impl View<'_> {
 
     fn service(&self, index: usize) -> &str {
         self.services.get(index).map_or("", |service| &service.name)
+    }
+
+    fn is_of_one_application(&self, found: &[usize]) -> bool {
+        let mut keys = found.iter().filter_map(|index| Some(&self.snapshot.subjects.get(*index)?.tracked.application));
+        let first = keys.next();
+        keys.all(|key| Some(key) == first)
     }
 
     fn find(&self, own: usize, subject: &Subject, upstream: &Upstream) -> Vec<usize> {
@@ -365,30 +374,11 @@ fn value(standing: &Standing) -> Option<(&str, Option<&str>)> {
     Some((tag, digest.as_deref().or_else(claimed)))
 }
 
+/// Tells whether an upstream is the environment that the place itself is in.
+fn is_own(subject: &Subject, upstream: &Upstream) -> bool {
+    upstream.application.is_none() && subject.environment() == Some(upstream.environment.as_str())
+}
+
 fn nothing() -> Obstacle {
     Obstacle { code: "promotion/no-upstream", message: "nothing is upstream".to_owned() }
-}
-
-/// Names a place: `argocd/web-staging (app, staging) at apps/web.yaml#image.tag`.
-fn place_in_words(subject: &Subject) -> String {
-    let application: &ApplicationKey = &subject.tracked.application;
-    let environment = subject.environment().unwrap_or("no environment");
-    let file = subject.located.as_ref().map(|located| format!(" at {}", located.file)).unwrap_or_default();
-    format!("{} ({}, {environment}){file}", application.label(), subject.tracked.alias)
-}
-
-/// Says how long a value has to stand upstream yet.
-pub(super) fn soaking(held: &Holding, soak: SignedDuration) -> Judgement {
-    let time = |time: Timestamp| time.strftime("%Y-%m-%d %H:%M UTC").to_string();
-    let message = format!(
-        "`{}` holds {} since {}, and `soak` is {}: it waits until {}",
-        held.upstream,
-        held.tag,
-        time(held.since),
-        in_words(soak.unsigned_abs()),
-        time(held.soaked_at),
-    );
-    let mut judgement = Judgement::held("promotion/soak", message);
-    judgement.until = Some(held.soaked_at);
-    judgement
 }

@@ -11,6 +11,7 @@ mod limits;
 mod obsolete;
 mod refusal;
 mod state;
+mod upstream;
 
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +19,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::SignedDuration;
 
 use crate::message::pull_request::Marker;
-use crate::message::trailers::Change;
 use crate::model::change::{ChangeSet, Chore};
 use crate::model::forge::{PullRequest, PullState};
 use crate::model::names::Branch;
@@ -32,6 +32,7 @@ use crate::plan::pulls::hold::{fail, unconfigured};
 use crate::plan::pulls::limits::Counts;
 pub use crate::plan::pulls::refusal::values;
 pub use crate::plan::pulls::state::{Head, Pulls};
+use crate::plan::pulls::upstream::Upstream;
 use crate::plan::{Question, Snapshot};
 
 /// How long after repin closed it a pull request is opened again instead of a new one.
@@ -78,9 +79,11 @@ pub(super) fn settle<'a>(
         }
     }
     let unsettled = obsolete::unsettled(snapshot, judgements);
-    let owners = LazyCell::new(|| obsolete::owners(snapshot));
+    let upstream = LazyCell::new(|| Upstream::of(snapshot, promoted));
     let mut counts: BTreeMap<&str, Counts> = BTreeMap::new();
     let mut wanted: BTreeSet<(&str, Branch)> = BTreeSet::new();
+    // Those whose open pull request nobody wants as it is, whatever keeps the new value back.
+    let mut stale: BTreeSet<(&str, Branch)> = BTreeSet::new();
     for mut one in proposed {
         let repository = one.base.repository.as_str();
         let pulls = match snapshot.pulls.get(repository) {
@@ -107,28 +110,30 @@ pub(super) fn settle<'a>(
         // People may open a second one for another base.
         let own = open.get(&(repository, &branch)).into_iter().flatten();
         let open = own.min_by_key(|pull| (pull.base != one.base.branch, pull.number)).copied();
-        let base = one.base;
-        let is_withdrawn = |change: &Change| obsolete::is_withdrawn(snapshot, promoted, &owners, base, change);
+        let head = pulls.heads.get(&branch);
+        let is_stale = open.is_some_and(|pull| upstream.is_stale(repository, pull, head));
         if let Some(gate) = one.gate(judgements) {
-            let head = pulls.heads.get(&branch);
-            let is_stale = open.is_some_and(|pull| obsolete::brings(pull, head, &is_withdrawn));
-            if is_stale {
-                // Nobody wants it as it is, whatever keeps the new value back.
-                wanted.remove(&(repository, branch));
+            if is_stale && head.is_none_or(|head| head.is_ours) {
+                stale.insert((repository, branch));
+                one.hold(judgements, None, gate.code, &gate.message, gate.until);
             } else {
                 settled.chores.extend(open.and_then(|pull| stop_merge(repository, pull)));
+                one.hold(judgements, open, gate.code, &gate.message, gate.until);
             }
-            one.hold(judgements, open.filter(|_| !is_stale), gate.code, &gate.message, gate.until);
             continue;
         }
-        let (unsettled, is_withdrawn) = (&unsettled, &is_withdrawn);
-        let case = Case { snapshot, pulls, open, unsettled, is_withdrawn, branch: &branch, one: &one };
+        let (unsettled, upstream) = (&unsettled, &*upstream);
+        let case = Case { snapshot, pulls, open, unsettled, upstream, is_stale, branch: &branch, one: &one };
         let is_lifted = one.is_lifted(judgements);
         match case.verdict(counts, Some(&mut *hours).filter(|_| !is_lifted)) {
             Verdict::Ask(question) => settled.questions.push(question),
             Verdict::Hold { pull, code, message, until, chores } => {
                 one.hold(judgements, pull, code, &message, until);
                 settled.chores.extend(chores);
+            }
+            Verdict::Stale { message } => {
+                one.hold(judgements, None, "pull-request/open", &message, None);
+                stale.insert((repository, branch));
             }
             Verdict::Write { proposal, pull } => {
                 one.on_its(judgements, |judgement| {
@@ -147,8 +152,10 @@ pub(super) fn settle<'a>(
             }
         }
     }
-    if settled.questions.is_empty() && !snapshot.observe && snapshot.stop.is_none() {
-        settled.chores.extend(obsolete::chores(snapshot, promoted, judgements, &wanted));
+    let is_any = !snapshot.pulls.is_empty();
+    if is_any && settled.questions.is_empty() && !snapshot.observe && snapshot.stop.is_none() {
+        wanted.retain(|branch| !stale.contains(branch));
+        settled.chores.extend(obsolete::chores(snapshot, &upstream, judgements, &wanted));
     }
     settled
 }

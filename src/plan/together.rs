@@ -6,7 +6,6 @@ use crate::model::outcome::OutcomeResult;
 use crate::plan::group::{Unit, Way, way};
 use crate::plan::judge::{Gate, Judgement};
 use crate::plan::{Snapshot, Subject};
-use crate::rules::terms::Terms;
 
 /// Another one of the group waits.
 pub const GROUP: &str = "promotion/group";
@@ -83,12 +82,11 @@ fn blocks(judgement: &Judgement, is_named: bool) -> bool {
     }
 }
 
-/// Holds what is promoted as long as another member of its group wants to come along and may not. `terms` say which images
-/// are promoted.
-pub(super) fn wait(snapshot: &Snapshot, terms: &[&Terms], judgements: &mut [Judgement]) {
-    let mut groups: HashMap<_, Vec<usize>> = HashMap::with_capacity(terms.len());
-    for (index, (subject, terms)) in snapshot.subjects.iter().zip(terms).enumerate() {
-        if let Some(group) = group(subject).filter(|_| terms.promote_from.is_some()) {
+/// Holds what is promoted as long as another member of its group wants to come along and may not.
+pub(super) fn wait(snapshot: &Snapshot, judgements: &mut [Judgement]) {
+    let mut groups: HashMap<_, Vec<usize>> = HashMap::with_capacity(snapshot.subjects.len());
+    for (index, subject) in snapshot.subjects.iter().enumerate() {
+        if let Some(group) = group(subject).filter(|_| subject.terms().promote_from.is_some()) {
             groups.entry(group).or_default().push(index);
         }
     }

@@ -609,3 +609,58 @@ fn what_upstream_took_back_leaves_a_pull_request_that_brings_other_services_too(
     let files: Vec<&str> = set.commits[0].files.iter().map(|file| file.path.as_str()).collect();
     assert_eq!(files, ["services/b/production/values.yaml"]);
 }
+
+#[test]
+fn what_brings_what_upstream_took_back_is_closed_also_where_another_one_cannot_be_said() {
+    let of = |staging: &'static str| {
+        let estate = Estate::with("delivery: pull-request\nper: environment\nsoak: 24h");
+        let estate = estate.place("staging a", staging).place("production a", "90:1.0.0");
+        estate.place("staging b", "90:1.0.0 30:+1.1.0").place("production b", "90:1.0.0")
+    };
+    let before = proposed(of("90:1.0.0 30:+1.1.0"));
+    let after =
+        of("90:1.0.0 30:+1.1.0 2:1.0.0").place("staging c", "90:1.0.0 30:+1.1.0").place("production c", "90:1.0.0");
+    let mut after = after.answer("b:1.1.0", "down");
+    after.open.clone_from(&before.open);
+    let decision = after.decide();
+    assert_eq!(outcome(&decision, "production b").result, OutcomeResult::Failed);
+    let waits = outcome(&decision, "production c");
+    assert_eq!((verdict(&waits).as_str(), decision.changes.len()), ("held pull-request/open 1.1.0", 0));
+    assert!(waits.message.contains("it is closed, and the others follow"), "{}", waits.message);
+    assert!(closing(&decision.chores).unwrap().contains("`staging` holds 1.1.0 no more"), "{:#?}", decision.chores);
+}
+
+#[test]
+fn what_somebody_else_committed_to_is_left_to_people_and_merged_by_no_forge() {
+    let rule = format!("{MERGED}\nsoak: 24h");
+    let of = |staging: &'static str| Estate::web(&rule, staging, "90:1.0.0");
+    let mut before = proposed(of("90:1.0.0 30:+1.1.0"));
+    before.open[0].1.is_ours = false;
+    let freeze = format!("kind: freeze, environment: production, reason: r, by: p, {SINCE}");
+    for (staging, held, code) in [
+        // Upstream went on, and what it holds now soaks, or waits for people.
+        ("90:1.0.0 60:+1.1.0 2:+1.2.0", "", "promotion/soak"),
+        ("90:1.0.0 60:+1.1.0 30:+1.2.0", "", "pull-request/foreign-commits"),
+        ("90:1.0.0 60:+1.1.0 30:+1.2.0", &*freeze, "gate/frozen"),
+        ("90:1.0.0 60:+1.1.0 2:1.0.0", "", "current"),
+        ("90:1.0.0 30:+1.1.0", &*freeze, "gate/frozen"),
+    ] {
+        let mut estate = of(staging);
+        if !held.is_empty() {
+            estate = estate.held("locked", held);
+        }
+        estate.open.clone_from(&before.open);
+        let decision = estate.decide();
+        assert_eq!(
+            (outcome(&decision, "production web").code.as_str(), decision.changes.len()),
+            (code, 0),
+            "{staging}"
+        );
+        let stops = decision.chores.iter().filter(|chore| matches!(chore, Chore::StopMerge { .. })).count();
+        let closes = decision.chores.iter().filter(|chore| matches!(chore, Chore::Close { .. })).count();
+        assert_eq!((stops, closes), (1, 0), "{staging} {held}: {:#?}", decision.chores);
+    }
+    // What upstream still holds waits for people alone.
+    let decision = before.decide();
+    assert!(!decision.chores.iter().any(|chore| matches!(chore, Chore::StopMerge { .. })), "{:#?}", decision.chores);
+}

@@ -1,6 +1,10 @@
 //! What goes from one environment to the next, when, and what keeps it back.
 
+use std::sync::Arc;
+
 use repin::model::rule::Delivery;
+use repin::plan::rollback::Stood;
+use repin::plan::{Subject, decide};
 
 use crate::estate::{Estate, outcome, verdict};
 
@@ -687,4 +691,25 @@ fn one_owner_of_a_shared_place_that_waits_holds_all() {
     is("hold: it leaked until=2026-03-10T11:00:00Z", "pending pending 1.1.0", "pending pending 1.1.0");
     is("soak: 2d", "held place/contested 1.1.0", "held promotion/soak 1.1.0");
     is("promote-from: dev", "held place/contested 1.1.0", "held promotion/no-upstream -");
+}
+
+#[test]
+fn a_circle_is_one_whatever_its_places_hold() {
+    let estate = Estate::with("")
+        .top("  - match: {path: \"services/web/staging/**\"}\n    promote_from: production\n    delivery: commit\n")
+        .place("production web", "72:1.1.0")
+        .place("staging web", "72:1.0.0");
+    let mut snapshot = estate.snapshot();
+    // Its image stands at a second place, which holds another value since another time.
+    let of_staging = |subject: &&Arc<Subject>| subject.environment() == Some("staging");
+    let mut second = (**snapshot.subjects.iter().find(of_staging).unwrap()).clone();
+    let located = second.located.as_mut().unwrap();
+    located.file = "services/web/staging/more.yaml".parse().unwrap();
+    located.site.as_mut().unwrap().held.tag = Some("1.2.0".to_owned());
+    second.timeline.standings[0].stood = Stood::Tag { tag: "1.2.0".to_owned(), digest: None };
+    snapshot.subjects.push(Arc::new(second));
+    let decision = decide(&snapshot);
+    assert!(decision.questions.is_empty(), "{:?}", decision.questions);
+    let codes: Vec<&str> = decision.outcomes.iter().map(|one| one.code.as_str()).collect();
+    assert_eq!(codes, ["promotion/circle"; 3], "{:#?}", decision.outcomes);
 }

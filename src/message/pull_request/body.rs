@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use crate::message::pull_request::foreign::{code, host, host_link, link, text as foreign_text};
 use crate::model::change::{News, PullText, WrittenPlace};
 use crate::model::forge::{Comparison, Course, LABEL_REBASE, LABEL_RETRY, SourceCommit, SourcePull};
+use crate::model::interval::to_the_minute;
 use crate::model::source::Source;
 
 /// Longest body, in bytes, and so in characters. GitHub takes 65,536 characters.
@@ -134,7 +133,7 @@ fn section(image: &Image<'_>, detail: Detail) -> String {
         line("Digest", code(digest, 150));
     }
     if let Some(time) = place.first_seen {
-        line("First seen", minute(time));
+        line("First seen", to_the_minute(time));
     }
     line("Where", places(&image.places, detail.places));
     if let Some(source) = place.labels.as_ref().and_then(Source::of) {
@@ -228,7 +227,7 @@ fn listed(title: &str, lines: Vec<String>, total: usize) -> String {
 fn pulled(pull: &SourcePull, forge: Option<&str>) -> String {
     let label = format!("pull request {}", pull.number);
     let label = linked(label, &pull.url, forge);
-    let merged = pull.merged.map(|time| format!(", merged {}", minute(time))).unwrap_or_default();
+    let merged = pull.merged.map(|time| format!(", merged {}", to_the_minute(time))).unwrap_or_default();
     format!("{label}: {}, by {}{merged}", foreign_text(&pull.title, 200), foreign_text(&pull.author, 60))
 }
 
@@ -288,11 +287,6 @@ pub(super) fn short(value: &str) -> String {
 fn short_revision(revision: &str) -> &str {
     let is_id = matches!(revision.len(), 40 | 64) && revision.bytes().all(|c| c.is_ascii_hexdigit());
     if is_id { revision.get(..REVISION).unwrap_or(revision) } else { revision }
-}
-
-/// A time that stays right when it is read later.
-fn minute(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 pub(super) fn days(time: Duration) -> String {

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use crate::model::interval::to_the_minute;
 use crate::model::names::{Digest, Tag};
 use crate::model::outcome::OutcomeResult;
 use crate::model::policy::{AfterRollback, Pin, Policy};
@@ -56,7 +57,7 @@ impl Judge<'_> {
         let goes_back = self.went_back(policy, held, tag);
         if goes_back {
             if !self.demands.follows_rollback {
-                let since = held.since.strftime("%Y-%m-%d %H:%M UTC");
+                let since = to_the_minute(held.since);
                 let message = format!(
                     "`{upstream}` holds {tag} since {since}, which is less than {} here; it stays, for a person to decide (`follow_rollback: pull-request` of a rule would propose it)",
                     self.now_shown()
@@ -136,7 +137,7 @@ impl Judge<'_> {
             Sieve::Asks(question) => return Err(vec![question]),
         }
         let digest = if held.digest.is_some() { "" } else { "; which digest it has there Git does not say" };
-        let what = format!("what `{upstream}` holds since {}{digest}", held.since.strftime("%Y-%m-%d %H:%M UTC"));
+        let what = format!("what `{upstream}` holds since {}{digest}", to_the_minute(held.since));
         let mut judgement = self.take_as(tag, &what, "")?;
         let since = held.since.strftime("%Y-%m-%dT%H:%M:%SZ");
         judgement.reason = Some(format!("promoted from `{upstream}`, which holds {} since {since}", held.tag));

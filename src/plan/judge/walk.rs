@@ -180,7 +180,7 @@ impl Judge<'_> {
             "is {} old, {waits} {} (until {})",
             interval::in_words(self.snapshot.now.duration_since(seen).unsigned_abs()),
             interval::in_words(*age),
-            until.strftime("%Y-%m-%d %H:%M UTC")
+            interval::to_the_minute(until)
         );
         Some(PassedOver { tag: tag.clone(), standing: "too-young", reason, until: Some(until) })
     }

@@ -1,33 +1,24 @@
 //! Places that would be promoted from themselves, by way of others. The configuration refuses environments that do so; rules and
 //! annotations can still send single places round.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::plan::Snapshot;
-use crate::plan::promotion::{Obstacle, place_in_words};
+use crate::plan::promotion::Obstacle;
+use crate::plan::promotion::words::place_in_words;
 
 /// Gives the places that are part of a circle, each with its way round: itself, what is upstream of it, and so on.
 /// `upstream` has for each place those that it takes from.
 pub(super) fn circles(upstream: &BTreeMap<usize, Vec<usize>>) -> BTreeMap<usize, Vec<usize>> {
-    // Whatever ends somewhere, upstream or downstream, is no part of one; that is nearly always all.
-    let mut left: BTreeSet<usize> = upstream.keys().copied().collect();
-    loop {
-        let goes_on = |place: &usize| upstream.get(place).is_some_and(|from| from.iter().any(|one| left.contains(one)));
-        let fewer: BTreeSet<usize> = left.iter().copied().filter(goes_on).collect();
-        if fewer.len() == left.len() {
-            break;
-        }
-        left = fewer;
-    }
-    left.iter().filter_map(|place| Some((*place, way_round(*place, upstream, &left)?))).collect()
+    upstream.keys().filter_map(|place| Some((*place, way_round(*place, upstream)?))).collect()
 }
 
 /// Finds the shortest way from a place back to it.
-fn way_round(place: usize, upstream: &BTreeMap<usize, Vec<usize>>, left: &BTreeSet<usize>) -> Option<Vec<usize>> {
+fn way_round(place: usize, upstream: &BTreeMap<usize, Vec<usize>>) -> Option<Vec<usize>> {
     let mut came_from: HashMap<usize, usize> = HashMap::new();
     let mut next = VecDeque::from([place]);
     while let Some(here) = next.pop_front() {
-        for from in upstream.get(&here).into_iter().flatten().filter(|from| left.contains(from)) {
+        for from in upstream.get(&here).into_iter().flatten() {
             if *from == place {
                 let back = |at: &usize| came_from.get(at).copied();
                 let mut way: Vec<usize> = std::iter::successors(Some(here), back).collect();

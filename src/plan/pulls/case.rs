@@ -7,12 +7,15 @@ use crate::message::trailers::Change;
 use crate::model::change::{Chore, Notice, Proposal, PullText, Request, WrittenPlace};
 use crate::model::forge::{LABEL_REBASE, LABEL_RETRY, PullRequest, PullState, RebaseWhen};
 use crate::model::names::Branch;
+use crate::model::tracked::RemoteBranch;
 use crate::plan::group::Proposed;
 use crate::plan::judge::Gate;
 use crate::plan::limits::Hours;
 use crate::plan::pulls::limits::Counts;
 use crate::plan::pulls::obsolete::Places;
-use crate::plan::pulls::{AUTO_MERGE, Head, MERGE_STOPPED, Pulls, REOPENED_WITHIN, by_people, refusal};
+use crate::plan::pulls::upstream::Upstream;
+use crate::plan::pulls::{AUTO_MERGE, Head, MERGE_STOPPED, Pulls, REOPENED_WITHIN, by_people, refusal, stop_merge};
+
 use crate::plan::{Question, Snapshot};
 
 /// How long the base may lag behind a merge that the forge tells of.
@@ -32,6 +35,8 @@ pub(super) enum Verdict<'a> {
         until: Option<Timestamp>,
         chores: Vec<Chore>,
     },
+    /// Nobody wants the open one as it is, and what is to come in its place cannot be said now: it is closed.
+    Stale { message: String },
     /// Something is written.
     Write { proposal: Box<Proposal>, pull: Option<&'a PullRequest> },
 }
@@ -44,8 +49,9 @@ pub(super) struct Case<'a, 'p> {
     pub(super) open: Option<&'a PullRequest>,
     /// Places of which nobody knows what they want.
     pub(super) unsettled: &'p Places<'a>,
-    /// Says of a change that upstream does not hold its value any more.
-    pub(super) is_withdrawn: &'p dyn Fn(&Change) -> bool,
+    pub(super) upstream: &'p Upstream<'a>,
+    /// The open one brings a value that upstream does not hold any more.
+    pub(super) is_stale: bool,
     pub(super) branch: &'p Branch,
     pub(super) one: &'p Proposed<'a>,
 }
@@ -72,12 +78,21 @@ impl<'a> Case<'a, '_> {
         );
         let notice = Notice::Foreign { author: head.author.clone(), commit: head.commit };
         let told = open.filter(|_| head.is_known).and_then(|pull| self.tell(pull, "foreign", notice));
-        let chores = told.into_iter().collect();
+        // That the forge merges by itself what upstream took back is no work of whoever committed.
+        let stopped = open.filter(|_| self.is_stale).and_then(|pull| stop_merge(&self.one.base.repository, pull));
+        let chores = told.into_iter().chain(stopped).collect();
         Verdict::Hold { pull: open, code: "pull-request/foreign-commits", message, until: None, chores }
     }
 
     fn with_open(&self, pull: &'a PullRequest, head: Option<&Head>, is_forced: bool) -> Verdict<'a> {
         if let Some(place) = head.filter(|_| !is_forced).and_then(|head| self.lost(head)) {
+            if self.is_stale {
+                let message = format!(
+                    "pull request #{} brings what upstream holds no more, and what {place} wants cannot be said now: it is closed, and the others follow",
+                    pull.number
+                );
+                return Verdict::Stale { message };
+            }
             let message = format!(
                 "pull request #{} stays as it is, for what {place} wants cannot be said now: {}",
                 pull.number, pull.url
@@ -275,14 +290,12 @@ impl<'a> Case<'a, '_> {
     /// is no loss.
     fn lost(&self, head: &Head) -> Option<String> {
         let wanted = self.changes();
+        let RemoteBranch { repository, branch } = self.one.base;
+        let is_gone = |change: &Change| self.upstream.withdrawn(repository, branch, change).is_some();
         let is_wanted = |change: &Change| wanted.iter().any(|one| one.file == change.file && one.key == change.key);
         let is_unsettled =
             |change: &&Change| self.unsettled.contains(&(self.one.base, change.file.as_str(), change.key.clone()));
-        let lost = head
-            .changes
-            .iter()
-            .filter(|change| !is_wanted(change) && !(self.is_withdrawn)(change))
-            .find(is_unsettled)?;
+        let lost = head.changes.iter().filter(|change| !is_wanted(change) && !is_gone(change)).find(is_unsettled)?;
         Some(format!("`{}` of {}", lost.key, lost.file))
     }
 

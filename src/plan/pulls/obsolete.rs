@@ -9,16 +9,14 @@ use std::sync::Arc;
 use crate::message::pull_request::Marker;
 use crate::message::trailers::Change;
 use crate::model::change::Chore;
-use crate::model::forge::PullRequest;
 use crate::model::names::{Branch, RepoPath};
 use crate::model::outcome::OutcomeResult;
 use crate::model::rule::Delivery;
 use crate::model::tracked::RemoteBranch;
 use crate::plan::gates::{HOLD, is_closed};
-use crate::plan::judge::{Judgement, is_within_reach};
-use crate::plan::promotion::Promoted;
+use crate::plan::judge::Judgement;
+use crate::plan::pulls::upstream::{Upstream, brought};
 use crate::plan::pulls::{Head, Pulls, stop_merge};
-use crate::plan::rollback::tag_of;
 use crate::plan::together::GROUP;
 use crate::plan::{Snapshot, Subject, shown_key};
 use crate::rules;
@@ -41,9 +39,6 @@ const SETTLED: [&str; 11] = [
 const ELSEWHERE: &str = "pull-request/open";
 /// How many reasons are given.
 const MAX_REASONS: usize = 3;
-
-/// Places by repository, file and key path, with the positions of those who want them.
-pub(super) type Owners<'a> = BTreeMap<(&'a str, &'a str, String), Vec<usize>>;
 
 /// Places of branches: the base, the file and the key path.
 pub(super) type Places<'a> = BTreeSet<(&'a RemoteBranch, &'a str, String)>;
@@ -69,44 +64,13 @@ fn is_settled(code: &str) -> bool {
     SETTLED.contains(&code) || code.ends_with("/hold")
 }
 
-/// Says that upstream does not hold a change's value any more, if that is known.
-fn withdrawn(promoted: &Promoted, change: &Change) -> Option<String> {
-    let pinned = change.digest.as_deref().or_else(|| change.new.split_once('@').map(|(_, digest)| digest));
-    let is_gone = promoted.still_holds(tag_of(&change.new), pinned) == Some(false);
-    is_gone.then(|| format!("`{}` holds {} no more", promoted.promotion, tag_of(&change.new)))
-}
-
-/// Tells whether an open pull request brings a change of which this says that upstream does not hold its value any more, be it
-/// of a place that now waits.
-pub(super) fn brings(pull: &PullRequest, head: Option<&Head>, is_withdrawn: &dyn Fn(&Change) -> bool) -> bool {
-    let marker = || Marker::parse(&pull.body).map(|marker| marker.changes);
-    let own = head.filter(|head| head.is_ours).map(|head| head.changes.clone());
-    own.or_else(marker).unwrap_or_default().iter().any(is_withdrawn)
-}
-
-/// Tells whether upstream does not hold the value of a change to a base any more.
-pub(super) fn is_withdrawn(
-    snapshot: &Snapshot,
-    promoted: &BTreeMap<usize, Promoted>,
-    owners: &Owners<'_>,
-    base: &RemoteBranch,
-    change: &Change,
-) -> bool {
-    let view = View { snapshot, promoted, judgements: &[], owners, repository: &base.repository };
-    view.withdrawn(&base.branch, change).is_some()
-}
-
 /// Gives what is to be closed and deleted, given the branches that somebody wants.
 pub(super) fn chores(
     snapshot: &Snapshot,
-    promoted: &BTreeMap<usize, Promoted>,
+    upstream: &Upstream<'_>,
     judgements: &[Judgement],
     wanted: &BTreeSet<(&str, Branch)>,
 ) -> Vec<Chore> {
-    if snapshot.pulls.is_empty() {
-        return Vec::new();
-    }
-    let owners = owners(snapshot);
     let mut chores = Vec::new();
     for (repository, pulls) in &snapshot.pulls {
         let Ok(pulls) = pulls else { continue };
@@ -114,7 +78,7 @@ pub(super) fn chores(
             continue;
         }
         let is_wanted = |branch: &Branch| wanted.contains(&(repository.as_str(), branch.clone()));
-        let view = View { snapshot, promoted, judgements, owners: &owners, repository };
+        let view = View { snapshot, upstream, judgements, repository };
         for pull in pulls.open.iter().filter(|pull| !is_wanted(&pull.head)) {
             let head = pulls.heads.get(&pull.head);
             let marker = Marker::parse(&pull.body);
@@ -125,13 +89,15 @@ pub(super) fn chores(
                 continue;
             }
             let is_own = marker.as_ref().is_some_and(|marker| marker.by == snapshot.instance);
-            let changes = match (head, &marker) {
-                (Some(head), _) if !head.is_ours => continue,
-                (Some(head), _) => &head.changes,
-                (None, Some(marker)) => &marker.changes,
-                (None, None) => continue,
-            };
-            if let Some(reason) = view.reason(&pull.base, changes, applications(head), is_own) {
+            // Without one of them nobody knows what it brings; that may be nothing.
+            if head.is_none() && marker.is_none() {
+                continue;
+            }
+            let changes = brought(pull, head);
+            // What somebody else committed to is left to people, but for what the forge would do by itself.
+            let is_foreign = head.is_some_and(|head| !head.is_ours);
+            let reason = view.reason(&pull.base, &changes, applications(head), is_own).filter(|_| !is_foreign);
+            if let Some(reason) = reason {
                 chores.push(Chore::Close {
                     repository: repository.clone(),
                     number: pull.number,
@@ -140,7 +106,7 @@ pub(super) fn chores(
                     body: pull.body.clone(),
                     reason,
                 });
-            } else if view.is_kept_back(&pull.base, changes) {
+            } else if view.is_kept_back(&pull.base, &changes) || upstream.is_stale(repository, pull, head) {
                 chores.extend(stop_merge(repository, pull));
             }
         }
@@ -168,30 +134,15 @@ fn left_over(pulls: &Pulls, view: &View<'_>, is_free: impl Fn(&Branch) -> bool) 
         .collect()
 }
 
-fn applications(head: Option<&crate::plan::pulls::Head>) -> &[(String, Option<String>)] {
+fn applications(head: Option<&Head>) -> &[(String, Option<String>)] {
     head.map_or(&[], |head| &head.applications)
-}
-
-/// Finds out who wants which place and may write it.
-pub(super) fn owners(snapshot: &Snapshot) -> Owners<'_> {
-    let mut owners = Owners::new();
-    for (index, subject) in snapshot.subjects.iter().enumerate().filter(|(_, subject)| is_within_reach(subject)) {
-        let (Some(target), Some(located), Some(key)) = (&subject.tracked.target, &subject.located, shown_key(subject))
-        else {
-            continue;
-        };
-        let place = (target.base.repository.as_str(), located.file.as_str(), key);
-        owners.entry(place).or_default().push(index);
-    }
-    owners
 }
 
 /// What the places of one repository want.
 struct View<'a> {
     snapshot: &'a Snapshot,
-    promoted: &'a BTreeMap<usize, Promoted>,
+    upstream: &'a Upstream<'a>,
     judgements: &'a [Judgement],
-    owners: &'a Owners<'a>,
     repository: &'a str,
 }
 
@@ -208,7 +159,7 @@ impl View<'_> {
             return None;
         }
         // One value that upstream took back is enough, whatever else waits.
-        if let Some(reason) = changes.iter().find_map(|change| self.withdrawn(base, change)) {
+        if let Some(reason) = changes.iter().find_map(|change| self.upstream.withdrawn(self.repository, base, change)) {
             return Some(reason);
         }
         // So is one that a person holds.
@@ -259,22 +210,7 @@ impl View<'_> {
     }
 
     fn owners_of(&self, base: &Branch, change: &Change) -> Vec<usize> {
-        let key = (self.repository, change.file.as_str(), change.key.clone());
-        let is_on_base = |index: &&usize| {
-            let subject = self.snapshot.subjects.get(**index);
-            let target = subject.and_then(|subject| subject.tracked.target.as_ref());
-            target.is_some_and(|target| target.base.branch == *base)
-        };
-        self.owners.get(&key).into_iter().flatten().filter(is_on_base).copied().collect()
-    }
-
-    /// Says that upstream does not hold a change's value any more.
-    fn withdrawn(&self, base: &Branch, change: &Change) -> Option<String> {
-        let gone = |index: &usize| withdrawn(self.promoted.get(index)?, change);
-        let index = self.owners_of(base, change).into_iter().find(|index| gone(index).is_some())?;
-        let subject = self.snapshot.subjects.get(index)?;
-        let (application, alias) = (subject.tracked.application.label(), &subject.tracked.alias);
-        Some(format!("{application} ({alias}): {}", gone(&index)?))
+        self.upstream.owners_of(self.repository, base, change)
     }
 
     /// Says why one image wants nothing from a pull request.
