@@ -37,7 +37,6 @@ pub use commit::{Authorship, Identity};
 pub use directory::{Child, Directory, DirectoryId, Entry, Node, Trees};
 pub use error::{GitError, Remote};
 pub use history::{History, HistoryLimits, Stretch};
-pub use kept::PROGRAM;
 pub use mirror::{Mirror, Options};
 pub use push::RefUpdate;
 pub use signature::Signer;

@@ -20,6 +20,7 @@ use repin::config;
 use repin::git::reads;
 use repin::reconcile::{CycleReport, Due, Mode, Reconciler};
 use seen::{difference, seen};
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -170,10 +171,10 @@ fn the_next_process_reads_only_what_changed() {
     let (text, count) = world.anew();
     assert_same(&text, &world.cold().0, "after a commit");
     assert!(count < all, "{count} of {all}");
-    // That was enough to be kept.
+    // That was enough to be kept; two contents that hold nothing are too few for theirs.
     let (text, count) = world.anew();
     assert_same(&text, &world.cold().0, "kept again");
-    assert_eq!(count, few);
+    assert_eq!(count, few + 2);
 }
 
 #[test]
@@ -201,14 +202,17 @@ fn what_is_not_as_it_was_written_is_found_anew() {
     world.anew();
     let whole = std::fs::read_to_string(world.kept()).unwrap();
     let lines: Vec<&str> = whole.lines().collect();
-    assert_eq!(lines.len(), 2 + APPS, "the program, what holds nothing, and a line for each image");
+    assert_eq!(lines.len(), 1 + APPS, "who wrote it, and a line for each image");
+    // What one image is called, with what is known of another one, as if it had been kept so.
+    let exchanged = format!("{}{}\n", &lines[1][..16], &lines[2][16..]);
+    let (program, _) = lines[0].rsplit_once(' ').unwrap();
+    let exchanged = format!("{program} {}\n{exchanged}", hex::encode(Sha256::digest(&exchanged)));
     let mut damages: Vec<Vec<u8>> = vec![
         Vec::new(),
         b"\n\n".to_vec(),
         vec![0xff; 64],
         whole.replacen("repin ", "repin 0", 1).into_bytes(),
-        // What one image is called, with what is known of another one.
-        [lines[..2].join("\n"), format!("{}{}", &lines[2][..16], &lines[3][16..])].join("\n").into_bytes(),
+        exchanged.into_bytes(),
     ];
     for number in 1..lines.len() {
         let mut changed = lines.clone();
@@ -222,6 +226,12 @@ fn what_is_not_as_it_was_written_is_found_anew() {
         std::fs::write(world.kept(), damage).unwrap();
         assert_same(&world.anew().0, &expected, &number.to_string());
     }
+    // A definition that is said to hold nothing, by nobody.
+    let nothing = world.mirror().join("repin/nothing");
+    let definition = world.remote.git(&["rev-parse", "main:argocd/a0.yaml"]);
+    let said = std::fs::read_to_string(&nothing).unwrap();
+    std::fs::write(&nothing, format!("{said}\n{definition}")).unwrap();
+    assert_same(&world.anew().0, &expected, "nothing");
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub(super) async fn run(global: &Global, emergency: Option<String>) -> u8 {
     global.print(&report);
     if !global.is_json() {
         let palette = Palette::of_stdout();
-        render::out(&render::outcomes(&report.outcomes, palette));
+        render::out(&render::outcomes(report.outcomes.iter(), palette));
         render::talk(&render::problems(&report.problems, Palette::plain()));
         render::talk(&render::counts(&report.outcomes, OutcomeResult::Delivered, &report.problems));
     }

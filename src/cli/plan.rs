@@ -2,7 +2,7 @@
 
 use crate::cli::render::{self, Palette};
 use crate::cli::{FAILED, FINE, Global, PENDING};
-use crate::model::outcome::{Outcome, OutcomeResult};
+use crate::model::outcome::OutcomeResult;
 use crate::reconcile::Mode;
 
 /// Exit 0 if nothing would change, 4 if something would, 1 if something failed. The diff is stdout, the rest stderr.
@@ -15,9 +15,8 @@ pub(super) async fn run(global: &Global) -> u8 {
     if !global.is_json() {
         render::out(&render::diff(&report.changes, Palette::of_stdout()));
         // What stays as it is is counted: nobody looks for it among a thousand lines.
-        let is_news = |outcome: &&Outcome| outcome.result != OutcomeResult::Current;
-        let news: Vec<Outcome> = report.outcomes.iter().filter(is_news).cloned().collect();
-        render::talk(&render::outcomes(&news, Palette::plain()));
+        let news = report.outcomes.iter().filter(|outcome| outcome.result != OutcomeResult::Current);
+        render::talk(&render::outcomes(news, Palette::plain()));
         render::talk(&render::problems(&report.problems, Palette::plain()));
         render::talk(&render::counts(&report.outcomes, OutcomeResult::Pending, &report.problems));
     }

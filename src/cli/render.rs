@@ -121,12 +121,12 @@ pub fn counts(outcomes: &[Outcome], moved: OutcomeResult, problems: &[Problem]) 
 }
 
 /// Lists outcomes: who, what became of it, from and to, why.
-pub fn outcomes(list: &[Outcome], palette: Palette) -> String {
+pub fn outcomes<'o>(list: impl Iterator<Item = &'o Outcome> + Clone, palette: Palette) -> String {
     let mut text = String::new();
     let names: Vec<String> =
-        list.iter().map(|outcome| clean(&format!("{} {}", outcome.application, outcome.alias))).collect();
+        list.clone().map(|outcome| clean(&format!("{} {}", outcome.application, outcome.alias))).collect();
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-    for (outcome, name) in list.iter().zip(&names) {
+    for (outcome, name) in list.zip(&names) {
         let (word, paint) = result(outcome.result);
         let pad = " ".repeat(width.saturating_sub(name.chars().count()));
         let _ = write!(text, "{name}{pad}  {}", palette.paint(paint, &format!("{word:<9}")));

@@ -5,18 +5,31 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
 use crate::git::mirror::Mirror;
 
 /// Names the program: what another one made of contents it may have made by other rules.
-pub const PROGRAM: &str = concat!("repin ", env!("CARGO_PKG_VERSION"), " ", env!("REPIN_SOURCES"));
+pub(in crate::git) const PROGRAM: &str = concat!("repin ", env!("CARGO_PKG_VERSION"), " ", env!("REPIN_SOURCES"));
 
 /// Where the files are, inside the mirror.
 const DIRECTORY: &str = "repin";
 
 impl Mirror {
-    /// Gives what was kept under a name, if anything was.
-    pub fn recall(&self, name: &str) -> Option<Vec<u8>> {
-        fs::read(self.kept_file(name)).ok()
+    /// Gives what this program kept under a name, if it is as it was kept.
+    pub fn recall(&self, name: &str) -> Option<String> {
+        let text = String::from_utf8(self.read_kept(name)?).ok()?;
+        let (head, content) = text.split_once('\n')?;
+        (head == seal(content)).then(|| content.to_owned())
+    }
+
+    /// Keeps something under a name for the same program, in the place of what was kept there. Whoever reads it meanwhile meets
+    /// the old or the new.
+    ///
+    /// # Errors
+    /// What stands in the way of writing it; a mirror that keeps nothing, see [`Mirror::keeps`].
+    pub fn keep(&self, name: &str, content: &str) -> io::Result<()> {
+        self.write_kept(name, format!("{}\n{content}", seal(content)).as_bytes())
     }
 
     /// Tells whether files can be kept in it: it is the kept one, and still ours.
@@ -24,11 +37,16 @@ impl Mirror {
         !self.is_private() && !self.is_gone()
     }
 
-    /// Keeps something under a name, in the place of what was kept there. Whoever reads it meanwhile meets the old or the new.
+    /// Reads a file that says itself whether it is whole.
+    pub(in crate::git) fn read_kept(&self, name: &str) -> Option<Vec<u8>> {
+        fs::read(self.kept_file(name)).ok()
+    }
+
+    /// Writes a file that says itself whether it is whole.
     ///
     /// # Errors
-    /// What stands in the way of writing it; a mirror that keeps nothing, see [`Mirror::keeps`].
-    pub fn keep(&self, name: &str, content: &[u8]) -> io::Result<()> {
+    /// As [`Mirror::keep`].
+    pub(in crate::git) fn write_kept(&self, name: &str, content: &[u8]) -> io::Result<()> {
         let path = self.kept_file(name);
         let directory = self.own_directory()?;
         // What a process that was killed leaves of it is removed with other leftovers of the mirror.
@@ -63,6 +81,11 @@ impl Mirror {
         made(&directory)?;
         Ok(directory)
     }
+}
+
+/// The first line of what is kept: who made it, and its hash.
+fn seal(content: &str) -> String {
+    format!("{PROGRAM} {}", hex::encode(Sha256::digest(content)))
 }
 
 /// Makes one directory; those above it must be there.

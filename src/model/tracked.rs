@@ -372,15 +372,16 @@ impl TrackedImage {
         let Self {
             application,
             rendered,
+            // Only what is traced through a template names its line.
             line,
-            project,
-            labels,
             alias,
             image_text,
             image,
-            asked,
             target,
             key,
+            project: _,
+            labels: _,
+            asked: _,
             policy: _,
             interval: _,
             group: _,
@@ -389,6 +390,6 @@ impl TrackedImage {
             wishes: _,
             refusal: _,
         } = self;
-        ((application, rendered, line, project, labels), (alias, image_text, image, asked, target, key))
+        (application, rendered.as_ref().map(|rendered| (rendered, line)), alias, image_text, image, target, key)
     }
 }

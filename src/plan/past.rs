@@ -156,7 +156,6 @@ struct Turns<'t> {
 
 struct Turn<'t> {
     standing: &'t Standing,
-    before: Option<&'t Stood>,
     /// The turn that brought this value the last time.
     stood_at: Option<usize>,
 }
@@ -182,18 +181,18 @@ impl<'s> Book<'s> {
 
     /// Gives what stood at a place, newest first; states that could not be read are passed over.
     pub fn stays(&self, subject: &Subject) -> Vec<Stay> {
-        let turns = self.turns(subject);
+        let turns = Self::turns(subject);
         (0..turns.all.len()).rev().filter_map(|number| self.stay(subject, &turns, number)).collect()
     }
 
     /// Gives the first of them alone.
     pub fn newest(&self, subject: &Subject) -> Option<Stay> {
-        let turns = self.turns(subject);
+        let turns = Self::turns(subject);
         self.stay(subject, &turns, turns.all.len().checked_sub(1)?)
     }
 
     /// Finds out when the value of a place turned into another one.
-    fn turns<'t>(&self, subject: &'t Subject) -> Turns<'t> {
+    fn turns(subject: &Subject) -> Turns<'_> {
         let is_absent = |stood: &Stood| matches!(stood, Stood::NoFile | Stood::NoKey);
         let mut turns = Turns { all: Vec::new(), began: None };
         // Where each value stood last.
@@ -209,7 +208,7 @@ impl<'s> Book<'s> {
                 continue;
             }
             let stood_at = last_at.insert(&standing.stood, turns.all.len());
-            turns.all.push(Turn { standing, before, stood_at });
+            turns.all.push(Turn { standing, stood_at });
         }
         turns
     }
@@ -217,7 +216,8 @@ impl<'s> Book<'s> {
     /// Tells of the stay that one turn began.
     fn stay(&self, subject: &Subject, turns: &Turns<'_>, number: usize) -> Option<Stay> {
         let base = &subject.tracked.target.as_ref()?.base;
-        let Turn { standing, before, stood_at } = turns.all.get(number)?;
+        let Turn { standing, stood_at } = turns.all.get(number)?;
+        let before = number.checked_sub(1).and_then(|at| Some(&turns.all.get(at)?.standing.stood)).or(turns.began);
         let note = self.note(subject, base, standing.at, &standing.commit, &standing.stood);
         // What repin wrote over this very value took nothing back; a commit of it that somebody picked again may have.
         let is_own = |note: &Note| before.is_none_or(|before| replaces(&note.change, before));

@@ -339,7 +339,7 @@ impl Reconciler {
         is_whole
     }
 
-    /// Reads the files of places, of which nobody asks without a decision: of those whose past is known only for `check`.
+    /// Reads the files of places, for which nobody asks without a decision: all for `check`, else those whose past is not known.
     async fn read_files(&mut self, snapshot: &mut Snapshot, mode: &Mode) {
         let is_meant = |subject: &&Arc<Subject>| *mode == Mode::Check || subject.timeline.standings.is_empty();
         let question = |subject: &Arc<Subject>| {

@@ -27,7 +27,7 @@ use crate::model::names::{Branch, RepoPath};
 
 /// How the files begin that are kept for branches.
 const NAME: &str = "history-";
-/// How large a file may get, in bytes: about 200,000 commits. One with more is read again in each process.
+/// How large a file may get, in bytes: about 200,000 commits. What is beyond it is read again in each process.
 const MAX_FILE: u64 = 128 << 20;
 
 /// The file of a branch, and how much of it is in use.
@@ -86,7 +86,7 @@ impl Record {
 
     /// Gives what is known to `take`: heads, each with the commits that lead to it from the one before, newest first.
     pub(super) fn read(&mut self, mirror: &Mirror, take: impl FnMut(CommitId, Vec<Step>)) {
-        let Some(content) = mirror.recall(&self.name) else { return };
+        let Some(content) = mirror.read_kept(&self.name) else { return };
         let length = parts(&content, take);
         self.length = u64::try_from(length).ok().filter(|length| *length > 0);
         if length < content.len() {
@@ -111,7 +111,7 @@ impl Record {
             }
             match after {
                 Some(_) => append(&mirror.kept_file(&self.name), length, &part),
-                None => mirror.keep(&self.name, &part),
+                None => mirror.write_kept(&self.name, &part),
             }
             .map(|()| whole)
         });

@@ -73,7 +73,7 @@ impl Repository {
         let survey = Survey::new(&line.root, &RepoPath::default(), self.survey.take(), &mut discover)?;
         let Discoveries { applications, sets, problems, unparsed_templates } = survey.discoveries();
         self.survey = Some(survey);
-        self.kept.forget_nothing(&[&line.root]);
+        self.kept.forget_nothing(&line.root);
         Ok(Arc::new(Reading { head: head.clone(), applications, sets, problems, unparsed_templates }))
     }
 }

@@ -1,10 +1,8 @@
-//! What was found of places and of what stood there, kept beside the mirror between runs: a command that starts anew searches
-//! only what changed since. All of it was made of contents that are named by their hash, by the program that the first line
-//! names; another one does not read it.
+//! What was found of places and of what stood there, kept in the mirror between runs: a command that starts anew searches only
+//! what changed since. All of it was made of contents that are named by their hash.
 //!
-//! The second line names the contents that hold nothing to discover. Then there is a line for each image: a number for all
-//! that decides where it is looked for, a number for what follows, and that as JSON. The numbers find damage, not forgery: who
-//! writes the cache owns the mirror as well.
+//! One file has a line for each image: a number for all that decides where it is looked for, and what is known of it as JSON.
+//! Another one names the contents that hold nothing to discover.
 
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, HashSet};
@@ -15,7 +13,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 use tracing::debug;
 
-use crate::git::{Directory, GitError, Mirror, Node, PROGRAM};
+use crate::git::{Directory, GitError, Mirror, Node};
 use crate::manifest::place::Place;
 use crate::model::history::BlobId;
 use crate::model::names::{ImageName, RepoPath};
@@ -28,13 +26,12 @@ use crate::reconcile::repository::line::{Line, Met};
 use crate::reconcile::repository::places::Placed;
 use crate::reconcile::repository::{Repository, StoodKey};
 
-/// The file in the mirror.
-const FILE: &str = "places";
-/// With what the line begins that names contents.
+/// The files in the mirror.
+const PLACES: &str = "places";
 const NOTHING: &str = "nothing";
 /// Digits of a number.
 const DIGITS: usize = 16;
-/// It is written again once so much had to be found anew that it is a part of it: one of so many.
+/// A file is written again once so much had to be found anew that it is a part of it: one of so many.
 const SHARE: usize = 8;
 /// So many contents that hold nothing are never worth forgetting.
 const FEW: usize = 10_000;
@@ -50,7 +47,9 @@ pub(in crate::reconcile) struct Kept {
     nothing: HashSet<BlobId>,
     /// How many of them there were when those were forgotten that are no more.
     alive: usize,
-    /// Images that were searched and contents that were read since it was written.
+    /// How many of them are not kept yet.
+    fresh_nothing: usize,
+    /// Images that were searched and contents that were read, and are not kept yet.
     pub(in crate::reconcile) fresh: usize,
     /// What is in use was read as a whole.
     pub(super) is_whole: bool,
@@ -79,19 +78,16 @@ impl Kept {
         if std::mem::replace(&mut self.is_read, true) {
             return;
         }
-        let text = mirror.recall(FILE).and_then(|content| String::from_utf8(content).ok());
-        let Some(text) = text.filter(|text| text.lines().next() == Some(PROGRAM)) else { return };
+        let blobs = mirror.recall(NOTHING).unwrap_or_default();
+        self.nothing = blobs.split_whitespace().filter_map(|blob| blob.parse().ok()).collect();
+        self.text = mirror.recall(PLACES).unwrap_or_default();
         let mut start = 0;
-        for line in text.split_inclusive('\n') {
-            if let Some(blobs) = line.strip_prefix(NOTHING) {
-                self.nothing = blobs.split_whitespace().filter_map(|blob| blob.parse().ok()).collect();
-            }
+        for line in self.text.split_inclusive('\n') {
             if let Some(number) = line.get(..DIGITS).and_then(|digits| u64::from_str_radix(digits, 16).ok()) {
-                self.lines.insert(number, start + DIGITS + 1..start + line.trim_end_matches('\n').len());
+                self.lines.insert(number, start + DIGITS..start + line.len());
             }
             start += line.len();
         }
-        self.text = text;
     }
 
     /// Tells whether a content is known to hold nothing to discover.
@@ -101,26 +97,29 @@ impl Kept {
 
     /// Notes a content that holds nothing to discover.
     pub(super) fn note_nothing(&mut self, blob: BlobId) {
-        self.fresh += usize::from(self.nothing.insert(blob));
+        self.fresh_nothing += usize::from(self.nothing.insert(blob));
     }
 
     /// Forgets such contents that stand nowhere any more, once there are many.
-    pub(super) fn forget_nothing(&mut self, roots: &[&Directory]) {
+    pub(super) fn forget_nothing(&mut self, root: &Directory) {
         if self.nothing.len() > 2 * self.alive + FEW {
-            let mut there = HashSet::new();
-            roots.iter().for_each(|root| contents_of(root, &mut there));
-            self.nothing.retain(|blob| there.contains(blob));
-            self.alive = self.nothing.len();
+            self.keep_nothing_of([root].into_iter());
         }
+    }
+
+    fn keep_nothing_of<'d>(&mut self, roots: impl Iterator<Item = &'d Directory>) {
+        let mut there = HashSet::new();
+        roots.for_each(|root| contents_of(root, &mut there));
+        self.nothing.retain(|blob| there.contains(blob));
+        self.alive = self.nothing.len();
     }
 
     fn entry(&self, image: &TrackedImage) -> Option<Entry> {
         if self.lines.is_empty() {
             return None;
         }
-        let line = self.text.get(self.lines.get(&number(image.sought()))?.clone())?;
-        let (digits, json) = line.split_once(' ')?;
-        let entry: Entry = (digits == written(number(json))).then(|| serde_json::from_str(json).ok())??;
+        let json = self.text.get(self.lines.get(&number(image.sought()))?.clone())?;
+        let entry: Entry = serde_json::from_str(json).ok()?;
         let is_of = entry.application == image.application.label() && entry.alias == image.alias;
         is_of.then_some(entry)
     }
@@ -160,32 +159,44 @@ impl Repository {
 
     /// Tells whether so much of what is in use is new that it is worth keeping.
     pub(in crate::reconcile) fn is_worth_keeping(&self) -> bool {
-        let rows = self.placed.len() + self.stood.len() + self.kept.nothing.len();
-        let fresh = self.kept.fresh + self.index.borrow().read;
-        self.kept.is_whole && fresh > 0 && fresh.saturating_mul(SHARE) >= rows
+        let is_new = self.kept.is_whole && (self.has_new_places() || self.has_new_nothing());
+        is_new && self.mirror.as_ref().is_some_and(Mirror::keeps)
+    }
+
+    fn has_new_places(&self) -> bool {
+        is_part(self.kept.fresh + self.index.borrow().read, self.placed.len() + self.stood.len())
+    }
+
+    fn has_new_nothing(&self) -> bool {
+        is_part(self.kept.fresh_nothing, self.kept.nothing.len())
     }
 
     /// Keeps what is in use for the next process. If that fails it is tried again once as much is new again.
     pub(in crate::reconcile) fn remember(&mut self) {
-        (self.kept.fresh, self.index.get_mut().read) = (0, 0);
+        let (has_new_places, has_new_nothing) = (self.has_new_places(), self.has_new_nothing());
+        if has_new_nothing {
+            self.kept.keep_nothing_of(self.lines.values().map(|line| &*line.root));
+        }
         let Some(mirror) = self.mirror.as_ref().filter(|mirror| mirror.keeps()) else { return };
-        let mut there = HashSet::new();
-        self.lines.values().for_each(|line| contents_of(&line.root, &mut there));
-        self.kept.nothing.retain(|blob| there.contains(blob));
-        self.kept.alive = self.kept.nothing.len();
-        let mut text = format!("{PROGRAM}\n{NOTHING}");
-        for blob in &self.kept.nothing {
-            let _ = write!(text, " {blob}");
+        let kept = |result: std::io::Result<()>| {
+            if let Err(error) = result {
+                debug!(repository = self.options.name, "what was found cannot be kept: {error}");
+            }
+        };
+        if has_new_nothing {
+            let blobs: Vec<String> = self.kept.nothing.iter().map(ToString::to_string).collect();
+            kept(mirror.keep(NOTHING, &blobs.join("\n")));
+            self.kept.fresh_nothing = 0;
         }
-        text.push('\n');
-        for placed in self.placed.values() {
-            // What cannot be written down is searched again.
-            let Some(json) = self.entry(placed).and_then(|entry| serde_json::to_string(&entry).ok()) else { continue };
-            let _ =
-                writeln!(text, "{} {} {json}", written(number(placed.image.sought())), written(number(json.as_str())));
-        }
-        if let Err(error) = mirror.keep(FILE, text.as_bytes()) {
-            debug!(repository = self.options.name, "what was found of places cannot be kept: {error}");
+        if has_new_places {
+            let mut text = String::new();
+            for placed in self.placed.values() {
+                // What cannot be written down is searched again.
+                let json = self.entry(placed).and_then(|entry| serde_json::to_string(&entry).ok());
+                let _ = json.map(|json| writeln!(text, "{:0DIGITS$x}{json}", number(placed.image.sought())));
+            }
+            kept(mirror.keep(PLACES, &text));
+            (self.kept.fresh, self.index.get_mut().read) = (0, 0);
         }
     }
 
@@ -239,6 +250,7 @@ fn number(value: impl Hash) -> u64 {
     hash.finish()
 }
 
-fn written(number: u64) -> String {
-    format!("{number:0DIGITS$x}")
+/// Tells whether what is new is a part of all that is worth writing it.
+fn is_part(fresh: usize, all: usize) -> bool {
+    fresh > 0 && fresh.saturating_mul(SHARE) >= all
 }
